@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     destination = args.destination or (
         _asked("Which warehouse", choices=_WAREHOUSES, default="duckdb") if is_asking else "duckdb"
     )
-    # All that is wrong is said before a file is written.
+    # Whatever is wrong is an error before a file is written.
     kept = {name: value for name, (value, _) in current.items() if name in declared}
     built = build(system, kept | given, instance=args.instance)
     values = built.values
@@ -77,8 +77,8 @@ def run(args: argparse.Namespace) -> int:
     )
     settings = load(system.name, instance=args.instance)
     output.keep_secret(settings.secrets)
-    hidden = [
-        f"{place} wins over the {name} that was written: unset it to use the file."
+    overridden = [
+        f"{place} overrides the {name} that was written: unset it to use the file."
         for name, (_, place) in account.values(config_sources(os.environ)).items()
         if name in given and place.startswith("the environment variable")
     ]
@@ -88,11 +88,11 @@ def run(args: argparse.Namespace) -> int:
         "instance": args.instance,
         "destination": destination,
         "files": [str(path) for path in written],
-        "warnings": hidden,
+        "warnings": overridden,
         "check": None,
     }
     if not args.json:
-        output.say(*(f"Written: {path}" for path in written), *hidden)
+        output.say(*(f"Written: {path}" for path in written), *overridden)
     if not args.no_check:
         result["check"] = check_all(settings, destination)
     if args.json:
@@ -113,13 +113,13 @@ def _folder() -> Path:
 def _given(args: argparse.Namespace, declared: Mapping[str, Setting]) -> dict[str, Any]:
     """The settings that options give. Raises UsageError."""
     given: dict[str, Any] = {}
-    for option, pairs in (("set", args.set), ("secret", args.secret)):
+    for option, pairs, held in (("set", args.set, "VALUE"), ("secret", args.secret, "VARIABLE")):
         for pair in pairs:
             name, equals, value = pair.partition("=")
             setting = declared.get(name)
             if not equals or setting is None:
                 raise UsageError(
-                    f"--{option} {name}: NAME=VALUE is expected, and NAME is one of {', '.join(sorted(declared))}."
+                    f"--{option} {name}: NAME={held} is expected, and NAME is one of {', '.join(sorted(declared))}."
                 )
             if setting.is_secret != (option == "secret"):
                 how = (
@@ -142,7 +142,7 @@ def _given(args: argparse.Namespace, declared: Mapping[str, Setting]) -> dict[st
 def _questions(
     declared: Mapping[str, Setting], given: Mapping[str, Any], current: Mapping[str, tuple[Any, str]]
 ) -> Iterator[Setting]:
-    """The settings to ask for: what names the account and what opens it, unless it is given or set already."""
+    """The settings to ask for, which name the account or are its credentials, unless they are given or set already."""
     for setting in declared.values():
         names_account = setting.names_account and setting.default in (None, "", ())
         if not (setting.is_required or setting.is_credential or names_account):
@@ -195,7 +195,11 @@ def _asked_secret(setting: Setting) -> str:
 
 
 def _credentials(destination: str, *, is_asking: bool) -> str | None:
-    """The warehouse's credentials where a person has to give them: a connection string of Postgres."""
+    """The warehouse's credentials where a person has to give them: a connection string of Postgres.
+
+    Raises:
+        ConfigurationError: the input ended.
+    """
     if destination != "postgres" or not is_asking:
         return None
     output.tell(

@@ -1,4 +1,4 @@
-"""Which integrations an account uses, where no setting names them: what ``check``, ``sync`` and ``status`` say of it.
+"""Which integrations an account uses, where no setting names them: what ``check``, ``sync`` and ``status`` say about it.
 
 Executions do not name their integration; the vendor gives those of one integration where a list is filtered by its name.
 """
@@ -21,11 +21,11 @@ from ..runtime.probe import probing
 MAX_REQUESTS = 60
 """Requests that a search takes at most."""
 _NO_INTEGRATION = "task-history.no-such-integration"
-"""A name under which a vendor that filters gives nothing."""
+"""A name for which a vendor that filters by integration gives no execution."""
 
 
 def advice(settings: Settings) -> list[str]:
-    """A sentence where nothing says which integration a workflow belongs to; empty otherwise."""
+    """A sentence of advice where no setting says how to learn each workflow's integration; empty otherwise."""
     integrations, values = settings.system.integrations, settings.values
     if integrations is None or integrations.names(values) or integrations.map_file(values):
         return []

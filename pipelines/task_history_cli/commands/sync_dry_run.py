@@ -1,4 +1,4 @@
-"""``task-history sync SYSTEM --dry-run``: what the next sync would ask and write; at most 5 requests."""
+"""``task-history sync SYSTEM --dry-run``: what the next sync would request and write; at most 5 requests."""
 
 from __future__ import annotations
 
@@ -35,14 +35,17 @@ class _Stored:
     open_requests: int = 0
     """Requests that look at the open executions again."""
     details: int = 0
+    """Ended executions whose steps are wanted and not loaded."""
     failed: int = 0
+    """Those of them that failed."""
     payloads: int = 0
+    """Steps whose inputs and outputs are wanted and not loaded."""
     rates: Rates = field(default_factory=Rates)
     workflows: frozenset[str] = frozenset()
 
 
 def dry_run(settings: Settings, target: Target, *, now: datetime | None = None) -> dict[str, Any]:
-    """What the next sync would ask and write, without a limit of requests or time.
+    """What the next sync would request and write, if nothing limited its requests or time.
 
     Raises:
         TaskHistoryError: the API or the warehouse cannot be used.
@@ -128,7 +131,7 @@ def _estimate(settings: Settings, stored: _Stored, window: Window, scope: Scope)
         limit, period_s = budget.limit, budget.period_s
     costs, free = planned.costs, usage(settings).left
     requests = costs.total + stored.open_requests
-    takes = seconds(requests, limit=limit, period_s=period_s, free=free)
+    duration_s = seconds(requests, limit=limit, period_s=period_s, free=free)
     return {
         "executions": planned.amount.executions,
         "is_counted": planned.is_counted,
@@ -140,7 +143,7 @@ def _estimate(settings: Settings, stored: _Stored, window: Window, scope: Scope)
             "payload": costs.payload,
             "integration": costs.integration,
         },
-        "seconds": None if takes is None else round(takes),
+        "seconds": None if duration_s is None else round(duration_s),
         "bytes": stored_bytes(planned.amount.executions, costs, scope, stored.rates),
         "budget": {"limit": limit, "period_s": period_s, "left": free},
         "asked": planned.requests_sent,

@@ -1,4 +1,4 @@
-"""The report's first sentences: what changed against the period before, what fails, and who is hit."""
+"""The report's first sentences: what changed since the period before, what fails, and which users it affects."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .texts import incident, incident_figures, joined, number, rate, user, workf
 NAMED = 3
 """Workflows or users that a sentence names, at most."""
 CLEAR_FAILURES = 5
-"""More failures than expected, from which a workflow is said to fail more."""
+"""A workflow is said to fail more from so many failures above those expected on, if ``CLEAR_FACTOR`` is met, too."""
 CLEAR_FACTOR = 1.5
-"""Failure rate by that of the period before, from which a workflow is said to fail more."""
+"""The failure rate divided by that of the period before, from which on a workflow is said to fail more."""
 
 
 def headline(report: Report) -> list[str]:
@@ -44,7 +44,7 @@ def _changes(report: Report) -> Iterator[str]:
 
 
 def _incidents(report: Report) -> Iterator[str]:
-    """Spans in which failures stood out: those that go on by name, workflows before integrations."""
+    """Incidents: the ones that go on are named, workflows before integrations; of those that are over, how many."""
     going_on = sorted(
         (row for row in report.incidents if not row["is_over"]), key=lambda row: row["kind"] != "workflow"
     )
@@ -97,7 +97,7 @@ def _failing(report: Report) -> Iterator[str]:
 
 
 def _excess(row: Mapping[str, Any]) -> float:
-    """Failures above those that the failure rate of the period before would have brought."""
+    """How many failures more there are than the failure rate of the period before would have given."""
     return float(row["failures"] - row["executions"] * _rate_before(row))
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM during a run: the first ends it after the commit in hand, the second at once; both are said."""
+"""Ctrl-C and SIGTERM during a run: the first ends it once what is under way is finished, the second at once."""
 
 from __future__ import annotations
 
@@ -22,27 +22,28 @@ STOPPED_BY = {number.name: name for number, name in _NAMES.items()}
 def stopped_by_signals(stop: StopSignal) -> Iterator[None]:
     """Within the block the first SIGINT or SIGTERM requests the stop; the next one ends the process at once.
 
-    In another thread than the main one, where Python sets no handler, signals are the program's.
+    In another thread than the main one Python sets no handler: there the calling program handles signals itself.
     https://docs.python.org/3/library/signal.html#signals-and-threads
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def ask(number: int, _: FrameType | None) -> None:
+    def request_stop(number: int, _: FrameType | None) -> None:
         stop.request(signal.Signals(number).name)
 
-    before = {number: signal.signal(number, ask) for number in _NAMES}
+    before = {number: signal.signal(number, request_stop) for number in _NAMES}
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
-    # A handler runs only between two steps of the main thread, which may wait for the warehouse, and it may not print.
-    woken_before = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    # A handler runs only when the main thread, which may be waiting for the warehouse, goes on, and it may not print.
+    # So Python writes each signal into a pipe, and a thread that reads it prints.
+    fd_before = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
     follower = threading.Thread(target=_follow, args=(read_end,), name="signals", daemon=True)
     follower.start()
     try:
         yield
     finally:
-        signal.set_wakeup_fd(woken_before)
+        signal.set_wakeup_fd(fd_before)
         for number, handler in before.items():
             signal.signal(number, handler)
         os.close(write_end)
@@ -51,16 +52,18 @@ def stopped_by_signals(stop: StopSignal) -> Iterator[None]:
 
 
 def _follow(read_end: int) -> None:
-    """Says what each signal does; the second one ends the process. Ends when the other end is closed."""
+    """Prints what each signal does; the second one ends the process. Returns when the write end of the pipe is closed."""
     is_stopping = False
     while number := os.read(read_end, 1):
         name = _NAMES.get(signal.Signals(number[0]))
         if name is None:
             continue
         if is_stopping:
-            output.tell(f"Ended at once by {name}. Committed rows are safe; the same command goes on.")
+            output.tell(
+                f"Ended at once by {name}. Committed rows are safe; the same command continues from there."
+            )
             os._exit(128 + number[0])
         is_stopping = True
         output.tell(
-            f"{name}: ends after the commit in hand. Once more ends it at once; committed rows are safe then too."
+            f"{name}: finishes what is under way, then ends. A second one ends it at once, and committed rows are safe."
         )

@@ -1,4 +1,4 @@
-"""Names as dlt's naming convention writes them, and forms by which a vendor's key and the columns for it are the same.
+"""Names as dlt's naming convention writes them, and forms in which a vendor's key and its columns compare equal.
 
 https://dlthub.com/docs/general-usage/naming-convention
 """
@@ -11,7 +11,7 @@ _LETTERS_FOR_SIGNS = str.maketrans("+-*@|", "x_xal")
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_]+")
 _NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
 _SECOND_NAME = re.compile(r"(?:__v(?:_text|\d+))+$")
-"""What is added to the name of a column where another one has it, or for values that do not fit the first."""
+"""The end of a second column's name: another field has the first name, or its values do not fit the first column."""
 
 
 def snake_case(name: str) -> str:
@@ -25,7 +25,7 @@ def snake_case(name: str) -> str:
 
 
 def is_second(name: str) -> bool:
-    """Whether it is the name of a column beside another one that has the name."""
+    """Whether it is the name of a second column, made because another column has the name without its end."""
     return _SECOND_NAME.search(name) is not None
 
 
@@ -35,5 +35,5 @@ def folded(name: str) -> str:
 
 
 def folded_column(name: str) -> str:
-    """The same for a vendor's key and for the columns that dlt's naming makes of it."""
+    """``folded`` of the column's name: the same for a vendor's key and for each column that dlt's naming makes of it."""
     return folded(snake_case(_SECOND_NAME.sub("", name)))

@@ -20,7 +20,7 @@ def erase_rows(loader: Loader, erasure: Erasure, ids: Collection[str], staging: 
     """Erases the rows from all tables and from the datasets ``staging``; ``ids`` are those of the person's executions.
 
     Raises:
-        WarehouseUnavailable: the same call goes on where this one ended.
+        WarehouseUnavailable: some rows may be erased; the same call erases the rest.
     """
     with warehouse_errors(), loader.opened() as client:
         for dataset in staging:

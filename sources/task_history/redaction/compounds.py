@@ -1,4 +1,7 @@
-"""Names of secrets that two words make in other languages, such as ``code de vérification`` and ``Vahvistuskoodi``."""
+"""Names of secrets that two words make in other languages, such as ``code de vérification`` and ``Vahvistuskoodi``.
+
+The *thing* is the word for the secret itself: code, key or token. The other word says what it is for.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,13 @@ from .lookalikes import in_latin
 from .rules import rules
 
 _MIN_STEM_CHARS = 4
-"""Minimum Latin letters of a thing by which the name is found in text; shorter ones end many other words."""
+"""Minimum Latin letters of a thing by which the name is found in text; many other words contain a shorter one."""
 _RARE = frozenset({"kod"})
+"""Shorter things that few other words contain."""
 
 
 def forms(line: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The names that a line of the data file makes, each with the thing in it."""
+    """The names that a table of ``data/compounds.toml`` makes, each with the thing in it."""
     for thing in line["things"].split():
         for purpose in line.get("of", "-").split():
             for form in line["forms"]:
@@ -22,7 +26,7 @@ def forms(line: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _stem(name: str, thing: str) -> str:
-    """The part of the name by which it is found in text: the thing, or all where that is too frequent."""
+    """The part of the name by which it is found in text: the thing, or the whole name where the thing is too frequent."""
     latin = in_latin(thing)
     return thing if len(latin) >= _MIN_STEM_CHARS or latin in _RARE or not latin.isascii() else name
 
@@ -31,4 +35,4 @@ STEMS = {name: _stem(name, thing) for line in rules("compounds").values() for na
 """Each such name, and the part by which it is found."""
 
 THINGS = frozenset(thing for line in rules("compounds").values() for thing in line["things"].split())
-"""Words for codes, keys and tokens."""
+"""All words for codes, keys and tokens in these names."""

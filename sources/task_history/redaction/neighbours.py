@@ -21,22 +21,29 @@ from .sentences import is_strong, strong_word
 _FIELDS = 12
 """Maximum fields of an object in which a name stands as a value."""
 _NAME_CHARS, _NAME_WORDS = 48, 5
+"""Maximum characters and words of a name that stands as a value."""
 _VALUE_CHARS = 512
+"""Maximum characters of a value that may be a secret."""
 _QUESTION_CHARS, _END_CHARS = 300, 3
+"""Characters at the start of a question in which a secret is named, and at its end in which the question mark stands."""
 _DOCUMENT_CHARS = 20_000
+"""Maximum characters of JSON text that is parsed."""
 _ROW_CHARS = 4_000
 """Maximum characters of a line of a table that stands as a text."""
 _KINDS = (Kind.SECRET, Kind.UNLESS_ORDINARY)
 """Kinds of names that seldom name anything else."""
 _PLAIN = frozenset({"plaintext", "cleartext"})
-"""Fields of what is kept encrypted elsewhere."""
+"""Fields for the readable text of what is encrypted elsewhere."""
 _DECORATION = " \t\r\n:*_`#>-–—"
+"""Characters around a name that are no part of it, such as those of Markdown."""
 _NAME = re.compile(r"[^\W\d_][\w .#-]{0,47}")
+"""The name of a column in a line of names."""
 _SIGNS = ",;|\t:"
+"""Signs that separate the columns of a line."""
 
 
 def kind_of_label(text: Json, kind_of: KindOf) -> Kind:
-    """The kind of a text that is no more than the name of a secret, by its last words: the first may be of another."""
+    """The kind of a text that is only the name of a secret, by its last two words: earlier ones may name another."""
     if not isinstance(text, str) or not 3 <= len(text) <= _NAME_CHARS:
         return Kind.HARMLESS
     label = text.strip(_DECORATION)
@@ -50,13 +57,13 @@ def kind_of_label(text: Json, kind_of: KindOf) -> Kind:
 
 
 def may_hold(key: str) -> bool:
-    """Whether a field may hold a secret that another field names: not one that tells an id, a time, an address."""
+    """Whether a field may hold a secret that another field names: not one that is named as an id, a time, an address."""
     words = words_of(key)
     return not words or (words[-1] not in ABOUT and words[-1] not in NEVER_VALUES)
 
 
 def own_fields(value: Json, kind_of: KindOf) -> dict[str, Json] | None:
-    """The fields of an object, or of one as JSON text, that say which of them are secrets and which are none."""
+    """The fields of an object, or of JSON text of one, whose own names say which are secrets and which are not."""
     if isinstance(value, str) and value.lstrip()[:1] == "{" and len(value) <= _DOCUMENT_CHARS:
         try:
             value = json.loads(value)
@@ -64,8 +71,8 @@ def own_fields(value: Json, kind_of: KindOf) -> dict[str, Json] | None:
             return None
     if not isinstance(value, dict) or len(value) < 2:
         return None
-    says = any(kind_of(name) not in NAMELESS for name in value)
-    return value if says and not all(map(may_hold, value)) else None
+    names_secret = any(kind_of(name) not in NAMELESS for name in value)
+    return value if names_secret and not all(map(may_hold, value)) else None
 
 
 def _is_secret(value: Json) -> bool:
@@ -90,8 +97,8 @@ def _cut(value: Json) -> Json:
     return MARK if _is_secret(value) else value
 
 
-def _spoken(item: Json) -> tuple[int | str, str] | None:
-    """The text of an item of a list, and where in the item it stands: that of a message, or the second of two."""
+def _text_of_item(item: Json) -> tuple[int | str, str] | None:
+    """Where in an item of a list its text stands, and the text: of a message its text, of a pair the second part."""
     if isinstance(item, list) and len(item) == 2 and isinstance(item[1], str):
         return 1, item[1]
     if isinstance(item, dict) and len(item) <= _FIELDS:
@@ -109,8 +116,8 @@ _TEXT_FIELDS = frozenset(
 
 def secrets_behind_names(items: list[Json], kind_of: KindOf) -> Iterator[tuple[int, int | str, str]]:
     """The items of a list behind the name of a secret, or the question for one: index, place in the item, new text."""
-    spoken = [_spoken(item) for item in items]
-    for index, (before, value) in enumerate(pairwise(spoken), 1):
+    texts = [_text_of_item(item) for item in items]
+    for index, (before, value) in enumerate(pairwise(texts), 1):
         if before is None or value is None or before[0] != value[0]:
             continue
         place, text = value

@@ -11,9 +11,9 @@ from ..core.models import Table
 
 @dataclass(frozen=True, slots=True)
 class ViewMapping:
-    """One kind of a system's rows in the views, as DuckDB SQL that sqlglot translates to BigQuery.
+    """One kind of a system's rows in the views, as DuckDB SQL, from which that of BigQuery and Postgres is made.
 
-    Instants that partition the tables are given as the bare column, so that filters by them prune.
+    An instant by which a table is partitioned is the bare column, so that a filter on it leaves partitions unread.
     """
 
     rows: str

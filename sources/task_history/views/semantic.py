@@ -8,7 +8,7 @@ from typing import Any
 from .files import ViewColumn, views
 
 EXECUTIONS, STEPS = "task_history_executions", "task_history_steps"
-"""The dbt models that the semantic models are of; the dbt package has both."""
+"""The dbt models that the semantic models describe; the dbt package contains both."""
 _KEY = ("system", "instance")
 _ENDED = "case when not is_open then 1 else 0 end"
 _FAILED = "case when status = 'failed' then 1 else 0 end"
@@ -87,7 +87,7 @@ def _model(name: str, model: str, ids: Sequence[str], measures: Sequence[_Measur
 
 
 def _dimensions(columns: Sequence[ViewColumn], measured: set[str]) -> Iterator[dict[str, Any]]:
-    """Texts and truths by which executions are grouped, and the start; ids of single rows are no dimension."""
+    """The texts and booleans by which rows are grouped, and the start; ids of single rows are no dimension."""
     for column in columns:
         entry: dict[str, Any] = {"name": column.name, "description": column.description}
         if column.name == "started_at":

@@ -1,4 +1,4 @@
-"""Paragon's statuses: what each means in the views, which leave an execution open, and which one is a failure."""
+"""Paragon's statuses: what each means in the views, with which an execution is open, and which one is a failure."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ MEANINGS = {
 
 # https://docs.useparagon.com/apis/task-history: the values of the list's filter
 OPEN = ("EXECUTING", "DELAYED")
+"""The open ones of them; ``OPEN_RULE`` tells which executions are open."""
 FAILED = ("FAILED",)
 FILTERED = (*OPEN, "SUCCEEDED", *FAILED)
 
 OPEN_RULE = OpenRule.of(MEANINGS, end="dateEnded")
-"""A status that is not listed here is open until the execution has an end."""
+"""An execution with any other status than those that end it, also an unknown one, is open until it has an end."""
