@@ -33,7 +33,7 @@ def sync(
     """Loads everything since the last sync, settles what was open, and loads the details that are left.
 
     It commits many times, each time rows, coverage and cursor together: a kill or ``KeyboardInterrupt`` loses at most
-    the commit in hand, and the next call goes on there. It may be called from any thread and sets no signal handler.
+    the commit under way, and the next call goes on there. It may be called from any thread and sets no signal handler.
     Of the source only its settings are used; the pipeline's destination has to be a database that dlt can ask in SQL.
 
     Args:

@@ -407,7 +407,7 @@ def test_the_headline_names_what_got_worse(connection: Any) -> None:
     span = Window(datetime(2026, 11, 4, tzinfo=UTC), datetime(2026, 11, 8, tzinfo=UTC))
     found = report_data.report(access(copy), Period(span, "", "UTC", SPAN), now=NOW)
     sentences = report_headline.headline(found)
-    (worse,) = [text for text in sentences if text.startswith("Fails clearly more than before")]
+    (worse,) = [text for text in sentences if text.startswith("Failing clearly more than before")]
     ((name,),) = copy.execute("SELECT md5('w1')").fetchall()
     assert name in worse
     assert sentences[0].startswith(f"{found.totals[report_data.ALL]['executions']:,} executions began, ")

@@ -206,7 +206,7 @@ def test_sync_brings_everything_in_many_commits(name: str, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", short(systems.names(), kept=["twinit"]))
 def test_a_killed_sync_goes_on_with_the_next_call(name: str, tmp_path: Path) -> None:
-    """SIGKILL in the middle loses at most the commit in hand; the same call again brings the rest."""
+    """SIGKILL in the middle loses at most the commit under way; the same call again brings the rest."""
     with SandboxProcess(name, executions=350, seed=5, **WORLD) as sandbox:
         project = Project(tmp_path, systems.find(name), sandbox)
         killed = interrupted(project, SYNC, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""A sync that is killed at any instant loses at most the commit in hand, and the next one goes on."""
+"""A sync that is killed at any instant loses at most the commit under way, and the next one goes on."""
 
 from __future__ import annotations
 

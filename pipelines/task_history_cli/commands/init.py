@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from task_history.client.urls import base_address
-from task_history.core.errors import ConfigurationError, UsageError
+from task_history.core.errors import UsageError
 from task_history.settings import build, check_names, load, settings_of
 from task_history.settings_accounts import Account
 from task_history.settings_sources import config_sources
@@ -198,7 +198,7 @@ def _credentials(destination: str, *, is_asking: bool) -> str | None:
     """The warehouse's credentials where a person has to give them: a connection string of Postgres.
 
     Raises:
-        ConfigurationError: the input ended.
+        UsageError: the input ended.
     """
     if destination != "postgres" or not is_asking:
         return None
@@ -208,6 +208,4 @@ def _credentials(destination: str, *, is_asking: bool) -> str | None:
     try:
         return getpass.getpass(_PROMPT).strip() or None
     except EOFError:
-        raise ConfigurationError(
-            "The input ended before all questions were answered. Nothing was written."
-        ) from None
+        raise UsageError("The input ended before all questions were answered. Nothing was written.") from None

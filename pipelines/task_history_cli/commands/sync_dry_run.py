@@ -163,7 +163,7 @@ def lines(result: Mapping[str, Any]) -> list[str]:
         what = "all lists" if number is None else "its list" if number == 1 else f"its {number:,} lists"
         text.append(
             f"  executions  unknown: {result['system']} does not count them. A sync reads {what}, from the newest "
-            "execution to what is loaded"
+            "execution back to what is loaded"
         )
     else:
         how = (

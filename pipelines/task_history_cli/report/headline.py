@@ -93,7 +93,7 @@ def _failing(report: Report) -> Iterator[str]:
         return
     named = [f"{workflow(row)} ({_share(row)}, {_share_before(row)} before)" for row in worse[:NAMED]]
     more = len(worse) - len(named)
-    yield f"Fails clearly more than before: {joined(named)}{f'; {number(more)} more' if more else ''}."
+    yield f"Failing clearly more than before: {joined(named)}{f'; {number(more)} more' if more else ''}."
 
 
 def _excess(row: Mapping[str, Any]) -> float:

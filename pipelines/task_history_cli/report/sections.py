@@ -342,7 +342,7 @@ def _limits(report: Report) -> Iterator[str]:
     for state, description in (
         ("missing", "Of {days} in this time nothing is loaded: what is not loaded shows 0."),
         ("partial", "Of {days} only a part is loaded."),
-        ("unverified", "Of {days} the vendor counts others than are loaded, or gave no count."),
+        ("unverified", "Of {days} it is not known that all executions came; loaded_days says why."),
     ):
         if found := states.count(state):
             yield description.format(days=f"{found} day{'s' if found > 1 else ''}")

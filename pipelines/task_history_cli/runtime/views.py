@@ -16,12 +16,12 @@ from task_history.core.errors import TaskHistoryError, UsageError, WarehouseUnav
 from task_history.core.log import log
 from task_history.settings import datasets
 from task_history.views.access import Access
+from task_history.views.account_registry import holdings
 from task_history.views.check import BROKEN, Finding, findings
 from task_history.views.create import definition, refresh
 from task_history.views.dialects import DATASET, DIALECTS
 from task_history.views.files import View
 from task_history.views.files import views as view_files
-from task_history.views.registry import holdings
 from task_history.views.relations import ShownDataset, found
 from task_history.warehouse import tables
 from task_history.warehouse.duckdb_file import open_for_reading

@@ -13,10 +13,10 @@ from ..core.errors import WarehouseUnavailable
 from ..core.log import log
 from ..warehouse.sql_text import BIGQUERY, DUCKDB, POSTGRES, quoted_name, quoted_text
 from .access import Access, qualified_view, stored_columns
+from .account_registry import CATALOGUE, LOCK, holdings, registration
 from .dialects import DATASET, rendered
 from .files import FOLDER, View, views
 from .postgres_functions import FUNCTIONS
-from .registry import CATALOGUE, LOCK, holdings, registration
 from .relations import ShownDataset, found, relations
 
 _OTHER_COLUMNS = ("cannot change", "cannot drop columns")

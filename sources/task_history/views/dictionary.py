@@ -13,9 +13,9 @@ from ..systems.protocol import System
 from ..systems.statuses import STATUSES
 from ..warehouse import tables
 from ..warehouse.left_out import FORGOTTEN
+from .account_registry import REGISTRY
 from .dialects import DATASET
 from .files import ViewColumn, views
-from .registry import REGISTRY
 from .relations import ShownDataset, by_default
 
 

@@ -4,8 +4,9 @@
 --   at least twice as many as usual, and so many that chance would give them in fewer than one of 10,000 such hours at the
 --   usual rate (Chernoff's bound for a Poisson number: k ln(k / e) - k + e >= 9.21 with k failures where e are expected). A
 --   UTC day of which no hour stands out does so by the same rule, so that what runs seldom is seen too. The usual rate is
---   that of all other UTC days, with one failure in ten added: of a workflow with little history more has to fail. Hours
---   and days less than six hours apart are one span. What always failed is no incident: customer_health shows that. One
+--   that of all other UTC days, taken as if ten more executions had run and one of them failed: of a workflow with
+--   little history more has to fail. Hours and days less than six hours apart are one span. What always failed is no
+--   incident: customer_health shows that. One
 --   of an integration counts the executions of its workflows, which may have incidents of their own.
 -- Columns:
 --   system text: The vendor's API, such as paragon.
@@ -16,7 +17,7 @@
 --   workflow_name text: The workflow's name, where it is known.
 --   started_at timestamp: When the first failure of the span began, UTC.
 --   last_failed_at timestamp: When the last one began, UTC.
---   is_over bool: Whether executions ended after the span whose failures did not stand out.
+--   is_over bool: Whether executions that have ended began after the hours that stood out.
 --   executions bigint: Executions of the hours and days that stood out, as far as they ended.
 --   failures bigint: Those of them that failed.
 --   failure_rate double: Failures by executions, from 0 to 1.

@@ -1,4 +1,4 @@
--- Question: Which days are loaded, and does the vendor count the same?
+-- Question: Which days are loaded, and is it known that everything came?
 -- Grain: One row per system, instance and UTC day, from the first day that is loaded to the last, gaps included.
 -- Note: Days are UTC days whatever the setting timezone says, since coverage is noted so. Only what is loaded whole
 --   counts; what was loaded under filters, such as failed executions alone, does not.
@@ -6,7 +6,7 @@
 --   system text: The vendor's API, such as paragon.
 --   instance text: The account of the system; empty for the first one.
 --   day date: The UTC day on which executions began.
---   state text: verified; unverified, when the vendor counts others or gave no count; partial, when a part of the day is not loaded, as on the last day; missing, when nothing of it is.
+--   state text: verified; unverified, when it is not known that all came, as reason says; partial, when a part of the day is not loaded, as on the last day; missing, when nothing of it is.
 --   covered_ms bigint: Milliseconds of the day that are loaded; 86,400,000 is all of it.
 --   loaded_from timestamp: From when on the day is loaded; with gaps, where covered_ms is less than up to loaded_until.
 --   loaded_until timestamp: Until when the day is loaded; that instant excluded.
@@ -165,7 +165,7 @@ SELECT
     CASE
         WHEN j.day IS NULL OR j.covered_ms = 0 THEN 'missing'
         WHEN j.covered_ms < 86400000 THEN 'partial'
-        WHEN j.is_verified AND j.api_total IS NOT NULL THEN 'verified'
+        WHEN j.is_verified THEN 'verified'
         ELSE 'unverified'
     END AS state,
     coalesce(j.covered_ms, 0) AS covered_ms,

@@ -29,7 +29,7 @@ def test_a_day_is_loaded_as_far_as_each_part() -> None:
     note("workflow=a", "2026-11-02T00:00:00", 86_400_000)
     note("status=Failed&workflow=b", "2026-11-02T00:00:00", 86_400_000)
     note("list=runs", "2026-11-02T00:00:00", 86_400_000)
-    assert connection.execute(sql).fetchall() == [("unverified", 86_400_000, 5)]
+    assert connection.execute(sql).fetchall() == [("verified", 86_400_000, 5)]
     note("workflow=b", "2026-11-01T12:00:00", 43_200_000)
     assert connection.execute(sql).fetchall() == [("partial", 43_200_000, 10)]
     assert connection.execute("SELECT filtered_days FROM task_history.freshness").fetchall() == [(1,)]
