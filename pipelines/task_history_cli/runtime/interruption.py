@@ -14,6 +14,8 @@ from task_history.core.stop import StopSignal
 from ..console import output
 
 _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+_TELL_S = 1.0
+"""Maximum seconds that the line about a signal may take."""
 STOPPED_BY = {number.name: name for number, name in _NAMES.items()}
 """What a person calls the signals whose names ``StopSignal`` has as its reason."""
 
@@ -59,11 +61,16 @@ def _follow(read_end: int) -> None:
         if name is None:
             continue
         if is_stopping:
-            output.tell(
-                f"Ended at once by {name}. Committed rows are safe; the same command continues from there."
-            )
+            _tell(f"Ended at once by {name}. Committed rows are safe; the same command continues from there.")
             os._exit(128 + number[0])
         is_stopping = True
-        output.tell(
+        _tell(
             f"{name}: finishes what is under way, then ends. A second one ends it at once, and committed rows are safe."
         )
+
+
+def _tell(line: str) -> None:
+    """Prints the line to stderr. Who reads it may have stopped, as a pager does: it is not waited for long."""
+    teller = threading.Thread(target=output.tell, args=(line,), name="signal", daemon=True)
+    teller.start()
+    teller.join(_TELL_S)
