@@ -19,6 +19,8 @@ from ..report.period import DAYS, MONTH, SPAN, WEEK, Period
 from ..runtime import views
 from ..runtime.target import find_target
 
+MAX_DAYS = 4_000
+"""Days of a report at most, some 11 years: each has a line in its table and bars in its charts."""
 FILES = {"html": "report.html", "pdf": "report.pdf", "csv": "report.zip"}
 """The file that is written where none is named, by format."""
 MARK = b"<title>Task history, "
@@ -133,6 +135,10 @@ def _period(args: argparse.Namespace, now: datetime, calendar: Calendar) -> Peri
         return replace(week, title=f"week from {week.days[0]}")
     if args.start:
         chosen = Period(date_range.between(args.start, args.end, zone), "", name, SPAN)
+        if chosen.window.end - chosen.window.start > timedelta(days=MAX_DAYS):
+            raise UsageError(
+                f"--from {args.start} to --to {args.end} is longer than the {MAX_DAYS:,} days that a report may have."
+            )
         return replace(chosen, title=f"{chosen.days[0]} to {chosen.days[-1]}")
     today = now.astimezone(ZoneInfo(name)).date()
     first, end = today - timedelta(days=DAYS - 1), today + timedelta(days=1)

@@ -35,8 +35,8 @@ FOLDER = "task-history-report"
 _PRINT_TIMEOUT_S = 180
 _DRAWING_MS = 20_000
 """The time that the page has to draw its charts, of its own clock."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""Beginnings of a cell that spreadsheets run as a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""Beginnings of a cell that spreadsheets run as a formula; the last four, wide ones, do so in Japanese ones.
 
 https://owasp.org/www-community/attacks/CSV_Injection
 """
