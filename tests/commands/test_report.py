@@ -638,10 +638,13 @@ def test_csv_has_the_figures(filled: Place) -> None:
     """The zip has a file for each table; figures are numbers, the same as in the views; no cell is a formula."""
     formulas = ["=1+1", "\n=1", "\uff1d1+1"]
     with duckdb.connect(str(filled.file)) as connection:
-        for number, formula in enumerate(formulas, 2):
+        failing = connection.execute(
+            "SELECT DISTINCT user_id FROM task_history.executions WHERE status = 'failed' AND user_id IS NOT NULL "
+            "AND started_at >= '2026-11-01' ORDER BY user_id"
+        ).fetchall()
+        for (user,), formula in zip(failing, formulas, strict=False):
             connection.execute(
-                "UPDATE paragon.workflow_executions SET user_id = ? WHERE user_id = ?",
-                [formula, f"user {number}"],
+                "UPDATE paragon.workflow_executions SET user_id = ? WHERE user_id = ?", [formula, user]
             )
     for _ in range(2):  # it takes the place of an earlier one
         filled.run("report", "--format", "csv", "--month", "2026-11")
