@@ -102,8 +102,8 @@ def _refused(error: WrongArguments, *, is_json: bool) -> int:
     if is_json:
         command = error.prog.partition(" ")[2] or None
         output.emit({"command": command, "exit_code": error.exit_code, "error": text})
-    lines = [f"{error.prog}: {text}"] if output.is_json() else [error.usage, f"{error.prog}: {text}"]
-    output.tell(*"\n".join(lines).splitlines(), level=logging.ERROR, exit_code=error.exit_code)
+    usage = [] if output.is_json() else error.usage.splitlines()
+    output.tell(*usage, f"{error.prog}: {text}", level=logging.ERROR, exit_code=error.exit_code)
     return error.exit_code
 
 
