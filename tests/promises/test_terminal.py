@@ -169,6 +169,31 @@ def test_a_table_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sorted("".join(letters)) == sorted("".join("".join(plain).replace("─", "").split()))
 
 
+def test_a_table_breaks_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the longest words have room beside one another none is broken, if need be without what can be spared."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    heads = ["started", "executions", "settled_rows", "reason"]
+    row = ["2026-11-29 11:46", "483", "12", "not loaded yet"]
+    for width in (60, 45, 40):
+        monkeypatch.setenv("COLUMNS", str(width))
+        lines = output.table([row], heads=heads, right={1, 2}, spare={2})
+        assert max(map(len, lines)) <= width
+        assert lines[0].split() == [head for head in heads if width > 40 or head != "settled_rows"]
+        assert {"483", "2026-11-29", "11:46", "loaded"} <= set("\n".join(lines).split())
+        assert len(lines) == (3 if width == 60 else 4 if width == 40 else 5)
+
+
+def test_a_command_to_copy_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is typed into a shell is not broken on a narrow terminal: there each line would be a command."""
+    monkeypatch.setenv("COLUMNS", "60")
+    line = f"export {'SETTING' * 5}={'value' * 6}"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    output.tell(line, "a sentence that is longer than the terminal is wide, and is broken")
+    assert line in capsys.readouterr().err.splitlines()
+
+
 def test_what_moves_the_cursor_is_ours(tmp_path: Path) -> None:
     """On a terminal the live line is drawn, and of the vendor's sequences none arrives."""
     with SandboxProcess(executions=40, freeze=True) as sandbox, hostile(sandbox.base_url) as vendor:

@@ -229,8 +229,8 @@ def _verdict(result: Mapping[str, Any]) -> str:
     )
     if result["clean"] is None:
         return (
-            f"{done} Counts agree. Of {result['not_looked_at']:,} executions only the number was compared: what cancels "
-            "in it, such as one that is missing and one that is surplus, shows with --thorough."
+            f"{done} Counts agree. Of {output.counted(result['not_looked_at'], 'execution')} only the number was "
+            "compared: what cancels in it, such as one that is missing and one that is surplus, shows with --thorough."
         ).strip()
     if result["clean"]:
         return done or "No differences."

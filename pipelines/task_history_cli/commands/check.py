@@ -52,6 +52,9 @@ def run(args: argparse.Namespace) -> int:
     settings = load(args.system, instance=args.instance)
     result = check_all(settings, args.destination)
     if args.find_integrations:
+        # What it advises is being done.
+        asked = integration_search.advice(settings)
+        result["warnings"] = [warning for warning in result["warnings"] if warning not in asked]
         result["integrations_found"] = integration_search.search(settings)
         show = [*result["warehouse"], *lines(result), *integration_search.lines(result["integrations_found"])]
         output.show(result, show, is_json=args.json)

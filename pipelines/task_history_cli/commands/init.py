@@ -148,7 +148,7 @@ def _questions(
         if not (setting.is_required or setting.is_credential or names_account):
             continue
         if setting.name in current and setting.name not in given:
-            output.say(f"{setting.name} is set already (in {current[setting.name][1]}).")
+            output.say(f"{setting.name} is set already (in {current[setting.name][1]}): change it there.")
         elif setting.name not in given:
             yield setting
 

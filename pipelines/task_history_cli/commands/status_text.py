@@ -121,7 +121,7 @@ def lines(result: Mapping[str, Any]) -> list[str]:
         ]
         for row in result["runs"]
     ]
-    text += output.table(runs, heads=heads, right={3, 4, 5, 6, 7, 8}, indent=4)
+    text += output.table(runs, heads=heads, right={3, 4, 5, 6, 7, 8}, spare={4, 6}, indent=4)
     return text
 
 

@@ -28,7 +28,7 @@ from .times import iso
 
 _SECRETS: list[OwnSecrets] = []
 _LABEL = re.compile(r" *[\w ,./-]{1,30}?  +")
-_COMMAND = re.compile(rf"  \S*{INVOKED} ")
+_COMMAND = re.compile(rf"  \S*{INVOKED} | *export ")
 
 
 class _Lines(logging.Formatter):
@@ -345,6 +345,11 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 step``, ``1,200 steps``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def size(count: float) -> str:
     """``400 KB``, ``14 MB``, ``2.3 GB``."""
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
@@ -358,12 +363,13 @@ def table(
     *,
     heads: list[str],
     right: set[int] | frozenset[int] = frozenset(),
+    spare: set[int] | frozenset[int] = frozenset(),
     indent: int = 0,
 ) -> list[str]:
     """Rows as lines of columns after ``indent`` spaces; those in ``right`` stand to the right.
 
-    On a terminal the lines are no longer than it is wide, and what does not fit goes on below; elsewhere nothing is
-    broken into lines.
+    On a terminal the lines are no longer than it is wide: what does not fit goes on below, between words where that is
+    enough, and the columns in ``spare`` are left out where it is not. Elsewhere nothing is broken into lines.
     """
     from rich import box
     from rich.console import Console
@@ -371,16 +377,43 @@ def table(
     from rich.text import Text
 
     cells = [[Text(visible(scrubbed(cell))) for cell in row] for row in [heads, *rows]]
+    columns = list(range(len(heads)))
+    longest = [max(row[column].cell_len for row in cells) for column in columns]
+    width = sum(2 + size for size in longest)
+    widths: list[int] | None = None
     if sys.stdout.isatty():
         width = max(40, shutil.get_terminal_size().columns - indent)
-    else:
-        width = sum(2 + max(row[column].cell_len for row in cells) for column in range(len(heads)))
+        words = [
+            max(Text(word).cell_len for row in cells for word in [*row[column].plain.split(), ""])
+            for column in columns
+        ]
+        if _widths(longest, words, width) is None:
+            columns = [column for column in columns if column not in spare]
+        widths = _widths(
+            [longest[column] for column in columns], [words[column] for column in columns], width
+        )
     shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for column, head in enumerate(cells[0]):
-        shown.add_column(head, justify="right" if column in right else "left", overflow="fold")
+    for place, column in enumerate(columns):
+        shown.add_column(
+            cells[0][column],
+            justify="right" if column in right else "left",
+            overflow="fold",
+            width=widths[place] if widths else None,
+        )
     for row in cells[1:]:
-        shown.add_row(*row)
+        shown.add_row(*(row[column] for column in columns))
     console = Console(file=io.StringIO(), width=width, color_system=None, legacy_windows=False)
     with console.capture() as captured:
         console.print(shown)
     return [" " * indent + line.rstrip() for line in captured.get().splitlines()]
+
+
+def _widths(longest: list[int], words: list[int], width: int) -> list[int] | None:
+    """The columns' widths in a table that is no wider, the widest made narrower first; None where words had to break."""
+    widths = list(longest)
+    while sum(widths) + 2 * (len(widths) - 1) > width:
+        wide = [column for column in range(len(widths)) if widths[column] > words[column]]
+        if not wide:
+            return None
+        widths[max(wide, key=widths.__getitem__)] -= 1
+    return widths

@@ -64,8 +64,9 @@ def _follow(read_end: int) -> None:
             _tell(f"Ended at once by {name}. Committed rows are safe; the same command continues from there.")
             os._exit(128 + number[0])
         is_stopping = True
+        # The first line is short enough for the terminal's ^C before it.
         _tell(
-            f"{name}: finishes what is under way, then ends. A second one ends it at once, and committed rows are safe."
+            f"{name}: finishes what is under way, then ends. A second one ends it at once; committed rows are safe."
         )
 
 

@@ -63,7 +63,7 @@ def lines(result: dict[str, Any]) -> list[str]:
         )
     if left["open_executions"]:
         text.append(
-            f"Open at the vendor: {left['open_executions']:,} executions; each sync looks at them again."
+            f"Open at the vendor: {output.counted(left['open_executions'], 'execution')}; each sync looks again."
         )
     if result["bytes"]:
         billed, processed, limit = (result["bytes"][name] for name in ("billed", "processed", "limit"))

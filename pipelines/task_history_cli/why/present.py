@@ -13,6 +13,7 @@ from task_history.core.intervals import DAY
 from task_history.core.models import MS, Row, Scope, Window
 from task_history.systems.protocol import System
 
+from ..console.output import counted
 from ..console.times import exact
 
 
@@ -284,8 +285,3 @@ def replays(words: Words, named_by: Row | None, own: Sequence[Row]) -> list[Reas
         step = f"The new one: {words.call('why', str(new))}" if new else "Nothing."
         reasons.append(Reason("was_replayed", sentence + (f", as {new}." if new else "."), step))
     return reasons
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 step``, ``1,200 steps``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ..console import output
+from ..console.output import counted
 from ..console.times import exact, second
 from .history import REQUESTS
-from .present import counted
 
 _MAX_WINDOWS_SHOWN = 6
 _NOTHING = "Nothing."

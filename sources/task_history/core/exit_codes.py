@@ -31,7 +31,7 @@ _MEANINGS = {
     ExitCode.CONFIGURATION: "invalid configuration or credentials",
     ExitCode.UNAVAILABLE: "vendor or warehouse unavailable",
     ExitCode.ALREADY_RUNNING: "another run of the same command is active",
-    ExitCode.DIFFERENCES: "an audit found differences or a range that is not loaded, or a view check failed",
+    ExitCode.DIFFERENCES: "an audit found differences or an unloaded range, or a view check failed",
     ExitCode.STALE: "a dataset is further behind than --fail-if-stale, or was never synced",
     ExitCode.INTERRUPTED: "stopped at once by Ctrl-C",
 }
