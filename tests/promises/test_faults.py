@@ -339,7 +339,7 @@ def test_interrupt_keeps_what_was_read(tmp_path: Path) -> None:
         first.send_signal(signal.SIGINT)
         _, told = first.communicate(timeout=60)
         assert first.returncode == 0
-        assert "Ctrl-C: ends after the commit under way." in told
+        assert "Ctrl-C: finishes what is under way, then ends." in told
         assert re.search(r"Stopped by Ctrl-C; [0-9]+ executions left, the same command goes on\.", told)
         assert place.query("SELECT count(*) FROM paragon.execution_details")[0][0] >= 140
         place.quick_sync()
@@ -363,7 +363,7 @@ def test_the_second_signal_ends_a_run_at_once(tmp_path: Path, number: signal.Sig
         said = next(line for line in lines if line.startswith(name))
         first.send_signal(number)
         _, told = first.communicate(timeout=60)
-        assert "ends after the commit under way" in said
+        assert "finishes what is under way" in said
         assert f"Ended at once by {name}. Committed rows are safe" in told
         assert first.returncode == 128 + number
         sandbox.faults()
