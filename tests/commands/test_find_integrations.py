@@ -47,6 +47,20 @@ def test_a_vendor_that_does_not_filter_is_said(tmp_path: Path) -> None:
         assert "workflow_map" in place.run("check", "paragon", "--find-integrations").stdout
 
 
+def test_a_vendor_that_refuses_the_filter_is_said(tmp_path: Path) -> None:
+    """That no name could be asked for is not told as if none had executions."""
+    with SandboxProcess(executions=30, seed=5, freeze=True) as sandbox:
+        sandbox.switches(integration_filter="refused")
+        place = Place(tmp_path, sandbox, integrations=None)
+        done = place.run("check", "paragon", "--find-integrations")
+        assert "refuses lists of one integration" in done.stdout
+        assert "None of the" not in done.stdout
+        found = json.loads(place.run("check", "paragon", "--find-integrations", "--json").stdout)[
+            "integrations_found"
+        ]
+        assert (found["found"], found["refused"]) == ([], found["asked"])
+
+
 @pytest.mark.parametrize("system", ["sailpoint", "twinit", "b3os"])
 def test_systems_without_integrations_refuse_the_search(tmp_path: Path, system: str) -> None:
     """It is a usage error that says what to do, and the other commands say nothing of integrations."""

@@ -51,6 +51,7 @@ def search(settings: Settings, *, now: datetime | None = None) -> dict[str, Any]
     now = now or datetime.now(UTC)
     window = Window(floor_ms(now - (settings.retention or timedelta(days=365))), now + timedelta(days=1))
     found: list[str] = []
+    refused: list[str] = []
     names = integrations.common_names[: MAX_REQUESTS - 1]
     with probing(settings, most=MAX_REQUESTS) as (client, _):
 
@@ -59,6 +60,7 @@ def search(settings: Settings, *, now: datetime | None = None) -> dict[str, Any]
             try:
                 page = Pages(client, settings.system, settings.values, filters=filters).one(window)
             except Rejected:
+                refused.append(name)
                 return False
             return bool(page.rows)
 
@@ -66,7 +68,13 @@ def search(settings: Settings, *, now: datetime | None = None) -> dict[str, Any]
         if is_filtered:
             found = [name for name in names if has_executions(name)]
     section = ".".join(Account(settings.system, settings.instance).section)
-    return {"found": found, "asked": len(names), "is_filtered": is_filtered, "section": section}
+    return {
+        "found": found,
+        "asked": len(names),
+        "refused": len(set(refused) & set(names)),
+        "is_filtered": is_filtered,
+        "section": section,
+    }
 
 
 def lines(result: Mapping[str, Any]) -> list[str]:
@@ -75,6 +83,11 @@ def lines(result: Mapping[str, Any]) -> list[str]:
         return [
             "The vendor gives executions for a name that no integration has: it does not filter by integration here. "
             "Name each workflow's integration in a file instead: the setting workflow_map."
+        ]
+    if result["refused"] == result["asked"]:
+        return [
+            f"The vendor refuses lists of one integration: it did so for all {result['asked']} names, which says nothing "
+            "of what this account uses. Name each workflow's integration in a file instead: the setting workflow_map."
         ]
     if not result["found"]:
         return [

@@ -43,7 +43,7 @@ SWITCHES: dict[str, Any] = {
     "insert_late_while_paging": 0,
     "short_pages": False,
     "status_filter": "works",  # ignored, refused
-    "integration_filter": "works",  # ignored
+    "integration_filter": "works",  # ignored, refused
     "wrong_project": 403,
     "payload_expired": False,
     "detail_404_share": 0.0,
@@ -217,6 +217,8 @@ class Paragon:
         }
         if filters.get("status") and switches["status_filter"] == "refused":
             raise Refused(400, "Invalid value for parameter: status")
+        if filters.get("integration") and switches["integration_filter"] == "refused":
+            raise Refused(400, "Invalid value for parameter: integration")
         if switches["status_filter"] == "ignored":
             filters.pop("status", None)
         if switches["integration_filter"] == "ignored":
