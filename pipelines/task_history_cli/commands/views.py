@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     unknown = [name for name in args.name if name not in views()]
     if unknown:
-        raise UsageError(f"There is no view {unknown[0]!r}. There are: {', '.join(views())}.")
+        raise UsageError(f"There is no view {unknown[0]!r}. There are: {', '.join(sorted(views()))}.")
     if args.print:
         return _print(args)
     if args.dictionary:

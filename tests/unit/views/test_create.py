@@ -68,4 +68,4 @@ def test_the_command_checks_and_prints(synced: Place) -> None:
     assert "HAVING" in done_again.stdout
     printed = synced.run("views", "--print", "--dialect", "bigquery", "executions").stdout
     assert "UNIX_MICROS" in printed
-    assert "There are: executions, " in synced.run("views", "--print", "nothing", expect=2).stderr
+    assert "There are: billing_tasks, " in synced.run("views", "--print", "nothing", expect=2).stderr

@@ -24,9 +24,9 @@ def test_the_command_prints_what_the_pages_say() -> None:
 
 def test_the_sources_of_dbt_are_up_to_date() -> None:
     """docs/how-to/dbt/models/sources.yml is what the command prints."""
-    assert (DOCS / "how-to" / "dbt" / "models" / "sources.yml").read_text("utf-8") == dictionary.dbt_sources(), (
-        "make it anew with: make reference"
-    )
+    assert (DOCS / "how-to" / "dbt" / "models" / "sources.yml").read_text(
+        "utf-8"
+    ) == dictionary.dbt_sources(), "make it anew with: make reference"
 
 
 def test_every_column_has_its_sentence() -> None:
