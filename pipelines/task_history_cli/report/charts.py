@@ -83,7 +83,9 @@ def _day_axis(days: Sequence[str]) -> Any:
         labelOverlap="greedy",
         labelSeparation=4,
     )
-    return alt.X("day:O", title=None, scale=alt.Scale(domain=list(days), paddingInner=0.1), axis=axis)
+    return alt.X(
+        "day:O", title=None, scale=alt.Scale(type="band", domain=list(days), paddingInner=0.1), axis=axis
+    )
 
 
 def _value_axis(**options: Any) -> Any:
