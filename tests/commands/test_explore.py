@@ -276,10 +276,12 @@ TEXT = """(() => {
 FIGURES = "SELECT count(*), count(*) FILTER (status = 'failed'), count(DISTINCT user_id) FROM task_history.executions"
 
 
+AS_APP = pytest.mark.parametrize("app", ["run"], indirect=True)
+"""A notebook shows the same as the app."""
+
+
 @pytest.fixture(scope="module")
 def browser(app: App, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    if (app.place.folder / "mine.py").exists():
-        pytest.skip("a notebook shows the same")
     with Browser(tmp_path_factory.mktemp("browser")) as browser:
         browser.resize(1280)
         yield browser
@@ -303,6 +305,7 @@ def seen(values: Sequence[int]) -> list[str]:
     return [f"{value:,}" for value in values]
 
 
+@AS_APP
 def test_figures_are_those_of_the_views(app: App, browser: Browser) -> None:
     """Totals are the views'; the page asks no other address and complains about nothing."""
     texts = show(app, browser, "What is loaded of each day")
@@ -314,6 +317,7 @@ def test_figures_are_those_of_the_views(app: App, browser: Browser) -> None:
     assert [url for url in browser.requests if own not in url and not url.startswith("data:")] == []
 
 
+@AS_APP
 def test_filters_are_kept_in_the_address(app: App, browser: Browser) -> None:
     """An address shows what was chosen, and choosing changes the address."""
     texts = show(app, browser, "What is loaded of each day", integration="slack")
@@ -337,6 +341,7 @@ def test_filters_are_kept_in_the_address(app: App, browser: Browser) -> None:
     assert figures(browser.run(TEXT)) == seen(expected)
 
 
+@AS_APP
 def test_from_a_reason_to_steps_and_why(app: App, browser: Browser) -> None:
     """A reason leads to its executions, and an execution to its steps and to what why says, by the address too."""
     ((reason, workflow, execution),) = app.place.query(
@@ -361,6 +366,7 @@ def test_from_a_reason_to_steps_and_why(app: App, browser: Browser) -> None:
     )
 
 
+@AS_APP
 def test_it_follows_dark_mode(app: App, browser: Browser) -> None:
     """The page is dark where the system is, and light where it is light."""
     for scheme in ("dark", "light"):
@@ -369,6 +375,7 @@ def test_it_follows_dark_mode(app: App, browser: Browser) -> None:
         browser.wait(f"document.body.classList.contains('{scheme}')")
 
 
+@AS_APP
 def test_days_are_those_of_the_warehouse(app: App, browser: Browser) -> None:
     """The chart of days begins with the first day that has executions, west of Greenwich too."""
     ((first, label),) = app.place.query(

@@ -17,7 +17,7 @@ from task_history.warehouse.sql_text import DUCKDB
 
 from ..console import arguments, output
 from ..runtime.target import Target, find_target
-from ..runtime.views import asked, opened
+from ..runtime.views import asked, missing_views, opened
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -114,7 +114,10 @@ def _check(args: argparse.Namespace, target: Target) -> int:
         datasets = creating.datasets(access)
         if not datasets:
             raise WarehouseUnavailable(f"Nothing is loaded in {target.place} yet: task-history sync does it.")
-        results = list(findings(access.query, datasets, access.dialect, project=access.project))
+        missing = missing_views(access)
+        results = list(
+            findings(access.query, datasets, access.dialect, project=access.project, missing=missing)
+        )
     broken = [finding for finding in results if not finding.is_well and finding.check.level == BROKEN]
     if args.json:
         output.emit(
@@ -126,6 +129,10 @@ def _check(args: argparse.Namespace, target: Target) -> int:
             for finding in results
         ]
         output.say(*output.table(rows, heads=["", "check", "promise"]))
+        if missing:
+            output.tell(
+                f"Not checked, because they are missing: {', '.join(missing)}. task-history views makes them."
+            )
         for finding in results:
             if not finding.is_well:
                 cells = [[_shown(value) for value in row] for row in finding.rows]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -218,11 +218,23 @@ def _missing(access: Access, target: Target) -> str:
                 f"by hand. The next sync adds them: task-history sync {account.system.name}"
                 f"{instance_option(account.instance)}"
             )
-    made = {table for table, _ in stored.get(DATASET, ())}
-    if names := [name for name in view_files() if name not in made]:
+    if names := _not_made(stored):
         command = "views" if stored.keys() & owners.keys() else "sync"
         return f"The views {lacking_text(names)} are missing in {target.place}: task-history {command} makes them."
     return ""
+
+
+def missing_views(access: Access) -> list[str]:
+    """The views that are not made yet, as before the first sync of a newer version. Raises WarehouseUnavailable."""
+    stored: dict[str, set[tuple[str, str]]] = {}
+    for dataset, table, column in holdings(access).columns:
+        stored.setdefault(dataset, set()).add((table, column))
+    return _not_made(stored)
+
+
+def _not_made(stored: Mapping[str, set[tuple[str, str]]]) -> list[str]:
+    made = {table for table, _ in stored.get(DATASET, ())}
+    return [name for name in view_files() if name not in made]
 
 
 @contextmanager

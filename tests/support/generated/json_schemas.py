@@ -20,6 +20,8 @@ _TYPES: dict[str, Schema] = {
     "day": {"type": "string", "format": "date"},
     "any": {},
 }
+_MORE = "*"
+"""The key of what an object may have beside its named fields."""
 _COLUMN_TYPES = {"bigint": "integer", "double": "number", "bool": "boolean", "timestamp": "instant"}
 
 
@@ -29,7 +31,7 @@ def _fields() -> dict[str, dict[str, dict[str, str]]]:
     found["objects"]["SyncRun"] = {
         f"{column.name}?": f"{_COLUMN_TYPES.get(column.type, 'string')}?: {column.description.rstrip('.')}"
         for column in SYNC_RUNS.columns
-    }
+    } | {_MORE: "any: columns that an earlier version made"}
     return found
 
 
@@ -63,14 +65,19 @@ def _object(fields: dict[str, str], used: dict[str, Schema]) -> Schema:
         properties[name] = {"description": meaning, **_type(kind, used)}
         if name == key:
             required.append(name)
-    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": _MORE in fields,
+    }
 
 
 def _with_inherited(fields: dict[str, str]) -> Iterator[tuple[str, str]]:
     for key, text in fields.items():
         if key == "like":
             yield from _with_inherited(_fields()["objects"][text.removeprefix("@")])
-        else:
+        elif key != _MORE:
             yield key, text
 
 

@@ -20,5 +20,5 @@ LEFT JOIN (
     ) AS p
     GROUP BY p.system, p.instance, p.day
 ) AS f ON f.system = d.system AND f.instance = d.instance AND f.day = d.day
-WHERE d.state = 'verified' AND coalesce(e.executions, 0) < d.executions - coalesce(f.left_out, 0)
+WHERE d.state = 'verified' AND d.api_total IS NOT NULL AND coalesce(e.executions, 0) < d.executions - coalesce(f.left_out, 0)
     AND d.day > CAST({since} AT TIME ZONE 'UTC' AS DATE)
