@@ -18,7 +18,7 @@ import pytest
 
 from task_history import systems
 from task_history.core.batch import Batch, Chunk, Commits
-from task_history.load import dlt_internals
+from task_history.load import dlt_internals, working_dir
 from task_history.load.pipeline import Loader
 from task_history.warehouse import tables
 from task_history_cli.runtime.target import Target
@@ -97,10 +97,11 @@ def test_nothing_of_the_other_way_is_used(tmp_path: Path, monkeypatch: pytest.Mo
         raise AssertionError("this is not dlt's own way")
 
     for name in (
-        "Packages", "mark_as_seen", "move_cursor", "remove_old_loads", "complete_loads", "remove_killed_extracts",
-        "sql_client_of", "table_of", "file_of", "query_settings", "retries",
+        "Packages", "mark_as_seen", "move_cursor", "sql_client_of", "table_of", "file_of", "query_settings", "retries",
     ):  # fmt: skip
         monkeypatch.setattr(dlt_internals, name, missed)
+    for name in ("remove_old_loads", "complete_loads", "remove_killed_extracts"):
+        monkeypatch.setattr(working_dir, name, missed)
     loader = _loader(tmp_path)
     loader.prepare()
     _commit(loader, "a")
