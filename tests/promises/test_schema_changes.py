@@ -40,7 +40,7 @@ class Vendor:
         self.fields: dict[str, Any] = {}
         self.statuses: dict[str, str] = {}
         self.has_odd_statuses = False
-        """Whether each row has a status of its own, two of three with a secret."""
+        """Whether each row has a status of its own: of three one with a secret, one longer than any word."""
         self._numbers = count()
 
     def alter(self, _: str, body: bytes) -> bytes:
@@ -51,7 +51,11 @@ class Vendor:
                 row.update({key: self.statuses[row[key]]} if row.get(key) in self.statuses else {})
                 if self.has_odd_statuses and key in row:
                     number = next(self._numbers)
-                    row[key] = f"{TOKEN}{number:04}" if number % 3 else f"Weird {number}" + "x" * 500
+                    row[key] = (
+                        f"{TOKEN}{number:04}"
+                        if number % 3 == 1
+                        else f"Weird {number}" + "x" * (number % 3 * 250)
+                    )
         return json.dumps(data).encode()
 
 
