@@ -16,7 +16,7 @@ from .parser import Parser
 
 def script(shell: str) -> str:
     """What that shell has to run to complete the command."""
-    return str(shellcode([NAME], shell=shell))
+    return str(shellcode([NAME], True, shell))
 
 
 def complete(parser_for: Callable[[Sequence[str]], Parser]) -> NoReturn:

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from task_history.core import child_python
+from task_history.core import child_python, files
 from task_history.core.errors import ConfigurationError, TaskHistoryError
 from task_history.core.folders import temporary_folder
 
@@ -57,7 +57,7 @@ def pdf(page: str) -> bytes:
         )
     with temporary_folder() as folder:
         html, out = folder / "report.html", folder / "report.pdf"
-        html.write_text(page, "utf-8")
+        files.write_new(html, page.encode("utf-8"))
         said = _print(program, folder, html, out)
         if not out.exists():
             raise TaskHistoryError(
