@@ -53,14 +53,14 @@ _OWN_TABLES = {_LOADS, tables.SYNC_RUNS.name, tables.COVERAGE.name}
 
 
 @dataclass(frozen=True, slots=True)
-class Registered:
+class RegistryRow:
     """A row of the registry."""
 
     system: str
     instance: str
     calendar: Calendar = Calendar()  # noqa: RUF009 - frozen
 
-    def is_of(self, other: Registered | None) -> bool:
+    def is_of(self, other: RegistryRow | None) -> bool:
         """Whether both are of one account."""
         return other is not None and (self.system, self.instance) == (other.system, other.instance)
 
@@ -73,9 +73,9 @@ class Holdings:
     """Names of dataset, table and column."""
     owners: dict[str, Account]
     """The accounts by dataset, each with an instance of its own within its system."""
-    entered: dict[str, Registered]
+    entered: dict[str, RegistryRow]
     """The rows by dataset as the registry has them."""
-    due: dict[str, Registered]
+    due: dict[str, RegistryRow]
     """The rows by dataset as the registry should have them."""
     lacks_calendars: bool
     """Whether the registry is of an earlier version."""
@@ -108,7 +108,7 @@ def holdings(access: Access, *, is_thorough: bool = False) -> Holdings:
     existing: dict[str, dict[str, set[str]]] = {}
     for dataset, table, column in columns:
         existing.setdefault(dataset, {}).setdefault(table, set()).add(column)
-    due: dict[str, Registered] = {}
+    due: dict[str, RegistryRow] = {}
     for name, own in entered.items():
         if own.system not in systems.names():
             # Entered by a later version.
@@ -117,7 +117,7 @@ def holdings(access: Access, *, is_thorough: bool = False) -> Holdings:
             due[name] = own
     for name in sorted(existing.keys() - due.keys() - {DATASET}):
         if _LOADS in existing[name] and (account := _account(access, name, existing[name], configured)):
-            due[name] = Registered(account.system.name, account.instance or "")
+            due[name] = RegistryRow(account.system.name, account.instance or "")
     for name, account in configured.items():
         # One that this configuration does not load keeps the calendar of the one that does.
         if name in due and account.calendar is not None:
@@ -169,7 +169,7 @@ def _added_columns(access: Access) -> Iterator[str]:
 
 
 def _rows(
-    access: Access, gone: Collection[str], new: Mapping[str, Registered], moved: Mapping[str, Calendar]
+    access: Access, gone: Collection[str], new: Mapping[str, RegistryRow], moved: Mapping[str, Calendar]
 ) -> Iterator[str]:
     """The statements that delete, insert and update rows."""
     dialect = access.dialect
@@ -217,7 +217,7 @@ def _columns_of_registry(dialect: str) -> Iterator[str]:
         yield f"{column.name} {kind}{' PRIMARY KEY' if is_key else ''}"
 
 
-def _entered(access: Access, there: Collection[str]) -> tuple[dict[str, Registered], bool, str | None]:
+def _entered(access: Access, there: Collection[str]) -> tuple[dict[str, RegistryRow], bool, str | None]:
     """The rows of the registry, oldest first, whether it lacks the calendars, and the fingerprint of the views."""
     if REGISTRY.name not in there:
         return {}, False, None
@@ -232,7 +232,7 @@ def _entered(access: Access, there: Collection[str]) -> tuple[dict[str, Register
     lacks_calendars = not set(columns).issuperset(_CALENDAR_COLUMNS)
     texts = [dict(zip(columns, row, strict=True)) for row in rows]
     entered = {
-        str(row["dataset"]): Registered(str(row["system"]), str(row["instance"] or ""), _calendar(row))
+        str(row["dataset"]): RegistryRow(str(row["system"]), str(row["instance"] or ""), _calendar(row))
         for row in texts
     }
     found = next((str(row["fingerprint"]) for row in texts if row["fingerprint"] is not None), None)
@@ -297,7 +297,7 @@ def _has_columns(system: System, existing: Mapping[str, set[str]]) -> bool:
     return all(column in existing.get(table, ()) for table, column in shown_columns(system))
 
 
-def _distinct(due: Mapping[str, Registered]) -> dict[str, Account]:
+def _distinct(due: Mapping[str, RegistryRow]) -> dict[str, Account]:
     """The accounts by dataset. Of those that two configurations name alike, all but the first are named by dataset."""
     taken: set[tuple[str, str]] = set()
     accounts = {}

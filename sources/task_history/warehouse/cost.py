@@ -21,7 +21,7 @@ _DAYS, _HOURS = 30, 24
 
 
 @dataclass(frozen=True, slots=True)
-class Billed:
+class LeastBytesBilled:
     """Bytes billed at least."""
 
     backfill: int
@@ -32,12 +32,12 @@ class Billed:
     """For a month of hourly syncs that all find something."""
 
 
-def least_billed(executions: int, details: int, *, rows: int, details_per_commit: int) -> Billed:
+def least_billed(executions: int, details: int, *, rows: int, details_per_commit: int) -> LeastBytesBilled:
     """Bytes billed at least for a backfill of so many executions and details, by a commit's limits, and for syncs."""
     commits = math.ceil(executions / rows), math.ceil(details / details_per_commit)
     tables = IDLE_TABLES + commits[0] * _LISTING_TABLES + commits[1] * _DETAILS_TABLES
     hours = _DAYS * _HOURS
-    return Billed(
+    return LeastBytesBilled(
         tables * MIN_BILLED_BYTES,
         hours * IDLE_TABLES * MIN_BILLED_BYTES,
         hours * NEWS_TABLES * MIN_BILLED_BYTES,

@@ -13,7 +13,7 @@ from ..core.models import Row, Selection
 from ..systems.protocol import System
 from .backlog import MissingDetail
 from .column_rules import ColumnRules
-from .kept_answers import Gathering, KeptAnswers
+from .kept_answers import KeptAnswers, StatementCollector
 from .names import Names
 from .sql_text import Query, SqlCondition
 
@@ -129,7 +129,9 @@ class Dataset:
         """Rows whose instants may be texts, from a former answer where each query is billed; its columns have names."""
         query = self._query
         return (
-            query.rows(sql, *values) if isinstance(query, KeptAnswers | Gathering) else query(sql, *values)[1]
+            query.rows(sql, *values)
+            if isinstance(query, KeptAnswers | StatementCollector)
+            else query(sql, *values)[1]
         )
 
     def _number(self, sql: str, *values: Any) -> int:

@@ -101,7 +101,7 @@ class KeptAnswers:
                 }
 
 
-class Gathering:
+class StatementCollector:
     """A query function that notes the statements whose answers would be kept, and answers them with no rows."""
 
     def __init__(self, query: Query) -> None:

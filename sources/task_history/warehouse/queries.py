@@ -14,7 +14,7 @@ from .backlog import MissingDetail, OpenExecution, StepCount
 from .coverage import Day, read_day
 from .dataset import missing_detail, utc, utc_or_epoch
 from .keep_days import KeptSince
-from .kept_answers import Gathering, KeptAnswers
+from .kept_answers import KeptAnswers, StatementCollector
 from .left_out import LeftOut
 from .names import EVER, RETENTION_GRACE, Names
 from .rates import Rates
@@ -74,10 +74,10 @@ class Warehouse(RecentQueries):
         kept = self._query
         if not isinstance(kept, KeptAnswers):
             return
-        gathering = Gathering(kept)
-        warehouse = self._like(self._name, self._system, self._selection, query=gathering)
+        collector = StatementCollector(kept)
+        warehouse = self._like(self._name, self._system, self._selection, query=collector)
         questions(warehouse)
-        kept.ask_together(gathering.statements)
+        kept.ask_together(collector.statements)
 
     def _like(
         self, names: Names, system: System, selection: Selection | None, *, query: Query | None = None

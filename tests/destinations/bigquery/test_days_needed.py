@@ -19,7 +19,7 @@ Reads = list[tuple[str, set[date], str]]
 """Table, days and statement."""
 
 
-class Story:
+class SyncedTwice:
     """A place that is synced twice, and what its commands read."""
 
     def __init__(self, place: BigQueryPlace, sandbox: SandboxProcess) -> None:
@@ -45,24 +45,24 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(bigquery: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def synced(bigquery: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SyncedTwice]:
     with (
         Recorder(bigquery.url) as recorder,
         SandboxProcess(executions=60, seed=8, days=40, future_hours=3, freeze=True) as sandbox,
     ):
         place = BigQueryPlace(tmp_path_factory.mktemp("days"), sandbox, recorder)
-        story = Story(place, sandbox)
-        place.set(integrations=None, steps="failed", payloads="failed", start_date=story.day(20).isoformat())
+        synced = SyncedTwice(place, sandbox)
+        place.set(integrations=None, steps="failed", payloads="failed", start_date=synced.day(20).isoformat())
         place.sync()
-        yield story
+        yield synced
 
 
-def test_why_reads_the_day_of_the_execution(story: Story) -> None:
+def test_why_reads_the_day_of_the_execution(synced: SyncedTwice) -> None:
     """Whole rows only of that day; when it began is asked of the ids and starts alone."""
-    first, last = story.day(15).isoformat(), story.day(5).isoformat()
-    row = next(row for row in story.sandbox.truth() if first <= row["dateStarted"][:10] <= last)
+    first, last = synced.day(15).isoformat(), synced.day(5).isoformat()
+    row = next(row for row in synced.sandbox.truth() if first <= row["dateStarted"][:10] <= last)
     day = date.fromisoformat(row["dateStarted"][:10])
-    found = story.reads("why", "paragon", row["id"])
+    found = synced.reads("why", "paragon", row["id"])
     whole = [days for _, days, sql in found if sql.startswith(("SELECT e.*", "SELECT *"))]
     assert len(whole) >= 2
     assert all(days == {day} for days in whole)
@@ -71,21 +71,21 @@ def test_why_reads_the_day_of_the_execution(story: Story) -> None:
     assert all(days == {day} for days in of_details)
 
 
-def test_an_audit_of_a_sample_reads_its_range(story: Story) -> None:
+def test_an_audit_of_a_sample_reads_its_range(synced: SyncedTwice) -> None:
     """Stored rows and steps are read of the days that are compared, by a few statements and not by one for each."""
-    days = {story.day(back) for back in range(8, 13)}
-    window = ("--from", min(days).isoformat(), "--to", story.day(7).isoformat(), "--sample", "5")
-    found = story.reads("audit", "paragon", *window)
+    days = {synced.day(back) for back in range(8, 13)}
+    window = ("--from", min(days).isoformat(), "--to", synced.day(7).isoformat(), "--sample", "5")
+    found = synced.reads("audit", "paragon", *window)
     assert {table for table, _, _ in found} >= {"workflow_executions", "step_executions", "execution_details"}
     assert [(table, read - days, sql) for table, read, sql in found if not read <= days] == []
     assert sum(sql.startswith("SELECT s.*") for _, _, sql in found) <= 1
 
 
-def test_a_backfill_asks_of_its_range_what_is_left(story: Story) -> None:
+def test_a_backfill_asks_of_its_range_what_is_left(synced: SyncedTwice) -> None:
     """Steps and payloads are looked for on the days of the range alone."""
-    days = {story.day(back) for back in range(22, 41)}
-    found = story.reads(
-        "backfill", "paragon", "--from", min(days).isoformat(), "--to", story.day(21).isoformat()
+    days = {synced.day(back) for back in range(22, 41)}
+    found = synced.reads(
+        "backfill", "paragon", "--from", min(days).isoformat(), "--to", synced.day(21).isoformat()
     )
     asked = [read for table, read, sql in found if table == "step_executions" and not sql.startswith("MERGE")]
     assert asked

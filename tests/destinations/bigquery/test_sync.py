@@ -30,8 +30,8 @@ NONE: dict[str, Any] = {"missing": set(), "other": []}
 OF_SYSTEM = ("--destination", "bigquery", "--json")
 
 
-class Story:
-    """A vendor's changing world and the warehouse that follows it; each test tells the next chapter."""
+class SyncedWorld:
+    """A vendor's changing world and the warehouse that follows it; each test goes on where the one before it ended."""
 
     def __init__(self, folder: Path, sandbox: SandboxProcess, recorder: Recorder) -> None:
         self.sandbox = sandbox
@@ -69,30 +69,30 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(bigquery: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def world(bigquery: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SyncedWorld]:
     with (
         SandboxProcess(executions=160, seed=71, days=12, now=NOW, future_hours=80, freeze=True) as sandbox,
         Recorder(bigquery.url) as recorder,
     ):
-        yield Story(tmp_path_factory.mktemp("story"), sandbox, recorder)
+        yield SyncedWorld(tmp_path_factory.mktemp("world"), sandbox, recorder)
 
 
-def test_a_first_sync_equals_the_truth(story: Story) -> None:
+def test_a_first_sync_equals_the_truth(world: SyncedWorld) -> None:
     """Executions, steps and payloads are what the vendor has, in columns of the right types."""
-    result = story.place.sync()
+    result = world.place.sync()
     assert result["complete"]
-    assert story.differences() == NONE
-    assert story.steps_are_true()
+    assert world.differences() == NONE
+    assert world.steps_are_true()
     assert result["bytes"]["processed"] > 0
     assert result["bytes"]["billed"] >= result["bytes"]["processed"]
     kinds = {
-        field.name: (field.field_type, field.mode) for field in story.schema("workflow_executions").schema
+        field.name: (field.field_type, field.mode) for field in world.schema("workflow_executions").schema
     }
     assert kinds["id"] == ("STRING", "REQUIRED")
     assert kinds["date_started"] == ("TIMESTAMP", "NULLABLE")
     assert kinds["run_duration"][0] == kinds["task_count"][0] == "INTEGER"
     assert kinds["is_open"][0] == "BOOLEAN"
-    assert story.schema("step_payloads").schema[2].field_type == "STRING"
+    assert world.schema("step_payloads").schema[2].field_type == "STRING"
 
 
 @pytest.mark.parametrize(
@@ -105,10 +105,10 @@ def test_a_first_sync_equals_the_truth(story: Story) -> None:
     ],
 )
 def test_large_tables_are_partitioned_and_described(
-    story: Story, table: str, column: str, cluster: list[str]
+    world: SyncedWorld, table: str, column: str, cluster: list[str]
 ) -> None:
     """By day of the execution's start, sorted within; table and columns have sentences, and labels say whose they are."""
-    found = story.schema(table)
+    found = world.schema(table)
     assert (found.time_partitioning.type_, found.time_partitioning.field) == ("DAY", column)
     assert found.clustering_fields == cluster
     assert found.time_partitioning.expiration_ms is None
@@ -118,119 +118,119 @@ def test_large_tables_are_partitioned_and_described(
     assert found.labels["task_history_run"]
 
 
-def test_an_idle_sync_is_one_commit(story: Story) -> None:
+def test_an_idle_sync_is_one_commit(world: SyncedWorld) -> None:
     """When nothing changed, all there is to write is merged at once: notes, and what was open and still is."""
-    before, loads = len(story.recorder.statements), len(story.recorder.loads)
-    result = story.place.sync()
+    before, loads = len(world.recorder.statements), len(world.recorder.loads)
+    result = world.place.sync()
     assert result["requests"] <= 3
-    said = story.recorder.statements[before:]
+    said = world.recorder.statements[before:]
     merged = {found.sql.split("`")[5] for found in said if found.sql.startswith("MERGE")}
     assert merged <= {"coverage", "sync_runs", "window_reads", "workflow_executions"}
-    assert [found.table for found in story.recorder.loads[loads:]].count("paragon._dlt_loads") == 1
+    assert [found.table for found in world.recorder.loads[loads:]].count("paragon._dlt_loads") == 1
 
 
-def test_later_syncs_settle_and_follow(story: Story) -> None:
+def test_later_syncs_settle_and_follow(world: SyncedWorld) -> None:
     """What was open is settled, what is new is there, and each merge reads the days of its rows alone."""
     for hours in (2, 20):
-        story.sandbox.advance(hours * 3600)
-        result = story.place.sync()
+        world.sandbox.advance(hours * 3600)
+        result = world.place.sync()
         assert result["complete"]
-        assert story.differences() == NONE
-    assert story.steps_are_true()
-    row = story.place.query(
+        assert world.differences() == NONE
+    assert world.steps_are_true()
+    row = world.place.query(
         "SELECT bytes_processed, bytes_billed FROM paragon.sync_runs ORDER BY started_at DESC LIMIT 1"
     )
     assert row == [(result["bytes"]["processed"], result["bytes"]["billed"])]
     assert row[0][1] >= row[0][0] > 0
 
 
-def test_a_new_field_and_a_new_status_arrive(story: Story) -> None:
+def test_a_new_field_and_a_new_status_arrive(world: SyncedWorld) -> None:
     """What the vendor adds is a column with a sentence and a status as it is spelled, without a change here."""
-    story.sandbox.switches(extra_fields=True, extra_statuses=True)
-    story.sandbox.advance(20 * 3600)
-    assert story.place.sync()["complete"]
-    assert story.differences() == NONE
+    world.sandbox.switches(extra_fields=True, extra_statuses=True)
+    world.sandbox.advance(20 * 3600)
+    assert world.place.sync()["complete"]
+    assert world.differences() == NONE
     fresh = [
         field
         for table in (find("paragon").executions, find("paragon").details.steps, find("paragon").details.log)
-        for field in story.schema(table.name).schema
+        for field in world.schema(table.name).schema
         if field.name not in {column.name for column in table.columns}
     ]
     assert fresh
     assert all(field.description for field in fresh)
 
 
-def test_a_backfill_fills_a_month_and_leaves_the_cursor(story: Story) -> None:
+def test_a_backfill_fills_a_month_and_leaves_the_cursor(world: SyncedWorld) -> None:
     """A range before the first sync equals the truth; the live state is what it was."""
     state = "SELECT state FROM paragon._dlt_pipeline_state WHERE pipeline_name = 'task_history_paragon' ORDER BY version"
-    before = story.place.query(state)
-    result = story.command("backfill", "paragon", "--from", "2026-10-01", "--to", "2026-10-14")
+    before = world.place.query(state)
+    result = world.command("backfill", "paragon", "--from", "2026-10-01", "--to", "2026-10-14")
     assert result["complete"]
     assert result["not_covered"] == []
-    assert story.place.query(state) == before
-    assert story.differences("2026-10-01") == NONE
-    assert story.steps_are_true("2026-10-01")
+    assert world.place.query(state) == before
+    assert world.differences("2026-10-01") == NONE
+    assert world.steps_are_true("2026-10-01")
 
 
-def test_other_commands_read_and_mend(story: Story) -> None:
+def test_other_commands_read_and_mend(world: SyncedWorld) -> None:
     """status, why, plan and audit answer from BigQuery; a repair mends what somebody broke."""
-    status = story.command("status", "paragon")["systems"][0]
+    status = world.command("status", "paragon")["systems"][0]
     assert status["loaded"]
-    held = story.place.query("SELECT count(*) FROM paragon.workflow_executions")[0][0]
+    held = world.place.query("SELECT count(*) FROM paragon.workflow_executions")[0][0]
     assert status["rows"]["workflow_executions"] == held
-    (identity, started), *_ = story.place.query(
+    (identity, started), *_ = world.place.query(
         "SELECT id, date_started FROM paragon.workflow_executions WHERE NOT is_open AND date_started >= '2026-10-15' "
         "ORDER BY date_started LIMIT 1"
     )
-    why = json.loads(story.place.run("why", "paragon", identity, *OF_SYSTEM, expect=None).stdout)
+    why = json.loads(world.place.run("why", "paragon", identity, *OF_SYSTEM, expect=None).stdout)
     assert why["execution"]["id"] == identity
     day = f"{started:%Y-%m-%d}"
     next_day = f"{started + timedelta(days=1):%Y-%m-%d}"
-    assert story.command("plan", "paragon", "--from", day, "--to", next_day)["requests"] is not None
-    story.place.query(f"DELETE FROM paragon.workflow_executions WHERE id = '{identity}'")
-    done = story.place.run(
+    assert world.command("plan", "paragon", "--from", day, "--to", next_day)["requests"] is not None
+    world.place.query(f"DELETE FROM paragon.workflow_executions WHERE id = '{identity}'")
+    done = world.place.run(
         "audit", "paragon", "--from", day, "--to", next_day, "--repair", *OF_SYSTEM, expect=None
     )
     assert json.loads(done.stdout)["missing"] == 1
-    assert story.differences() == NONE
+    assert world.differences() == NONE
 
 
-def test_a_fresh_machine_goes_on(story: Story, tmp_path: Path) -> None:
+def test_a_fresh_machine_goes_on(world: SyncedWorld, tmp_path: Path) -> None:
     """On a machine that never ran, the state comes from BigQuery: nothing is listed or asked for again."""
-    story.sandbox.advance(3600)
-    other = story.place.elsewhere(tmp_path)
-    story.sandbox.reset_counters()
+    world.sandbox.advance(3600)
+    other = world.place.elsewhere(tmp_path)
+    world.sandbox.reset_counters()
     result = other.sync()
     assert result["complete"]
-    assert story.sandbox.counters()["list"] <= 6
-    assert story.sandbox.counters()["reads_more_than_once"] == []
-    assert story.differences() == NONE
+    assert world.sandbox.counters()["list"] <= 6
+    assert world.sandbox.counters()["reads_more_than_once"] == []
+    assert world.differences() == NONE
 
 
-def test_a_row_that_comes_back_on_another_day_is_there_once(story: Story) -> None:
+def test_a_row_that_comes_back_on_another_day_is_there_once(world: SyncedWorld) -> None:
     """Held under another start than the vendor's, a row is found in the partition where it was, and moves."""
-    (identity, right), *_ = story.place.query(
+    (identity, right), *_ = world.place.query(
         "SELECT id, date_started FROM paragon.workflow_executions WHERE NOT is_open "
         "AND date_started >= '2026-10-16' ORDER BY date_started LIMIT 1"
     )
-    story.place.query(
+    world.place.query(
         "UPDATE paragon.workflow_executions SET date_started = TIMESTAMP_SUB(date_started, INTERVAL 49 HOUR) "
         f"WHERE id = '{identity}'"
     )
     day, next_day = f"{right:%Y-%m-%d}", f"{right + timedelta(days=1):%Y-%m-%d}"
     words = ("audit", "paragon", "--from", day, "--to", next_day, "--repair", *OF_SYSTEM)
-    assert json.loads(story.place.run(*words, expect=None).stdout)["missing"] == 1
-    assert story.differences() == NONE
+    assert json.loads(world.place.run(*words, expect=None).stdout)["missing"] == 1
+    assert world.differences() == NONE
 
 
-def test_what_a_merge_reads_does_not_grow_with_the_table(story: Story) -> None:
+def test_what_a_merge_reads_does_not_grow_with_the_table(world: SyncedWorld) -> None:
     """The last sync's merges into executions read less than a third of what is held."""
     merges = [
         found.bytes_processed
-        for found in story.recorder.statements[-120:]
+        for found in world.recorder.statements[-120:]
         if found.is_dry_run and "MERGE INTO" in found.sql and ".`workflow_executions` AS t" in found.sql
     ]
-    whole = story.place.client.query(
+    whole = world.place.client.query(
         "SELECT * FROM paragon.workflow_executions", job_config=bigquery.QueryJobConfig(dry_run=True)
     ).total_bytes_processed
     assert merges
@@ -247,11 +247,11 @@ def _unpruned(sql: str) -> list[str]:
     return unpruned(pushdown_predicates(tree, dialect="bigquery").sql("bigquery"), PARTITIONS)
 
 
-def test_no_statement_reads_a_large_table_whole(story: Story) -> None:
-    """Of everything that was said to BigQuery in this story, DDL aside, nothing reads beyond constant days."""
+def test_no_statement_reads_a_large_table_whole(world: SyncedWorld) -> None:
+    """Of everything that was said to BigQuery in this world, DDL aside, nothing reads beyond constant days."""
     said = [
         found
-        for found in story.recorder.statements
+        for found in world.recorder.statements
         if not found.sql.startswith(("CREATE", "ALTER", "TRUNCATE"))
     ]
     whole = [(found.sql, left) for found in said if (left := _unpruned(found.sql))]
@@ -259,21 +259,21 @@ def test_no_statement_reads_a_large_table_whole(story: Story) -> None:
     assert whole == []
 
 
-def test_googles_analyzer_accepts_every_statement(story: Story) -> None:
-    """Everything that was said to BigQuery in this story is GoogleSQL, with the tables as they were then."""
-    gate = Gate(story.recorder.project)
-    assert gate.check(story.recorder.statements) == []
+def test_googles_analyzer_accepts_every_statement(world: SyncedWorld) -> None:
+    """Everything that was said to BigQuery in this world is GoogleSQL, with the tables as they were then."""
+    gate = Gate(world.recorder.project)
+    assert gate.check(world.recorder.statements) == []
     assert gate.analysed > 100
 
 
-def test_jobs_are_labelled(story: Story) -> None:
+def test_jobs_are_labelled(world: SyncedWorld) -> None:
     """Every job that writes says which system and which run it was for; so do most that read."""
-    said = [found.labels for found in story.recorder.statements]
-    said += [found.labels for found in story.recorder.loads]
-    runs = {row[0] for row in story.place.query("SELECT run_id FROM paragon.sync_runs")}
+    said = [found.labels for found in world.recorder.statements]
+    said += [found.labels for found in world.recorder.loads]
+    runs = {row[0] for row in world.place.query("SELECT run_id FROM paragon.sync_runs")}
     of_runs = [labels for labels in said if labels.get("task_history_run")]
-    writing = [found.labels for found in story.recorder.statements if found.sql.startswith("MERGE")]
-    writing += [found.labels for found in story.recorder.loads]
+    writing = [found.labels for found in world.recorder.statements if found.sql.startswith("MERGE")]
+    writing += [found.labels for found in world.recorder.loads]
     assert all(labels.get("task_history_run") for labels in writing)
     assert len(of_runs) > 0.9 * len(said)
     assert {labels["task_history_system"] for labels in of_runs} == {"paragon"}
