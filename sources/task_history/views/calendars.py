@@ -19,17 +19,6 @@ def day_of(instant: str, calendar: Calendar) -> str:
     return f"CAST({instant} AT TIME ZONE {quoted_text(calendar.timezone)} AS DATE)"
 
 
-def local_day(calendar: Calendar) -> Mapping[str, str]:
-    """The day of the zone that begins in the UTC day of a row ``t`` of coverage, and when it begins and ends."""
-    day = day_of("(t.day + INTERVAL 86399 SECOND)", calendar)
-    zone = quoted_text(calendar.timezone)
-    return {
-        "local_day": day,
-        "local_start": f"CAST({day} AS TIMESTAMP) AT TIME ZONE {zone}",
-        "local_end": f"CAST(CAST({day} + INTERVAL 1 DAY AS DATE) AS TIMESTAMP) AT TIME ZONE {zone}",
-    }
-
-
 def present(calendar: Calendar) -> Mapping[str, str]:
     """The zone, today in it, and the instants a week and a month ago at the same time of its day."""
     zone = quoted_text(calendar.timezone)

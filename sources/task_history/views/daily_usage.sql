@@ -45,40 +45,92 @@ workflows AS (
     GROUP BY system, instance, integration, workflow_id, workflow_name
 ),
 
--- Of a UTC day with gaps nothing is taken for loaded: the gap may be in any day of the zone.
+-- Spans without a gap. Of a UTC day with gaps nothing is taken for loaded: the gap may be in any day of the zone.
 loaded AS (
     SELECT
         system,
         instance,
-        day,
         loaded_from,
         loaded_until,
-        CAST(day + INTERVAL 1 DAY AS DATE) AS next_day
+        lag(loaded_until) OVER (PARTITION BY system, instance ORDER BY day NULLS FIRST) AS until_before
     FROM loaded_days
     WHERE covered_ms > 0 AND covered_ms = (epoch_us(loaded_until) - epoch_us(loaded_from)) // 1000
 ),
 
--- The day of the zone that begins in a UTC day, and when it begins and ends.
+numbered AS (
+    SELECT
+        system,
+        instance,
+        loaded_from,
+        loaded_until,
+        sum(CASE WHEN loaded_from = until_before THEN 0 ELSE 1 END) OVER (
+            PARTITION BY system, instance ORDER BY loaded_from NULLS FIRST
+            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS span
+    FROM loaded
+),
+
+spans AS (
+    SELECT system, instance, min(loaded_from) AS loaded_from, max(loaded_until) AS loaded_until
+    FROM numbered
+    GROUP BY system, instance, span
+),
+
+accounts AS (
+    SELECT
+        l.system,
+        l.instance,
+        z.timezone,
+        max(l.loaded_until) AS loaded_until,
+        CAST(min(l.day) - INTERVAL 1 DAY AS DATE) AS first_day,
+        CAST(max(l.day) + INTERVAL 2 DAY AS DATE) AS last_day
+    FROM loaded_days AS l
+    INNER JOIN systems.datasets AS z ON z.system = l.system AND z.instance = l.instance
+    GROUP BY l.system, l.instance, z.timezone
+),
+
+midnights AS (
+    SELECT
+        a.system,
+        a.instance,
+        a.timezone,
+        a.loaded_until,
+        d.day,
+        CAST(d.day AS TIMESTAMP) AT TIME ZONE a.timezone AS midnight
+    FROM accounts AS a
+    CROSS JOIN UNNEST(CAST(generate_series(a.first_day, a.last_day, INTERVAL '1' DAY) AS DATE[])) AS d(day)
+),
+
+-- Where clocks go back from one o'clock to midnight, the day begins with the first of the two midnights.
+starts AS (
+    SELECT
+        system,
+        instance,
+        loaded_until,
+        day,
+        CASE
+            WHEN CAST((midnight - INTERVAL 1 HOUR) AT TIME ZONE timezone AS DATE) = day THEN midnight - INTERVAL 1 HOUR
+            ELSE midnight
+        END AS day_start
+    FROM midnights
+),
+
 local_days AS (
     SELECT
         system,
         instance,
-        CAST(day AT TIME ZONE 'UTC' AS DATE) AS utc_day,
-        max(local_day) AS day,
-        max(local_start) AS day_start,
-        max(local_end) AS day_end
-    FROM systems.coverage
-    WHERE day IS NOT NULL
-    GROUP BY system, instance, CAST(day AT TIME ZONE 'UTC' AS DATE)
+        loaded_until,
+        day,
+        day_start,
+        lead(day_start) OVER (PARTITION BY system, instance ORDER BY day NULLS FIRST) AS day_end
+    FROM starts
 ),
 
 whole_days AS (
     SELECT d.system, d.instance, d.day
     FROM local_days AS d
-    INNER JOIN loaded AS l ON l.system = d.system AND l.instance = d.instance AND l.day = d.utc_day
-    LEFT JOIN loaded AS n
-        ON n.system = l.system AND n.instance = l.instance AND n.day = l.next_day AND n.loaded_from = l.loaded_until
-    WHERE l.loaded_from <= d.day_start AND coalesce(n.loaded_until, l.loaded_until) >= d.day_end
+    INNER JOIN spans AS s ON s.system = d.system AND s.instance = d.instance
+    WHERE s.loaded_from <= d.day_start AND s.loaded_until >= d.day_end
 ),
 
 last_days AS (
@@ -86,10 +138,7 @@ last_days AS (
     FROM (
         SELECT system, instance, day FROM counted
         UNION ALL
-        SELECT d.system, d.instance, d.day
-        FROM local_days AS d
-        INNER JOIN loaded_days AS l ON l.system = d.system AND l.instance = d.instance AND l.day = d.utc_day
-        WHERE l.loaded_until > d.day_start
+        SELECT system, instance, day FROM local_days WHERE day_start < loaded_until
     ) AS ends
     GROUP BY system, instance
 ),

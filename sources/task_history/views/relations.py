@@ -19,7 +19,7 @@ from ..systems.protocol import System
 from ..systems.view_mapping import ViewMapping, Views
 from ..warehouse import tables
 from ..warehouse.sql_text import quoted_name, quoted_text, sql_type
-from .calendars import day_of, local_day, present
+from .calendars import day_of, present
 from .files import View
 
 EXECUTIONS = {
@@ -90,14 +90,8 @@ DETAILS_LOG = {"execution_id": "text", "execution_started_at": "timestamp", "out
 LISTED = {"listed_at": "timestamp"}
 """Columns of listed executions, one row per row of the vendor's list, with the instant that decides its window."""
 
-COVERAGE_TOO = {
-    "part": "text",
-    "is_whole": "bool",
-    "local_day": "date",
-    "local_start": "timestamp",
-    "local_end": "timestamp",
-}
-"""Columns of coverage beside its own: ``local_day`` is the day of the account's zone that begins in the UTC day."""
+COVERAGE_TOO = {"part": "text", "is_whole": "bool"}
+"""Columns of coverage beside its own."""
 
 STEP_COUNTS = {
     "listing": "text",
@@ -228,7 +222,7 @@ def relations(
             datasets,
             tables.COVERAGE,
             COVERAGE_TOO,
-            lambda dataset: {**_parted(dataset.system), **local_day(dataset.calendar)},
+            lambda dataset: _parted(dataset.system),
         ),
         tables.SYNC_RUNS.name: _copied(datasets, tables.SYNC_RUNS),
         tables.STATES.name: _copied(datasets, tables.STATES, {"state": "text"}, _state),

@@ -30,6 +30,18 @@ ZONES = (
     ("America/New_York", SPRING),
     ("America/New_York", AUTUMN),
     ("Australia/Lord_Howe", SPRING),  # clocks change by half an hour
+    ("Australia/Lord_Howe", "TIMESTAMPTZ '2026-10-20 12:00:00+00'"),
+    ("Europe/London", SPRING),  # two days begin in one UTC day
+    ("Europe/London", "TIMESTAMPTZ '2026-11-05 12:00:00+00'"),
+    ("Asia/Beirut", SPRING),  # a day without midnight
+    ("Asia/Beirut", "TIMESTAMPTZ '2026-11-05 12:00:00+00'"),  # clocks go back at midnight, to the day before
+    ("Africa/Cairo", "TIMESTAMPTZ '2026-05-10 12:00:00+00'"),
+    ("Africa/Cairo", AUTUMN),
+    ("America/Sao_Paulo", "TIMESTAMPTZ '2018-03-05 12:00:00+00'"),
+    ("America/Sao_Paulo", "TIMESTAMPTZ '2018-11-20 12:00:00+00'"),
+    ("America/Havana", "TIMESTAMPTZ '2025-11-20 12:00:00+00'"),  # midnight comes twice
+    ("Atlantic/Azores", SPRING),
+    ("Atlantic/Azores", AUTUMN),
     ("Asia/Kathmandu", SPRING),
     ("Pacific/Kiritimati", AUTUMN),
     ("Pacific/Pago_Pago", AUTUMN),
