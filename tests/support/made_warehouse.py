@@ -210,6 +210,8 @@ def fill(
 def fill_history(connection: Any, dataset: str = "paragon", *, now: str = NOW) -> None:
     """Replays, each with another outcome, earlier states of some executions, and an hour in which a workflow failed.
 
+    Some of those have as many tasks as 64 bits can say, so that their sum is beyond that.
+
     ``fill`` has to come first.
     """
     _insert(
@@ -223,6 +225,7 @@ def fill_history(connection: Any, dataset: str = "paragon", *, now: str = NOW) -
             "status": "CASE WHEN n % 5 = 0 THEN 'SUCCEEDED' ELSE 'FAILED' END",
             "date_started": f"{now} - INTERVAL 50 HOUR + to_minutes(2 * n)",
             "date_ended": f"{now} - INTERVAL 50 HOUR + to_minutes(2 * n + 1)",
+            "task_count": "CASE WHEN n < 5 THEN 9223372036854775807 END",
             "is_open": "FALSE",
             "resolution": "'ended'",
             "fetched_at": now,

@@ -11,6 +11,7 @@ from task_history.warehouse.former_tables import lacking_text
 
 from ..console import output, times
 from ..console.arguments import instance_option
+from ..console.output import counted
 from . import status_integrations
 
 _MAX_CHANGES = 5
@@ -28,13 +29,15 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     text = [
         f"{name}: {', '.join(f'{count:,} {table}' for table, count in rows.items())}",
         f"  covered   {_covered(result)}",
-        f"  open      {result['open_executions']:,} executions",
-        f"  left      {result['details_left']:,} executions without steps, {result['payloads_left']:,} payloads",
+        f"  open      {counted(result['open_executions'], 'execution')}",
+        f"  left      {counted(result['details_left'], 'execution')} without steps, "
+        f"{counted(result['payloads_left'], 'payload')}",
     ]
     unreadable = result["unreadable"]
     if unreadable["details"] or unreadable["payloads"]:
         text.append(
-            f"  unreadable {unreadable['details']:,} executions, {unreadable['payloads']:,} payloads; tried again after "
+            f"  unreadable {counted(unreadable['details'], 'execution')}, "
+            f"{counted(unreadable['payloads'], 'payload')}; tried again after "
             f"{times.minute(unreadable['next_try_at'])} UTC"
         )
     if unreadable["never"]:
@@ -84,7 +87,8 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     if result["budget"]:
         used, limit = result["budget"]["used"], result["budget"]["limit"]
         text.append(
-            f"  budget    {used:,} of {limit:,} requests used in the last {times.duration(result['budget']['period_s'])}"
+            f"  budget    {used:,} of {counted(limit, 'request')} used in the last "
+            f"{times.duration(result['budget']['period_s'])}"
             if limit
             else "  budget    no limit"
         )

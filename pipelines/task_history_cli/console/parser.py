@@ -7,6 +7,7 @@ import difflib
 import platform
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NoReturn
 
 from task_history.core.errors import UsageError
@@ -63,6 +64,11 @@ def parsed(words: Sequence[str], parser: Parser, commands: Mapping[str, Parser])
     if "ids" in args:
         args.ids = [*args.ids, *(word for word in rest if not word.startswith("-"))]
         rest = [word for word in rest if word.startswith("-")]
+    for word, value in pairwise([*words, "-"]):
+        option = word.removesuffix("=")
+        # As of a variable of the shell that is not set. An empty instance is the first account, as in the views.
+        if option.startswith("--") and option != "--instance" and (option != word or not value.strip()):
+            own.error(f"the value of {option} is empty.")
     for name, value in vars(args).items():
         # What the shell gave that is no UTF-8 stands as half a surrogate pair, which no warehouse and no vendor takes.
         if any(

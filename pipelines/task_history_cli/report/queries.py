@@ -32,7 +32,7 @@ SELECT
     is_current, day, system, instance, integration,
     count(*) AS executions,
     CAST(sum(failed) AS BIGINT) AS failures,
-    coalesce(CAST(sum(task_count) AS BIGINT), 0) AS tasks,
+    coalesce(sum(CAST(task_count AS DECIMAL(29, 0))), 0) AS tasks,
     count(CASE WHEN is_open THEN 1 END) AS open_executions
 FROM dated
 GROUP BY is_current, day, system, instance, integration

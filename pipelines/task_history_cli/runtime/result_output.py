@@ -9,6 +9,7 @@ from task_history.runs import run_result
 from task_history.runs.runner import ActiveRun
 
 from ..console import output, times
+from ..console.output import counted
 from .interruption import STOPPED_BY
 from .target import Target
 
@@ -28,9 +29,10 @@ def result(current: ActiveRun, target: Target, seconds: float) -> dict[str, Any]
 def lines(result: dict[str, Any]) -> list[str]:
     """The result as text."""
     text = [
-        f"{result['executions']:,} executions read ({result['settled']:,} settled, {result['late']:,} late), "
-        f"{result['steps']:,} steps, {result['payloads']:,} payloads ({result['redactions']:,} values redacted) "
-        f"with {result['requests']:,} requests in {times.duration(result['duration_s'])}."
+        f"{counted(result['executions'], 'execution')} read ({result['settled']:,} settled, {result['late']:,} late), "
+        f"{counted(result['steps'], 'step')}, {counted(result['payloads'], 'payload')} "
+        f"({counted(result['redactions'], 'value')} redacted) "
+        f"with {counted(result['requests'], 'request')} in {times.duration(result['duration_s'])}."
     ]
     if result["lost"]:
         span = f"{times.minute(result['lost']['from'])} to {times.minute(result['lost']['until'])}"
@@ -48,8 +50,8 @@ def lines(result: dict[str, Any]) -> list[str]:
     if left["details"] or left["payloads"]:
         takes = f", about {times.duration(left['seconds'])} at the budget" if left["seconds"] else ""
         text.append(
-            f"Left: {left['details']:,} executions without steps, {left['payloads']:,} payloads{takes}. "
-            f"{_next_run(result)} goes on there."
+            f"Left: {counted(left['details'], 'execution')} without steps, {counted(left['payloads'], 'payload')}{takes}"
+            f". {_next_run(result)} goes on there."
         )
         if left["seconds"] and left["seconds"] > _LONG_BACKLOG_DAYS * 86_400:
             text.append(
@@ -63,7 +65,7 @@ def lines(result: dict[str, Any]) -> list[str]:
         )
     if left["open_executions"]:
         text.append(
-            f"Open at the vendor: {output.counted(left['open_executions'], 'execution')}; each sync looks again."
+            f"Open at the vendor: {counted(left['open_executions'], 'execution')}; each sync looks again."
         )
     if result["bytes"]:
         billed, processed, limit = (result["bytes"][name] for name in ("billed", "processed", "limit"))
@@ -83,7 +85,7 @@ def _stopped(result: dict[str, Any]) -> str:
     if name is None:
         return f"Stopped: {result['stopped']}."
     left = result["left"]["details"]
-    what = f"; {left:,} executions left" if left else ""
+    what = f"; {counted(left, 'execution')} left" if left else ""
     return f"Stopped by {name}{what}, the same command goes on."
 
 

@@ -9,7 +9,7 @@
 --   instance text: The account of the system; empty for the first one.
 --   user_id text: The user for whom workflows ran; empty for executions without one.
 --   executions bigint: Executions that began in the month.
---   tasks bigint: Tasks that the vendor counted for them: a lower bound of what it bills.
+--   tasks decimal: Tasks that the vendor counted for them: a lower bound of what it bills.
 --   executions_without_count bigint: Executions for which it gave no count; they add nothing to tasks.
 --   open_executions bigint: Executions that may still take tasks.
 --   caveat text: Why tasks is a lower bound of the invoice.
@@ -34,7 +34,7 @@ SELECT
     instance,
     user_id,
     count(*) AS executions,
-    coalesce(CAST(sum(task_count) AS BIGINT), 0) AS tasks,
+    coalesce(CAST(sum(CAST(task_count AS DECIMAL(29, 0))) AS DECIMAL(29, 0)), 0) AS tasks,
     count(CASE WHEN task_count IS NULL THEN 1 END) AS executions_without_count,
     count(CASE WHEN is_open THEN 1 END) AS open_executions,
     max(caveat) AS caveat

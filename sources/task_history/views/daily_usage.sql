@@ -16,7 +16,7 @@
 --   failures bigint: Those of them that failed.
 --   failure_rate double: Failures by executions, from 0 to 1; empty on days without executions.
 --   open_executions bigint: Those of them that may still change.
---   tasks bigint: Tasks that the vendor counted for them.
+--   tasks decimal: Tasks that the vendor counted for them.
 --   p50_duration_ms bigint: Half of those that ended took at most so many milliseconds; the nearest rank, not interpolated.
 --   p95_duration_ms bigint: 95 of 100 that ended took at most so many milliseconds.
 --   p99_duration_ms bigint: 99 of 100 that ended took at most so many milliseconds.
@@ -31,7 +31,7 @@ WITH counted AS (
         count(*) AS executions,
         sum(CASE WHEN status = 'failed' THEN 1 ELSE 0 END) AS failures,
         sum(CASE WHEN is_open THEN 1 ELSE 0 END) AS open_executions,
-        sum(task_count) AS tasks,
+        sum(CAST(task_count AS DECIMAL(29, 0))) AS tasks,
         quantile_disc(duration_ms, 0.5) AS p50_duration_ms,
         quantile_disc(duration_ms, 0.95) AS p95_duration_ms,
         quantile_disc(duration_ms, 0.99) AS p99_duration_ms
@@ -174,7 +174,7 @@ usage AS (
         CAST(sum(failures) AS BIGINT) AS failures,
         sum(failures) / nullif(sum(executions), 0) AS failure_rate,
         CAST(sum(open_executions) AS BIGINT) AS open_executions,
-        coalesce(CAST(sum(tasks) AS BIGINT), 0) AS tasks,
+        coalesce(CAST(sum(tasks) AS DECIMAL(29, 0)), 0) AS tasks,
         max(p50_duration_ms) AS p50_duration_ms,
         max(p95_duration_ms) AS p95_duration_ms,
         max(p99_duration_ms) AS p99_duration_ms

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-TYPES = ("text", "bigint", "double", "bool", "timestamp", "date", "json")
+TYPES = ("text", "bigint", "decimal", "double", "bool", "timestamp", "date", "json")
 _COLUMN = re.compile(rf"([a-z][a-z0-9_]*) ({'|'.join(TYPES)}): (.+)")
 
 

@@ -20,8 +20,8 @@
 --   previous_failures bigint: Those of the period before, up to the same point.
 --   failure_rate double: Failures by executions, from 0 to 1; empty where there are none.
 --   previous_failure_rate double: That of the period before, up to the same point.
---   tasks bigint: Tasks that the vendor counted in the period.
---   previous_tasks bigint: Those of the period before, up to the same point.
+--   tasks decimal: Tasks that the vendor counted in the period.
+--   previous_tasks decimal: Those of the period before, up to the same point.
 --   previous_whole_executions bigint: Executions of the whole period before.
 WITH daily AS (
     SELECT
@@ -33,7 +33,7 @@ WITH daily AS (
         e.started_at < z.same_time_last_month AS is_before_month,
         count(*) AS executions,
         count(CASE WHEN e.status = 'failed' THEN 1 END) AS failures,
-        coalesce(CAST(sum(e.task_count) AS BIGINT), 0) AS tasks
+        coalesce(CAST(sum(CAST(e.task_count AS DECIMAL(29, 0))) AS DECIMAL(29, 0)), 0) AS tasks
     FROM executions AS e
     INNER JOIN systems.datasets AS z ON z.system = e.system AND z.instance = e.instance
     WHERE e.day IS NOT NULL
@@ -115,8 +115,8 @@ totals AS (
         CAST(sum(previous_executions) AS BIGINT) AS previous_executions,
         CAST(sum(failures) AS BIGINT) AS failures,
         CAST(sum(previous_failures) AS BIGINT) AS previous_failures,
-        CAST(sum(tasks) AS BIGINT) AS tasks,
-        CAST(sum(previous_tasks) AS BIGINT) AS previous_tasks,
+        CAST(sum(tasks) AS DECIMAL(29, 0)) AS tasks,
+        CAST(sum(previous_tasks) AS DECIMAL(29, 0)) AS previous_tasks,
         CAST(sum(previous_whole_executions) AS BIGINT) AS previous_whole_executions
     FROM compared
     GROUP BY system, instance, integration, period, period_start

@@ -19,7 +19,7 @@
 --   new_status text: The status of that execution; empty where it is not loaded.
 --   is_recovered bool: Whether that execution succeeded; false where it ended otherwise, or nothing was run again; empty while it is not known.
 --   recovered_at timestamp: When that execution ended, where it succeeded, UTC.
---   replay_ms bigint: Milliseconds from replayed_at to recovered_at.
+--   replay_ms bigint: Milliseconds from replayed_at to recovered_at; 0 where it ended before the answer came.
 --   recovery_ms bigint: Milliseconds from failed_at to recovered_at.
 --   next_success_at timestamp: When the same workflow first began for the same user after the request and succeeded, UTC.
 WITH asked AS (
@@ -30,6 +30,7 @@ WITH asked AS (
         execution_id,
         new_execution_id,
         outcome,
+        coalesce(intended_at, answered_at) AS asked_at,
         coalesce(answered_at, intended_at) AS replayed_at
     FROM systems.replays
 ),
@@ -45,6 +46,7 @@ joined AS (
         e.workflow_name,
         e.user_id,
         e.ended_at AS failed_at,
+        a.asked_at,
         a.replayed_at,
         a.outcome,
         a.new_execution_id,
@@ -63,7 +65,7 @@ successes AS (
     FROM joined AS j
     INNER JOIN executions AS s
         ON s.system = j.system AND s.instance = j.instance AND s.workflow_id = j.workflow_id AND s.user_id = j.user_id
-    WHERE s.status = 'succeeded' AND s.started_at >= j.replayed_at
+    WHERE s.status = 'succeeded' AND s.started_at >= j.asked_at
     GROUP BY j.system, j.instance, j.replay_id
 )
 
@@ -87,7 +89,10 @@ SELECT
         WHEN NOT j.is_new_open AND j.new_status NOT IN ('unresolved', 'unknown') THEN FALSE
     END AS is_recovered,
     j.recovered_at,
-    (epoch_us(j.recovered_at) - epoch_us(j.replayed_at)) // 1000 AS replay_ms,
+    CASE
+        WHEN j.recovered_at < j.replayed_at THEN 0
+        ELSE (epoch_us(j.recovered_at) - epoch_us(j.replayed_at)) // 1000
+    END AS replay_ms,
     (epoch_us(j.recovered_at) - epoch_us(j.failed_at)) // 1000 AS recovery_ms,
     s.next_success_at
 FROM joined AS j

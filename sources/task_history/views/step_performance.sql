@@ -23,7 +23,7 @@
 --   complete_failures bigint: How often it failed on them.
 --   failure_rate double: complete_failures by complete_runs, from 0 to 1; empty where nothing ran on complete days.
 --   ended_runs bigint: Runs of complete days of which start and end are known; the durations are theirs.
---   total_duration_ms bigint: Milliseconds that they took together.
+--   total_duration_ms decimal: Milliseconds that they took together.
 --   p50_duration_ms bigint: Half of them took at most so many milliseconds; the nearest rank, not interpolated.
 --   p95_duration_ms bigint: 95 of 100 took at most so many milliseconds.
 --   p99_duration_ms bigint: 99 of 100 took at most so many milliseconds.
@@ -134,7 +134,7 @@ measured AS (
         CAST(sum(is_complete * failed) AS BIGINT) AS complete_failures,
         sum(is_complete * failed) / nullif(sum(is_complete), 0) AS failure_rate,
         count(duration_ms) AS ended_runs,
-        CAST(sum(duration_ms) AS BIGINT) AS total_duration_ms,
+        CAST(sum(CAST(duration_ms AS DECIMAL(29, 0))) AS DECIMAL(29, 0)) AS total_duration_ms,
         quantile_disc(duration_ms, 0.5) AS p50_duration_ms,
         quantile_disc(duration_ms, 0.95) AS p95_duration_ms,
         quantile_disc(duration_ms, 0.99) AS p99_duration_ms,

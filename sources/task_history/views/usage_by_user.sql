@@ -13,7 +13,7 @@
 --   failures bigint: Those of them that failed.
 --   failure_rate double: Failures by executions, from 0 to 1.
 --   open_executions bigint: Those of them that may still change.
---   tasks bigint: Tasks that the vendor counted for them.
+--   tasks decimal: Tasks that the vendor counted for them.
 WITH counted AS (
     SELECT
         day,
@@ -24,7 +24,7 @@ WITH counted AS (
         count(*) AS executions,
         count(CASE WHEN status = 'failed' THEN 1 END) AS failures,
         count(CASE WHEN is_open THEN 1 END) AS open_executions,
-        coalesce(CAST(sum(task_count) AS BIGINT), 0) AS tasks
+        coalesce(CAST(sum(CAST(task_count AS DECIMAL(29, 0))) AS DECIMAL(29, 0)), 0) AS tasks
     FROM executions
     GROUP BY day, system, instance, user_id, integration
 )

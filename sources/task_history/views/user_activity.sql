@@ -11,7 +11,7 @@
 --   workflows bigint: How many different workflows ran for the user.
 --   executions bigint: Executions in the warehouse.
 --   failures bigint: Those of them that failed.
---   tasks bigint: Tasks that the vendor counted for them.
+--   tasks decimal: Tasks that the vendor counted for them.
 --   executions_7d bigint: Executions that began in the last 7 days.
 --   failures_7d bigint: Those of them that failed.
 --   executions_30d bigint: Executions that began in the last 30 days.
@@ -43,7 +43,7 @@ SELECT
     count(DISTINCT workflow_id) AS workflows,
     count(*) AS executions,
     CAST(sum(failed) AS BIGINT) AS failures,
-    coalesce(CAST(sum(task_count) AS BIGINT), 0) AS tasks,
+    coalesce(CAST(sum(CAST(task_count AS DECIMAL(29, 0))) AS DECIMAL(29, 0)), 0) AS tasks,
     CAST(sum(in_7d) AS BIGINT) AS executions_7d,
     CAST(sum(in_7d * failed) AS BIGINT) AS failures_7d,
     CAST(sum(in_30d) AS BIGINT) AS executions_30d,

@@ -47,3 +47,20 @@ def test_wrong_arguments_are_json_where_json_is_asked_for(capsys: pytest.Capture
     assert (result["command"], result["exit_code"]) == ("sync", 2)
     assert "unknown argument: --wrong." in result["error"]
     assert json.loads(_refused(capsys, "snyc", "--json")[0])["command"] is None
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (("report", "--month", ""), "--month"),
+        (("report", "--week="), "--week"),
+        (("report", "--timezone", " "), "--timezone"),
+        (("backfill", "paragon", "--from", "2026-09-01", "--to", ""), "--to"),
+        (("why", "paragon", "id", "--around", ""), "--around"),
+    ],
+)
+def test_an_empty_value_is_refused(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], option: str
+) -> None:
+    """What a variable that is not set leaves behind means nothing else silently."""
+    assert f"the value of {option} is empty" in _refused(capsys, *words)[1]

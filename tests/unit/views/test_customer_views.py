@@ -139,7 +139,7 @@ def test_usage_by_user(warehouse: Any) -> None:
     sql = """
         SELECT instance, date_started::DATE AS day, user_id, integration, count(*), count(*) FILTER (status = 'FAILED'),
                round(count(*) FILTER (status = 'FAILED') / count(*), 9), count(*) FILTER (is_open),
-               coalesce(sum(task_count), 0)::BIGINT
+               coalesce(sum(task_count), 0)::HUGEINT
         FROM (SELECT '' AS instance, e.*, w.integration FROM paragon.workflow_executions AS e
               LEFT JOIN paragon.workflows AS w USING (workflow_id) UNION ALL BY NAME
               SELECT 'eu' AS instance, e.*, w.integration FROM paragon_eu.workflow_executions AS e
@@ -263,10 +263,10 @@ def test_replay_outcomes(warehouse: Any) -> None:
     for instance, dataset in (("", "paragon"), ("eu", "paragon_eu")):
         by_id = {row["id"]: row for row in _raw(warehouse, dataset)}
         asked = warehouse.execute(
-            "SELECT replay_id, execution_id, new_execution_id, outcome, coalesce(answered_at, intended_at) "
+            "SELECT replay_id, execution_id, new_execution_id, outcome, intended_at, answered_at "
             f"FROM {dataset}.replays"
         ).fetchall()
-        for replay, identity, new, outcome, at in asked:
+        for replay, identity, new, outcome, at, answered in asked:
             old, again = by_id[identity], by_id.get(new)
             ended = again and again["ended"] if again and again["status"] == "SUCCEEDED" else None
             recovered = None
@@ -287,10 +287,13 @@ def test_replay_outcomes(warehouse: Any) -> None:
             ]
             # Towards zero, as the warehouses divide.
             span = ended and old["ended"] and int((ended - old["ended"]) / timedelta(milliseconds=1))
-            expected.append((instance, replay, outcome, recovered, ended, span, min(later, default=None)))
+            took = ended and max(0, int((ended - (answered or at)) / timedelta(milliseconds=1)))
+            expected.append(
+                (instance, replay, outcome, recovered, ended, took, span, min(later, default=None))
+            )
     shown = rows(
         warehouse,
-        "SELECT instance, replay_id, outcome, is_recovered, recovered_at, recovery_ms, next_success_at "
+        "SELECT instance, replay_id, outcome, is_recovered, recovered_at, replay_ms, recovery_ms, next_success_at "
         "FROM task_history.replay_outcomes",
     )
     assert shown == sorted(expected, key=str)

@@ -23,6 +23,7 @@ from tests.support import made_warehouse
 SHOWN_AS = {
     "text": "VARCHAR",
     "bigint": "BIGINT",
+    "decimal": "DECIMAL(29,0)",
     "double": "DOUBLE",
     "bool": "BOOLEAN",
     "timestamp": "TIMESTAMP WITH TIME ZONE",
@@ -237,6 +238,29 @@ def test_users_and_their_tasks(warehouse: Any) -> None:
     )
     (caveat,) = warehouse.execute("SELECT DISTINCT caveat FROM task_history.billing_tasks").fetchone()
     assert "lower bound" in caveat
+
+
+def test_sums_may_be_beyond_64_bits() -> None:
+    """Counts of tasks and durations near the largest number break no view and no check; sums are exact."""
+    connection = made("paragon", executions=300)
+    made_warehouse.fill_history(connection)
+    connection.execute(
+        "UPDATE paragon.step_executions SET date_started = TIMESTAMPTZ '0001-01-01 00:00:00+00', "
+        "date_ended = TIMESTAMPTZ '9999-12-31 00:00:00+00'"
+    )
+    (tasks,) = connection.execute("SELECT sum(task_count) FROM paragon.workflow_executions").fetchone()
+    assert tasks > 2**63
+    for name in ("daily_usage", "usage_by_user", "user_activity", "billing_tasks"):
+        assert rows(connection, f"SELECT sum(tasks) FROM task_history.{name}") == [(tasks,)], name
+    sums = "max(tasks), max(previous_tasks) FROM task_history.period_over_period"
+    ((now, before),) = rows(connection, f"SELECT {sums}")
+    assert min(now, before) > 2**63
+    (steps,) = connection.execute("SELECT count(*) FROM task_history.steps").fetchone()
+    for view in views():
+        connection.execute(f"SELECT * FROM task_history.{view}").fetchall()
+    assert steps > 1_000
+    found = findings(access(connection).query, creating.datasets(access(connection)), "duckdb")
+    assert [one.check.name for one in found if one.rows and "totals" in one.check.name] == []
 
 
 def test_failures_have_reasons(warehouse: Any) -> None:

@@ -19,7 +19,7 @@ FULL OUTER JOIN (
         coalesce(day, DATE '0001-01-01') AS day,
         count(*) AS executions,
         sum(CASE WHEN status = 'failed' THEN 1 ELSE 0 END) AS failures,
-        coalesce(sum(task_count), 0) AS tasks
+        coalesce(sum(CAST(task_count AS DECIMAL(29, 0))), 0) AS tasks
     FROM systems.executions
     -- The first day after that instant in any zone, which is there whole.
     WHERE (started_at >= {since} AND day > CAST(({since} + INTERVAL 24 HOUR) AT TIME ZONE 'UTC' AS DATE))

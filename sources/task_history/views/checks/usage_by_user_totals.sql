@@ -5,7 +5,7 @@ CROSS JOIN (
     SELECT
         count(*) AS executions,
         count(CASE WHEN status = 'failed' THEN 1 END) AS failures,
-        coalesce(sum(task_count), 0) AS tasks
+        coalesce(sum(CAST(task_count AS DECIMAL(29, 0))), 0) AS tasks
     FROM executions
 ) AS e
 WHERE coalesce(u.executions, 0) <> e.executions OR coalesce(u.failures, 0) <> e.failures
