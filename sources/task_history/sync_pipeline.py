@@ -15,7 +15,7 @@ from .load.pipeline import Loader
 from .load.resources import SystemResource
 from .runs.column_changes import note_old_values
 from .runs.context import Context
-from .runs.keep_days import delete_old_rows
+from .runs.delete_old_rows import delete_old_rows
 from .runs.run_lock import lock_path, run_lock
 from .runs.run_result import RunResult, result_of
 from .runs.runner import commit_batches, note_bytes, start_run

@@ -14,7 +14,7 @@ import pytest
 from task_history.core.models import Scope, Window
 from task_history.runs.estimate import Amount, Pace, details, list_requests, seconds
 from task_history.runs.plan import at_risk
-from task_history.warehouse.rates import Rates
+from task_history.warehouse.averages import Averages
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.commands.test_backfill import MONTH, NOW, backfill
 from tests.support.place import Place
@@ -134,13 +134,13 @@ def test_pages_are_counted(rows: int, requests: int) -> None:
 
 def test_details_follow_the_scope() -> None:
     """Steps cost one request for each settled execution in scope, payloads one for each step in scope."""
-    rates = Rates(1_000, 100, 0, 200, 1_000, 40, 20, 60)
+    averages = Averages(1_000, 100, 0, 200, 1_000, 40, 20, 60)
     amount = Amount(executions=500, failed=50, open=10)
-    assert details(amount, Scope("none", "all"), rates) == (0, 0)
-    assert details(amount, Scope("failed", "failed"), rates) == (50, 100)
-    assert details(amount, Scope("failed", "all"), rates) == (50, 150)
-    assert details(amount, Scope("all", "none"), rates) == (490, 0)
-    assert details(amount, Scope("all", "all"), rates) == (490, 440 * 5 + 150)
+    assert details(amount, Scope("none", "all"), averages) == (0, 0)
+    assert details(amount, Scope("failed", "failed"), averages) == (50, 100)
+    assert details(amount, Scope("failed", "all"), averages) == (50, 150)
+    assert details(amount, Scope("all", "none"), averages) == (490, 0)
+    assert details(amount, Scope("all", "all"), averages) == (490, 440 * 5 + 150)
 
 
 def test_time_is_what_the_budget_leaves() -> None:

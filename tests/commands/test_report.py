@@ -314,7 +314,7 @@ def test_figures_of_the_period_before_are_those_of_the_views(connection: Any) ->
         return found
 
     totals = other.totals_before[report_data.ALL]
-    names = ("executions", "failures", "tasks", "users", "users_hit", "workflows")
+    names = ("executions", "failures", "tasks", "users", "users_affected", "workflows")
     assert [tuple(totals[name] for name in names)] == asked(
         "count(*), count(*) FILTER (status = 'failed'), sum(task_count)::BIGINT, count(DISTINCT user_id), "
         "count(DISTINCT user_id) FILTER (status = 'failed'), count(DISTINCT workflow_id)"
@@ -347,7 +347,7 @@ def test_a_running_period_is_compared_with_as_much_of_the_one_before(connection:
     assert month.before_text == "the same part of the month before"
 
 
-def test_users_hit_are_those_of_the_views(connection: Any, found: Report) -> None:
+def test_users_affected_are_those_of_the_views(connection: Any, found: Report) -> None:
     """Failures by user and integration, and who had no success since."""
     rows = connection.execute(
         "SELECT user_id, integration, count(*) FILTER (status = 'failed') AS failed, "
@@ -663,7 +663,7 @@ def test_csv_has_the_figures(filled: Place) -> None:
     assert sum(int(row["executions"]) for row in tables["days"]) == executions
     assert tables["about"][0]["timezone"] == "UTC"
     assert tables["steps"][0]["p95_duration_ms"].isdigit()
-    users = {row["user_id"] for row in tables["users_hit"]}
+    users = {row["user_id"] for row in tables["users_affected"]}
     assert {f"'{formula}" for formula in formulas} <= users
     assert not users & set(formulas)
 

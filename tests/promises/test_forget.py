@@ -24,7 +24,7 @@ import pytest
 
 import task_history
 from task_history import systems
-from task_history.load import erasing
+from task_history.load import row_changes, working_dir
 from task_history.load.pipeline import Loader
 from task_history.runs import forget as forget_module
 from task_history.runs.run_lock import lock_path, run_lock
@@ -194,7 +194,7 @@ def _ends_early(given: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[A
     return statements
 
 
-STEPS = ("_leave_out", "erase_rows", "deletions", "clear", "rewrite_warehouse", "put")
+STEPS = ("_leave_out", "erase_rows", "deletions", "erase_kept_rows", "rewrite_warehouse", "put")
 
 
 @pytest.mark.parametrize("step", short(STEPS, ("_leave_out", "deletions", "rewrite_warehouse")))
@@ -215,7 +215,7 @@ def test_the_same_command_ends_an_erasure_that_was_killed(
             puts, put = iter((True, True, False)), Loader.put
             broken.setattr(Loader, step, lambda *words: put(*words) if next(puts) else _fail())
         else:
-            broken.setattr(erasing, step, _fail)
+            broken.setattr(working_dir if step == "erase_kept_rows" else row_changes, step, _fail)
         assert place.run("forget", "paragon", "--user", user, "--yes", expect=None).returncode in (1, 4)
     ((ended,),) = place.query("SELECT ended_at FROM paragon.erasures")
     assert ended is None
@@ -228,14 +228,15 @@ def test_the_same_command_ends_an_erasure_that_was_killed(
 
 KILLING = """
 import os, signal, sys
-from task_history.load import erasing, pipeline
+from task_history.load import pipeline, row_changes, working_dir
 from task_history.runs import forget
 from task_history.warehouse import erasure
 from task_history_cli.cli import main
 
 place, name, call = sys.argv[1:4]
 holder = {
-    "forget": forget, "erasing": erasing, "Loader": pipeline.Loader, "Erasure": erasure.Erasure,
+    "forget": forget, "row_changes": row_changes, "working_dir": working_dir,
+    "Loader": pipeline.Loader, "Erasure": erasure.Erasure,
 }[place]
 given, calls = getattr(holder, name), 0
 
@@ -270,10 +271,10 @@ KILLS = (
     ("forget", "_note_erasure", 1),
     ("forget", "_leave_out", 1),
     ("Loader", "commit", 1),
-    ("erasing", "erase_rows", 1),
+    ("row_changes", "erase_rows", 1),
     ("Erasure", "deletions", 1),
-    ("erasing", "clear", 1),
-    ("erasing", "rewrite_warehouse", 1),
+    ("working_dir", "erase_kept_rows", 1),
+    ("row_changes", "rewrite_warehouse", 1),
     ("Loader", "put", 2),
     ("Loader", "put", 3),
 )
@@ -394,7 +395,7 @@ def test_nothing_is_read_where_nobody_was_forgotten(
 ) -> None:
     """A sync asks for nobody who was forgotten where the dataset has no table of them."""
     place, _, _ = paragon
-    monkeypatch.setattr("task_history.load.queries.read_left_out", _fail)
+    monkeypatch.setattr("task_history.load.loader_queries.read_left_out", _fail)
     monkeypatch.setattr("task_history.load.direct_rows.is_table", _fail)
     assert place.sync()["complete"]
 

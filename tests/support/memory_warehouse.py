@@ -13,8 +13,8 @@ from task_history.core.models import Column, Json, Row, Table
 from task_history.systems.parsing import instant
 from task_history.systems.protocol import System
 from task_history.warehouse import tables
-from task_history.warehouse.names import Names
 from task_history.warehouse.queries import Warehouse
+from task_history.warehouse.table_names import Names
 from tests.support.made_warehouse import TYPES
 
 _ARROW = {

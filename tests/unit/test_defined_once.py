@@ -15,10 +15,10 @@ from task_history.core.models import Window
 from task_history.runs import runner
 from task_history.runs.runner import Lane
 from task_history.systems.common_tables import UNREADABLE
-from task_history.warehouse.completeness import Completeness
 from task_history.warehouse.coverage import Coverage
 from task_history.warehouse.retry_schedule import next_try_at
 from task_history.warehouse.tables import COVERAGE
+from task_history.warehouse.verified_days import Completeness
 from task_history_cli.commands import replay
 from task_history_cli.sandbox.apis import APIS
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from task_history.core.errors import TaskHistoryError, UsageError
 from task_history.core.exit_codes import ExitCode
-from task_history.core.lock_waits import LONG_FILE_WAIT_S
+from task_history.core.lock_waits import FILE_WAIT_OF_RUN_WITH_ROWS_S
 from task_history.settings import load
 
 from ..console import arguments, output, times
@@ -209,7 +209,7 @@ def _sync_account(task: _SyncTask) -> dict[str, Any]:
                 max_requests=task.max_requests,
                 max_minutes=task.max_minutes,
                 # The other accounts' processes write to the same file in turn.
-                lock_wait_s=LONG_FILE_WAIT_S,
+                lock_wait_s=FILE_WAIT_OF_RUN_WITH_ROWS_S,
                 has_views=task.has_views,
             )
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - one account's error ends no other's run

@@ -111,7 +111,7 @@ def forget(settings: Settings, target: Target, user: str) -> dict[str, Any]:
     """
     began = time.monotonic()
     with no_other_run(settings, target, task="forget") as folder:
-        from task_history.load import erasing
+        from task_history.load import working_dir
         from task_history.runs.forget import forget as forget_in
 
         with opened_loader(settings, target, SYNC, folder) as loader:
@@ -120,7 +120,7 @@ def forget(settings: Settings, target: Target, user: str) -> dict[str, Any]:
             check_any_machine(loader.warehouse().unfinished_runs(), held, datetime.now(UTC))
         folders = [folder / lane.pipeline(settings) for lane in all_lanes()]
         for lane, own in zip(all_lanes(), folders, strict=True):
-            if lane != SYNC and own.is_dir() and erasing.has_pending(own):
+            if lane != SYNC and own.is_dir() and working_dir.unloaded(own):
                 # What a killed run has still to load may be of the person, too.
                 with opened_loader(settings, target, lane, folder) as pending:
                     pending.prepare()

@@ -14,9 +14,9 @@ from task_history.extract.pages import Pages
 from task_history.runs.estimate import seconds, stored_bytes, sureness
 from task_history.runs.plan import MAX_REQUESTS, Plan, Planner, StoredFacts, at_risk
 from task_history.settings import Settings, load
+from task_history.warehouse.averages import Averages
 from task_history.warehouse.cost import least_billed
 from task_history.warehouse.coverage import BACKFILL, Coverage, filters_text
-from task_history.warehouse.rates import Rates
 from task_history.warehouse.sql_text import BIGQUERY
 from task_history.warehouse.tables import SYNC_RUNS
 
@@ -111,10 +111,10 @@ def plan(
             "payload": estimate.costs.payload,
             "integration": estimate.costs.integration,
         },
-        "details_estimate": sureness(scope, stored.rates),
+        "details_estimate": sureness(scope, stored.averages),
         "seconds": None if whole_s is None else round(whole_s),
         "budget": {"limit": limit, "period_s": period_s, "left": free, "share_of_syncs": round(share, 3)},
-        "bytes": stored_bytes(estimate.amount.executions, estimate.costs, scope, stored.rates),
+        "bytes": stored_bytes(estimate.amount.executions, estimate.costs, scope, stored.averages),
         "billed": _billed(target, estimate),
         "at_risk": None if risk is None else {"before": risk.before, "share": round(risk.share, 3)},
         "asked": estimate.requests_sent,
@@ -151,7 +151,7 @@ def _held(
     with queried(target, settings) as reader:
         warehouse = None if reader is None else warehouse_of(reader, settings)
         if reader is None or warehouse is None:
-            return StoredFacts((window,), 0, 0, 0, 0, Rates(), frozenset()), 0.0
+            return StoredFacts((window,), 0, 0, 0, 0, Averages(), frozenset()), 0.0
         coverage = Coverage(
             warehouse.coverage(), lane=BACKFILL, filters=filters_text(warehouse.recorded(selection.filters))
         )
@@ -165,7 +165,7 @@ def _held(
             backlog.details,
             backlog.failed,
             backlog.payloads,
-            warehouse.rates(),
+            warehouse.averages(),
             frozenset(key for key, row in warehouse.workflows().items() if row),
         )
         since = now - timedelta(days=_DAYS_OF_SYNCS)

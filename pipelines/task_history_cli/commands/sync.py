@@ -103,7 +103,7 @@ def sync(
     """
     began = time.monotonic()
     from task_history.runs.column_changes import erase_old_values, note_old_values
-    from task_history.runs.keep_days import delete_old_rows
+    from task_history.runs.delete_old_rows import delete_old_rows
     from task_history.runs.sync import Sync
 
     erased: dict[str, int] = {}

@@ -14,9 +14,9 @@ from task_history.extract.settling_plan import plan as settling_plan
 from task_history.runs.estimate import seconds, stored_bytes
 from task_history.runs.plan import MAX_REQUESTS, Planner, StoredFacts
 from task_history.settings import Settings
+from task_history.warehouse.averages import Averages
 from task_history.warehouse.coverage import Coverage, is_part, unfiltered
 from task_history.warehouse.queries import Warehouse
-from task_history.warehouse.rates import Rates
 
 from ..console import output, times
 from ..runtime.probe import probing
@@ -40,7 +40,7 @@ class _Stored:
     """Those of them that failed."""
     payloads: int = 0
     """Steps whose inputs and outputs are wanted and not loaded."""
-    rates: Rates = field(default_factory=Rates)
+    averages: Averages = field(default_factory=Averages)
     workflows: frozenset[str] = frozenset()
 
 
@@ -115,7 +115,7 @@ def _stored(warehouse: Warehouse, settings: Settings, scope: Scope) -> _Stored:
         sum(backlog.details for backlog in backlogs),
         sum(backlog.failed for backlog in backlogs),
         sum(backlog.payloads for backlog in backlogs),
-        warehouse.rates(),
+        warehouse.averages(),
         frozenset(key for key, row in warehouse.workflows().items() if row),
     )
 
@@ -123,7 +123,7 @@ def _stored(warehouse: Warehouse, settings: Settings, scope: Scope) -> _Stored:
 def _estimate(settings: Settings, stored: _Stored, window: Window, scope: Scope) -> dict[str, Any]:
     """The new executions, counted by the vendor, and what they and the backlog cost."""
     facts = StoredFacts(
-        (window,), 0, stored.details, stored.failed, stored.payloads, stored.rates, stored.workflows
+        (window,), 0, stored.details, stored.failed, stored.payloads, stored.averages, stored.workflows
     )
     with probing(settings, most=MAX_REQUESTS) as (client, budget):
         pages = Pages(client, settings.system, settings.values)
@@ -144,7 +144,7 @@ def _estimate(settings: Settings, stored: _Stored, window: Window, scope: Scope)
             "integration": costs.integration,
         },
         "seconds": None if duration_s is None else round(duration_s),
-        "bytes": stored_bytes(planned.amount.executions, costs, scope, stored.rates),
+        "bytes": stored_bytes(planned.amount.executions, costs, scope, stored.averages),
         "budget": {"limit": limit, "period_s": period_s, "left": free},
         "asked": planned.requests_sent,
     }

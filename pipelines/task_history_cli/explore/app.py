@@ -178,7 +178,7 @@ def _(alt, found, mo, questions):
             _table("Incidents", "incidents"),
             _table("Integrations", "integrations"),
             _table("Workflows that fail most", "workflows"),
-            _table("Users hit", "customers"),
+            _table("Users affected", "customers"),
             _table("Slow steps, of days of which all steps are loaded", "steps"),
             _table("Users that went quiet", "quiet"),
             _table("Stuck executions", "stuck"),

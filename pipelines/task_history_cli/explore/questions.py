@@ -37,7 +37,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "failure_rate_before",
         "tasks",
         "users",
-        "users_hit",
+        "users_affected",
     ),
     "workflows": (
         "workflow_name",
@@ -47,7 +47,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "failures_before",
         "executions",
         "executions_before",
-        "users_hit",
+        "users_affected",
     ),
     "incidents": (
         "kind",
@@ -176,7 +176,7 @@ def totals(found: Report) -> list[tuple[str, str, str]]:
             ("failure rate", "failure_rate", rate),
             ("tasks, at least", "tasks", number),
             ("users", "users", number),
-            ("users hit", "users_hit", number),
+            ("users affected", "users_affected", number),
         )
     ]
 

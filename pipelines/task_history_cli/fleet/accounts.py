@@ -18,7 +18,7 @@ from task_history.settings_sources import config_sources
 from ..console import output
 from ..runtime.target import Target, find_target
 
-_REACH_WITHOUT_RETENTION = timedelta(days=365)
+_BACKFILL_WITHOUT_RETENTION = timedelta(days=365)
 """How far back the months to backfill begin where the vendor keeps executions for ever."""
 
 
@@ -108,7 +108,7 @@ def selected(accounts: Sequence[Account], patterns: Sequence[str]) -> list[Accou
 
 def first_month(settings: Settings, now: datetime) -> datetime:
     """The first month to backfill: the oldest that the vendor still keeps, or that of ``start_date`` if it is earlier."""
-    oldest = now - (settings.retention or _REACH_WITHOUT_RETENTION)
+    oldest = now - (settings.retention or _BACKFILL_WITHOUT_RETENTION)
     first = min(oldest, settings.values.start_date or oldest)
     return datetime(first.year, first.month, 1, tzinfo=UTC)
 

@@ -33,7 +33,7 @@ BEFORE = timedelta(days=30)
 ALL: Scope = (None, None, None)
 NEW_VIEWS = ("incidents",)
 """Views that warehouses of an earlier version lack until their next sync."""
-_DISTINCT = ("users", "users_hit", "workflows")
+_DISTINCT = ("users", "users_affected", "workflows")
 
 
 _NONE: Mapping[str, Any] = {"executions": 0}

@@ -134,7 +134,7 @@ def _tables(report: Report) -> dict[str, Sequence[Mapping[str, Any]]]:
         "workflows": [_compared(row, report) for row in report.workflows],
         "reasons": report.reasons,
         "incidents": report.incidents,
-        "users_hit": [_compared(row, report) for row in report.customers],
+        "users_affected": [_compared(row, report) for row in report.customers],
         "steps": report.steps,
         "quiet_users": report.quiet,
         "stuck_executions": [_without(row, "stuck_executions") for row in report.stuck],

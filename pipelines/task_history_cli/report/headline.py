@@ -122,9 +122,9 @@ def _share_before(row: Mapping[str, Any]) -> str:
 
 def _hit(report: Report) -> Iterator[str]:
     totals = report.totals[ALL]
-    if not totals["users_hit"]:
+    if not totals["users_affected"]:
         return
-    yield f"{number(totals['users_hit'])} of {number(totals['users'])} users had executions that failed."
+    yield f"{number(totals['users_affected'])} of {number(totals['users'])} users had executions that failed."
     if report.still_failing:
         failing: Rows = [row for row in report.customers if is_still_failing(row)]
         names = list(dict.fromkeys(user(row) for row in failing))[:NAMED]

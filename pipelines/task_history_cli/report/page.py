@@ -92,7 +92,7 @@ def _figures(report: Report, scope: Scope) -> list[tuple[str, str, str]]:
             ("failure rate", "failure_rate", rate),
             ("tasks, at least", "tasks", number),
             ("users", "users", number),
-            ("users hit by failures", "users_hit", number),
+            ("users affected by failures", "users_affected", number),
             ("workflows", "workflows", number),
             ("still open", "open_executions", number),
         )

@@ -50,7 +50,7 @@ def _people(scope: str) -> str:
     SELECT
         '{scope}' AS scope, is_current, {columns},
         count(DISTINCT user_id) AS users,
-        count(DISTINCT CASE WHEN failed = 1 THEN user_id END) AS users_hit,
+        count(DISTINCT CASE WHEN failed = 1 THEN user_id END) AS users_affected,
         count(DISTINCT workflow_id) AS workflows
     FROM periods
     GROUP BY {names}
@@ -68,14 +68,14 @@ WITH counted AS (
         CAST(sum(is_current * failed) AS BIGINT) AS failures,
         CAST(sum(1 - is_current) AS BIGINT) AS executions_before,
         CAST(sum((1 - is_current) * failed) AS BIGINT) AS failures_before,
-        count(DISTINCT CASE WHEN is_current = 1 AND failed = 1 THEN user_id END) AS users_hit
+        count(DISTINCT CASE WHEN is_current = 1 AND failed = 1 THEN user_id END) AS users_affected
     FROM ({_PERIODS}) AS periods
     GROUP BY system, instance, integration, workflow_id, workflow_name
     HAVING sum(periods.is_current * periods.failed) > 0
 )
 SELECT
     system, instance, integration, workflow_id, workflow_name, executions, failures, executions_before, failures_before,
-    users_hit
+    users_affected
 FROM counted
 WHERE TRUE
 QUALIFY row_number() OVER (PARTITION BY system, instance, integration ORDER BY failures DESC, workflow_id) <= {TOP}

@@ -76,7 +76,7 @@ def _incidents(report: Report) -> Section:
             "failed",
             "failure rate",
             "usual",
-            "users hit",
+            "users affected",
         ],
         [
             _row(
@@ -144,7 +144,7 @@ def _workflows(report: Report) -> Section:
             "failed",
             "executions",
             "failure rate",
-            "users hit",
+            "users affected",
             "reasons (failed steps)",
         ],
         [
@@ -160,7 +160,7 @@ def _workflows(report: Report) -> Section:
                     if report.is_compared and row["executions_before"]
                     else "",
                 ),
-                number(row["users_hit"]),
+                number(row["users_affected"]),
                 _reasons(report.reasons, row),
             )
             for row in report.workflows
@@ -174,7 +174,7 @@ def _workflows(report: Report) -> Section:
 def _customers(report: Report) -> Section:
     return Section(
         "customers",
-        "Users hit",
+        "Users affected",
         [
             f"The first {TOP} by failed executions, by integration. Failing since then: no execution of the user in that "
             "integration succeeded after the last one that failed."

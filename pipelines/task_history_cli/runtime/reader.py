@@ -15,9 +15,9 @@ from task_history.warehouse.column_rules import column_rules
 from task_history.warehouse.duckdb_file import open_for_reading
 from task_history.warehouse.former_tables import completed
 from task_history.warehouse.keep_days import kept_since
-from task_history.warehouse.names import Names
 from task_history.warehouse.queries import Warehouse
 from task_history.warehouse.sql_text import DUCKDB, quoted_name
+from task_history.warehouse.table_names import Names
 
 from .target import Target
 

@@ -14,9 +14,9 @@ from task_history.load.errors import warehouse_errors
 from task_history.settings import Settings
 from task_history.views.dialects import DIALECTS
 from task_history.warehouse.column_rules import column_rules
+from task_history.warehouse.forgotten_people import FORGOTTEN
 from task_history.warehouse.former_tables import completed
-from task_history.warehouse.left_out import FORGOTTEN
-from task_history.warehouse.names import Names
+from task_history.warehouse.table_names import Names
 from task_history.warehouse.tables import of
 
 from .target import Target

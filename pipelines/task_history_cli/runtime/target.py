@@ -17,7 +17,7 @@ from task_history.core.dataset_names import VIEWS_DATASET
 from task_history.core.errors import ConfigurationError
 from task_history.core.folders import data_folder
 from task_history.settings_sources import ConfigSource, config_sources
-from task_history.warehouse.names import RETENTION_GRACE
+from task_history.warehouse.table_names import RETENTION_GRACE
 
 from .duckdb_path import duckdb_path
 from .forbidden_dlt_settings import check_dlt_settings
@@ -112,8 +112,8 @@ class Target:
         if self.name == "bigquery":
             from task_history.load.destinations.bigquery import BigQuery
 
-            reach = None if retention is None else retention + RETENTION_GRACE
-            return BigQuery(reach=reach, staging_dataset_name_layout=staging, **given)
+            changes_within = None if retention is None else retention + RETENTION_GRACE
+            return BigQuery(changes_within=changes_within, staging_dataset_name_layout=staging, **given)
         from task_history.load.destinations import generic
 
         return generic.destination(self.name, staging=staging)

@@ -12,8 +12,8 @@ from task_history.core.intervals import gaps
 from task_history.core.models import MS, Row, Scope, Selection, Window, floor_ms
 from task_history.settings import Settings
 from task_history.warehouse.coverage import AUDIT, SYNC, Coverage, midnight
+from task_history.warehouse.forgotten_people import FORGOTTEN, read_left_out
 from task_history.warehouse.keep_days import kept_since
-from task_history.warehouse.left_out import FORGOTTEN, read_left_out
 from task_history.warehouse.queries import Warehouse
 from task_history.warehouse.tables import COVERAGE, READS, REPLAYS, STATES, SYNC_RUNS, of
 

@@ -2,7 +2,7 @@
 
 models          data classes that all modules share: windows, pages, requests, answers, tables
 columns         the columns of a table, one function for each of dlt's types
-fields          keys of rows: the vendor's fields apart from columns of ours, values read back
+row_keys        keys of rows: the vendor's fields apart from columns of ours, values read back
 errors          errors, grouped by who must act; exit_codes the exit codes of the command
 intervals       rules about windows, pages and positions
 json_reading    JSON as vendors send it → values; json_writing values → exact JSON text

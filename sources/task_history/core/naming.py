@@ -24,7 +24,7 @@ def snake_case(name: str) -> str:
     return re.sub(r"_+", "_", stem + "x" * (len(name) - len(stem)))
 
 
-def is_second(name: str) -> bool:
+def is_second_column(name: str) -> bool:
     """Whether it is the name of a second column, made because another column has the name without its end."""
     return _SECOND_NAME.search(name) is not None
 

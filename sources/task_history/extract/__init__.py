@@ -2,11 +2,11 @@
 
 In the order in which data meets them::
 
-    depth               how deep a listing may be read
+    piece_size          how many rows a piece has, as deep as the vendor lets a listing be read
     pages               single pages of a listing, and all pages of one closed window
     rows_without_id     rows of a listing without a usable id, and to which time they belong
     rows_outside        rows that stand in the answer for a window and began elsewhere
-    evidence            the evidence that a window was read completely
+    evidence            what is evidence that all rows of a window were read
     one_instant         all executions of one millisecond, whose order may change
     seen_order          what pages showed of a listing's order
     chain               one reading of a list without a count, page after page
@@ -20,10 +20,11 @@ In the order in which data meets them::
     unsorted_listing    filtered by time, in any order, not counted
     full_scan           not filtered by time
     listing_kinds       which class reads which kind
+    lookback            where the lookback of a sync begins
     incremental         what is new since the last sync, of a sorted listing
     compare             where the vendor's rows differ from those that are stored
     redacted_json       what customers wrote as texts without secrets and of bounded size
-    statuses            statuses as they may be stored
+    status_redaction    statuses as they may be stored
     warehouse_rows      what the vendor sent → the rows that the warehouse gets
     single_reads        single reads of many items, where one that fails holds up no other
     settling            stored open executions → what the vendor says of them now

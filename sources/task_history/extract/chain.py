@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from ..core.models import Page, Row, Window
-from ..warehouse.completeness import Completeness
+from ..warehouse.verified_days import Completeness
 from .evidence import (
     CHAIN,
     COUNT,

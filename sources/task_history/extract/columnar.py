@@ -15,9 +15,9 @@ import pyarrow.json as pj
 
 from ..core.arrow import ARROW, instants
 from ..core.escapes import NUL
-from ..core.fields import apart, key_apart
 from ..core.json_reading import around_strings, parse
 from ..core.models import Json, Page, Row, Table, Window
+from ..core.row_keys import apart, key_apart
 from ..systems.protocol import PageForm
 from .listed_rows import Part, Rows
 

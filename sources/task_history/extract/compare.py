@@ -16,15 +16,15 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Protocol
 
 from ..core.escapes import without_nul
-from ..core.fields import JsonText
 from ..core.intervals import halves, overlap
 from ..core.json_reading import parse_text
 from ..core.json_writing import exact_json
 from ..core.models import MS, VARIANT, Column, Json, Page, Row, Table, Window, floor_ms
+from ..core.row_keys import JsonText
 from ..systems.parsing import instant
 from ..systems.protocol import System
 from ..warehouse.column_rules import NO_RULES, TableRules
-from ..warehouse.completeness import Completeness
+from ..warehouse.verified_days import Completeness
 from .evidence import COUNT, count_of
 from .one_instant import read_instant
 from .pages import Pages, holds_all, is_sorted, rows_beside

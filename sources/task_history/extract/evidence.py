@@ -1,6 +1,7 @@
-"""When the rows read from a window count as complete, and on which evidence: pure rules.
+"""What is evidence that all rows of a window were read: pure rules.
 
-``RepeatedReadings`` and ``PageLengths`` keep what earlier readings and pages showed; they ask for nothing themselves.
+When a day counts as verified is another question, which ``warehouse.verified_days`` answers. ``RepeatedReadings`` and
+``PageLengths`` keep what earlier readings and pages showed; they ask for nothing themselves.
 
 A window is verified on one of three kinds of evidence, and otherwise not:
 
@@ -35,7 +36,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from ..core.models import Page
-from ..warehouse.completeness import Completeness
+from ..warehouse.verified_days import Completeness
 
 _MIN_VENDOR_PAGE_SIZE = 10
 """No vendor caps its pages below."""

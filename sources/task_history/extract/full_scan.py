@@ -16,11 +16,12 @@ from ..core.intervals import overlap
 from ..core.log import log
 from ..core.models import MS, Row, Window, floor_ms
 from ..systems.protocol import System
-from ..warehouse.completeness import Completeness
+from ..warehouse.verified_days import Completeness
 from .chain import Chain
 from .compare import StoredExecutions
 from .evidence import CHAIN, PageLengths
-from .listing import AHEAD, ComparedWindow, Edge, LastSync, ListedWindow, NewestExecutions
+from .listing import AHEAD, ComparedWindow, Edge, ListedWindow, NewestExecutions
+from .lookback import LastSync
 from .pages import Pages
 from .seen_order import MIN_ORDERED_ROWS, SeenOrder
 from .unsorted_listing import MAX_READINGS, UnsortedListing, cut

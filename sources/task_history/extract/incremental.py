@@ -10,55 +10,28 @@ oldest come first, and the last rows of a list that comes newest first are old o
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..core.errors import Rejected, UnexpectedResponse
 from ..core.log import log
-from ..core.models import MS, Page, Row, Window, floor_ms, iso_ms
+from ..core.models import MS, Page, Row, Window, iso_ms
 from ..systems.protocol import System
-from ..warehouse.completeness import Completeness
+from ..warehouse.verified_days import Completeness
 from .compare import Comparison, StoredExecutions
-from .depth import refused_depth
 from .evidence import CHAIN, COUNT, count_of, of_nothing, unverified
 from .listed_rows import Rows
-from .listing import AHEAD, ComparedWindow, Edge, LastSync, ListedWindow, NewestExecutions
+from .listing import AHEAD, ComparedWindow, Edge, ListedWindow, NewestExecutions
+from .lookback import LastSync, StoredSpan
 from .pages import after, complete_prefix, described, is_sorted
+from .piece_size import refused_depth
 
 if TYPE_CHECKING:
     from .sorted_listing import SortedListing
 
-_FAR = timedelta(days=3650)
 _REPEATED = 2
 """Stored executions that the first page shows again: two show whether the oldest come first."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredSpan:
-    """What the warehouse holds of the time that is looked at again."""
-
-    start: datetime
-    """Where the first sync began, or the lookback reaches."""
-    newest: datetime
-    """After the newest execution that is stored, or the cursor, whichever is earlier."""
-    count: int
-    """Executions that are stored since ``start``."""
-    may_expire: bool = False
-    """Whether these are the oldest executions, of which the vendor may purge some."""
-
-    @classmethod
-    def since(cls, since: LastSync, stored: NewestExecutions, *, edge: Edge) -> StoredSpan:
-        """What is stored of the time since the last sync, and of its lookback."""
-        if since.loaded is None:
-            return cls(since.first, since.first, 0)
-        end = stored.newest_start()
-        newest = since.loaded.end if end is None else min(since.loaded.end, floor_ms(end) + MS)
-        start = max(newest - since.lookback, since.loaded.start)
-        # What the vendor has purged by now cannot be compared.
-        start = min(start if since.horizon is None else max(start, since.horizon), newest)
-        may_expire = start in (since.loaded.start, since.horizon)
-        return cls(start, newest, stored.count(Window(start, edge() + _FAR)), may_expire)
 
 
 def incremental(

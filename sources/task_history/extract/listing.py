@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from ..core.errors import Rejected
-from ..core.models import Row, Window, floor_ms
+from ..core.models import Row, Window
 from ..systems.protocol import System
-from ..warehouse.completeness import Completeness
+from ..warehouse.verified_days import Completeness
 from .compare import Comparison, CountedExecutions, StoredExecutions
 from .evidence import unverified
 from .listed_rows import Rows
+from .lookback import LastSync
 from .pages import Pages
 
 Edge = Callable[[], datetime]
@@ -63,33 +64,6 @@ class ComparedWindow:
         if self.comparison.is_verified:
             return self.comparison.evidence
         return unverified("a comparison left differences unexplained")
-
-
-@dataclass(frozen=True, slots=True)
-class LastSync:
-    """What earlier syncs loaded of a partition, and how far back the next one looks."""
-
-    first: datetime
-    """Where the first sync begins."""
-    loaded: Window | None
-    """What they loaded without a gap; None before the first sync."""
-    gaps: Sequence[Window]
-    """What is not loaded between ``first`` and ``loaded``."""
-    lookback: timedelta
-    horizon: datetime | None
-    """What began before may be purged at the vendor."""
-    compare_from: datetime | None
-    """From where on everything is compared, where that is due."""
-    newest: datetime | None = None
-    """When the newest execution began that is stored and that the vendor still lists; None where that is not known."""
-
-    @property
-    def start(self) -> datetime:
-        """Where the lookback reaches."""
-        if self.loaded is None:
-            return self.first
-        start = max(self.loaded.end - self.lookback, self.loaded.start)
-        return floor_ms(start if self.horizon is None else max(start, self.horizon))
 
 
 class NewestExecutions(StoredExecutions, Protocol):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ..core.errors import PaginationLoop, Rejected
 from ..core.models import Row, Window
-from ..warehouse.completeness import Completeness
-from .depth import refused_depth
+from ..warehouse.verified_days import Completeness
 from .evidence import CHAIN, RepeatedReadings, by_count, count_of, of_nothing, unverified
 from .pages import Pages, Reading, distinct_rows
+from .piece_size import refused_depth
 
 _MAX_READINGS = 40
 _MAX_ROWS_PER_NEW_ROW = 3

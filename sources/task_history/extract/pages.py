@@ -21,8 +21,8 @@ from ..core.models import MS, Answer, Page, Request, Row, Sender, Window, iso_ms
 from ..systems.common_settings import SystemSettings
 from ..systems.ids import check_id
 from ..systems.protocol import System
-from ..warehouse.completeness import Completeness
-from ..warehouse.left_out import LeftOut
+from ..warehouse.forgotten_people import LeftOut
+from ..warehouse.verified_days import Completeness
 from .evidence import by_count, is_all, unverified
 from .listed_rows import Rows
 from .rows_outside import OutsideRows, split_outside

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from ..core.log import log
 from ..core.models import Page, Row, Window
 from ..systems.protocol import System
-from ..warehouse.completeness import Completeness
+from ..warehouse.verified_days import Completeness
 from .evidence import CHAIN, COUNT, by_chain, count_of, is_end, is_only_row, joins, of_nothing
 from .listed_rows import Rows
 from .listing import ListedWindow

@@ -16,13 +16,13 @@ from operator import and_
 from ..core.intervals import Starts, days, halves, share
 from ..core.log import log
 from ..core.models import MS, Page, Row, Window
-from ..warehouse.completeness import Completeness
+from ..warehouse.verified_days import Completeness
 from .compare import Comparer, Comparison, CountedExecutions, SpotCheck, StoredExecutions
-from .depth import MAX_ROWS_FACTOR, Depth
 from .evidence import COUNT, count_of, unverified
 from .incremental import incremental
 from .listed_rows import Rows
-from .listing import ROWS_PER_PIECE, ComparedWindow, Edge, LastSync, ListedWindow, NewestExecutions
+from .listing import ROWS_PER_PIECE, ComparedWindow, Edge, ListedWindow, NewestExecutions
+from .lookback import LastSync
 from .one_instant import read_instant
 from .pages import (
     Pages,
@@ -35,6 +35,7 @@ from .pages import (
     is_sorted,
     rows_beside,
 )
+from .piece_size import MAX_ROWS_FACTOR, PieceSize
 from .pieces import complete_beginning, cut_page, cut_piece, empty_piece, joined_piece, whole_page
 from .read_ahead import ReadAhead
 from .uncounted_listing import UncountedListing, instant_piece
@@ -60,8 +61,8 @@ class SortedListing:
         self.system = pages.system
         self.pages = pages
         self._read_ahead = ReadAhead(pages)
-        self._depth = Depth(rows_per_piece)
-        self._uncounted = UncountedListing(pages, self._depth)
+        self._piece_size = PieceSize(rows_per_piece)
+        self._uncounted = UncountedListing(pages, self._piece_size)
         self._rows_per_s: float | None = None
         self._overlap = 0
         self._is_comparing = False
@@ -238,7 +239,7 @@ class SortedListing:
         What is too much for a piece is asked for again in a shorter window, from the last row of the page
         on: what stands before that row is at hand, and no page is read in vain.
         """
-        size = min(self._depth.rows, _ROWS_IF_EXPIRING) if may_expire else self._depth.rows
+        size = min(self._piece_size.rows, _ROWS_IF_EXPIRING) if may_expire else self._piece_size.rows
         limit = size * (_MAX_REST_FACTOR if window == rest else MAX_ROWS_FACTOR)
         begun = cut_piece(self.system, Window(rest.start, rest.start), (), total=0)
         while page.size and not holds_all(self.system, page):
@@ -292,7 +293,7 @@ class SortedListing:
         reading = Reading(window, {0: head})
         if later is not None and not self._overlap and not self._is_comparing:
             then = self._next_of(window, head.total or 0, later)
-            most = int(self._depth.rows * MAX_ROWS_FACTOR)
+            most = int(self._piece_size.rows * MAX_ROWS_FACTOR)
             if may_expire:
                 self._read_ahead.ask(then, most=most)
             else:
@@ -307,10 +308,10 @@ class SortedListing:
             certain = complete_beginning(self.system, reading)
             if certain is not None:
                 yield joined_piece(self.system, begun, certain)
-                self._depth.note_empty_page(reading.empty_from)
+                self._piece_size.note_empty_page(reading.empty_from)
                 return
         if reading.error is None:
-            self._depth.note_complete_piece()
+            self._piece_size.note_complete_piece()
             for piece in self._verified(reading, may_expire=may_expire):
                 yield (
                     joined_piece(self.system, begun, piece) if piece.window.start == window.start else piece
@@ -320,14 +321,14 @@ class SortedListing:
         if certain is not None:
             begun = joined_piece(self.system, begun, certain)
         yield begun
-        if not self._depth.is_refused(reading.error, reading.failed_at):
+        if not self._piece_size.is_refused(reading.error, reading.failed_at):
             raise reading.error
 
     def _next_of(self, window: Window, number: int, later: Window) -> Window | None:
         """About a piece of what comes after the window, by how many rows the window holds."""
         if later.is_empty or not number:
             return None
-        part = (window.end - window.start) * self._depth.rows / number / (later.end - later.start)
+        part = (window.end - window.start) * self._piece_size.rows / number / (later.end - later.start)
         return share(later, part, not_before=later.start)
 
     def _part(self, window: Window, number: int, wanted: int) -> float:
@@ -415,10 +416,12 @@ class SortedListing:
             yield instant_piece(self.pages, window.start)
             return
         count = count_of(page)
-        if count is not None and count <= self._depth.rows:
+        if count is not None and count <= self._piece_size.rows:
             reading = Reading(window, {0: page})
             self.pages.complete(reading, overlap=self._overlap, may_expire=may_expire)
-            if reading.error is not None and not self._depth.is_refused(reading.error, reading.failed_at):
+            if reading.error is not None and not self._piece_size.is_refused(
+                reading.error, reading.failed_at
+            ):
                 raise reading.error
             rows = reading.rows(self.system)
             piece = self._counts_up(reading, rows)[1] if reading.error is None else None

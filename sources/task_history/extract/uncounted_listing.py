@@ -17,12 +17,12 @@ from ..core.errors import PaginationLoop
 from ..core.log import log
 from ..core.models import MS, Page, Row, Window
 from ..systems.protocol import System
-from .depth import Depth
 from .evidence import COUNT, by_chain, count_of, is_end, is_only_row, joins, unverified
 from .listed_rows import Rows
 from .listing import ListedWindow
 from .one_instant import read_instant
 from .pages import Pages, after, described, is_other, is_sorted
+from .piece_size import PieceSize
 
 _MAX_STALE = 3
 """Pages in a row that bring nothing new: as many rows appear before them as they go on. A new window has none before."""
@@ -43,10 +43,10 @@ def instant_piece(pages: Pages, at: datetime) -> ListedWindow:
 class UncountedListing:
     """Reads windows of a sorted listing page after page."""
 
-    def __init__(self, pages: Pages, depth: Depth) -> None:
+    def __init__(self, pages: Pages, piece_size: PieceSize) -> None:
         self._pages = pages
         self._system = pages.system
-        self._depth = depth
+        self._piece_size = piece_size
         self._is_swapping = False
         """Whether rows of one instant were seen to swap positions."""
         self.left_over: list[Row] = []
@@ -68,7 +68,7 @@ class UncountedListing:
         if reading.reached_end:
             yield self._piece(reading, rest)
             return
-        is_raised = error is not None and not self._depth.is_refused(error, reading.asked)
+        is_raised = error is not None and not self._piece_size.is_refused(error, reading.asked)
         if reading.last > rest.start:
             self.left_over = [row for row in reading.rows.values() if self._begins_at(row, reading.last)]
             yield self._piece(reading, Window(rest.start, min(reading.last, rest.end)))
@@ -102,7 +102,7 @@ class UncountedListing:
     def _read(self, reading: _OverlappingPages) -> Exception | None:
         """Reads page after page, to the end or as far as they join; gives the error that ended it."""
         try:
-            while not reading.reached_end and len(reading.rows) < self._depth.rows:
+            while not reading.reached_end and len(reading.rows) < self._piece_size.rows:
                 page = self._next(reading)
                 if page is None:
                     return None
@@ -117,7 +117,7 @@ class UncountedListing:
                     return None
         except Exception as error:  # noqa: BLE001 - raised again when the rows are safe
             return error
-        self._depth.note_complete_piece()
+        self._piece_size.note_complete_piece()
         return None
 
     def _next(self, reading: _OverlappingPages) -> Page | None:
@@ -128,7 +128,7 @@ class UncountedListing:
         if not page.size:
             reading.reached_end = reading.has_one_page and is_only_row(reading.page, (first_answer, page))
             if not reading.reached_end:
-                self._depth.note_empty_page(reading.asked)
+                self._piece_size.note_empty_page(reading.asked)
             return None
         if not reading.joins(page) and reading.has_swapped(page):
             self._is_swapping = reading.overlaps_instant = True

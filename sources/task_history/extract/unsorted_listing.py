@@ -15,22 +15,22 @@ from ..core.intervals import halves, is_ascending
 from ..core.log import log
 from ..core.models import MS, Row, Window, floor_ms
 from ..systems.protocol import System
-from ..warehouse.completeness import Completeness
+from ..warehouse.verified_days import Completeness
 from .chain import Chain
 from .compare import Comparison, CountedExecutions, StoredExecutions
-from .depth import refused_depth
 from .evidence import COUNT, PageLengths
 from .listed_rows import Rows
 from .listing import (
     ROWS_PER_PIECE,
     ComparedWindow,
     Edge,
-    LastSync,
     ListedWindow,
     NewestExecutions,
     compared_whole,
 )
+from .lookback import LastSync
 from .pages import Pages, described
+from .piece_size import refused_depth
 from .rows_outside import around
 from .seen_order import SeenOrder
 
@@ -89,16 +89,16 @@ class UnsortedListing:
         if window.is_empty:
             return
         left: list[Window] = []
-        yield from self._piece_or_parts(left, window, reach=since.newest)
+        yield from self._piece_or_parts(left, window, asked_from=since.newest)
         while left:
             yield from self._piece_or_parts(left, left.pop())
 
     def _piece_or_parts(
-        self, left: list[Window], window: Window, *, reach: datetime | None = None
+        self, left: list[Window], window: Window, *, asked_from: datetime | None = None
     ) -> Iterator[ListedWindow]:
         """Reads the window as one piece, or appends the smaller windows to read instead to ``left``."""
         outcome = self._read(
-            window, window if reach is None else Window(min(reach, window.start), window.end)
+            window, window if asked_from is None else Window(min(asked_from, window.start), window.end)
         )
         if isinstance(outcome, ListedWindow):
             yield outcome

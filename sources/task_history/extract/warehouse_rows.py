@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 
 from ..core.columns import OCCURRENCE
 from ..core.cutting import MAX_PAYLOAD_BYTES, to_text
-from ..core.fields import (
+from ..core.json_reading import parse_text
+from ..core.models import OTHER_FIELDS, Answer, Column, Json, Row, Table, iso_ms
+from ..core.naming import folded_column
+from ..core.row_keys import (
     JsonText,
     MisfitText,
     StoredText,
@@ -21,9 +24,6 @@ from ..core.fields import (
     stored_column,
     vendors_key,
 )
-from ..core.json_reading import parse_text
-from ..core.models import OTHER_FIELDS, Answer, Column, Json, Row, Table, iso_ms
-from ..core.naming import folded_column
 from ..redaction.redactor import Redactor
 from ..systems.protocol import Detail, PageForm, Payload, System
 from ..warehouse.column_rules import ColumnRules
@@ -31,7 +31,7 @@ from ..warehouse.retry_schedule import next_try_at
 from ..warehouse.status_history import StoredStatus, earlier_state
 from .redacted_json import redacted_json, redacted_prose
 from .rows_without_id import Rejection
-from .statuses import Statuses
+from .status_redaction import Statuses
 
 if TYPE_CHECKING:
     from ..core.arrow import RowColumns, Values

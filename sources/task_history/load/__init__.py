@@ -5,12 +5,12 @@ resources         a batch as Arrow tables and as dlt resources, with the cursor
 values            conversion of values to column types
 load_package      load packages written without dlt's extract and normalize
 pipeline          the dlt pipeline of a run: prepares tables, commits batches
-queries           its queries, and the answers that are kept where each is billed
+loader_queries    its queries, and the answers that are kept where each is billed
 stored_state      whether the warehouse's state is still that of the working folder
 commit_pace       spreads commits over the day where a warehouse takes only so many
 connection        one connection to the warehouse for all threads
 file_turns        whose turn it is at a DuckDB file, of the processes that wait for it
-row_changes       statements on rows that are stored already; direct_rows reads and writes rows at once
+row_changes       statements that change and erase stored rows; direct_rows reads and writes rows at once
 destinations      one backend each for DuckDB, BigQuery and other databases
 dlt_setting_errors  dlt's errors about settings as errors that name setting and place
 errors            failures of the warehouse as errors that say what to do
@@ -19,9 +19,8 @@ working_dir       what dlt keeps in the working folder of a pipeline
 refused_packages  packages that the warehouse refused for good
 dropped_by_hand   creates tables and columns again that were dropped by hand
 schema_changes    notes fields, types and statuses that the vendor sends for the first time
-erasing           erases a person's rows from the warehouse, staging datasets and working folders
 descriptions      descriptions of tables and columns
-vendor_fields     which column holds which undocumented field; stored_fields the table that keeps it
+vendor_fields     which column holds which undocumented field of the vendor's
 former_columns    copies the values of renamed columns; former_texts writes texts as this version does
 former_keys       extends keys that were too short, and has what was overwritten read again
 memory            returns freed memory to the operating system

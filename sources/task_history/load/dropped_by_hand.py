@@ -16,7 +16,7 @@ from ..core.log import log
 from ..core.models import Table
 from ..systems.protocol import System
 from ..warehouse import tables
-from ..warehouse.left_out import FORGOTTEN
+from ..warehouse.forgotten_people import FORGOTTEN
 from .destinations import Backend
 
 _REASON = (

@@ -40,13 +40,12 @@ from .descriptions import descriptions
 from .dropped_by_hand import restore_dropped
 from .errors import causes, warehouse_errors
 from .load_package import PackageWriter, can_make_packages, fits_schema
+from .loader_queries import LoaderQueries
 from .memory import release_memory
-from .queries import LoaderQueries
 from .resources import ArrowBatch, ArrowWriter, arrow_batch, empty_resources, resources, source
 from .schema_changes import SchemaChanges
-from .stored_fields import StoredFields
 from .stored_state import StoredState
-from .vendor_fields import VendorFields
+from .vendor_fields import StoredFields, VendorFields
 
 
 class Loader(LoaderQueries):
@@ -130,7 +129,7 @@ class Loader(LoaderQueries):
             self.describe()
             self._stored_state.prepared(client, was_known=is_known)
         # From now on a refused commit would lose rows.
-        self._connection.lock_wait_s = lock_waits.LONG_FILE_WAIT_S
+        self._connection.lock_wait_s = lock_waits.FILE_WAIT_OF_RUN_WITH_ROWS_S
 
     def commit(self, batch: Batch) -> LoadInfo:
         """Writes rows, coverage and cursor together, or nothing.

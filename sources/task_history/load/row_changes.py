@@ -1,13 +1,15 @@
-"""Changes rows that are stored already: by statements of SQL, and not by a load."""
+"""Changes and erases rows that are stored already: by statements of SQL, and not by a load."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
+from itertools import chain
 
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from ..warehouse import tables
+from ..warehouse.erasure import Erasure
 from ..warehouse.sql_text import Statement
 from .errors import warehouse_errors
 from .pipeline import Loader
@@ -31,3 +33,28 @@ def empty_staging(loader: Loader) -> None:
         for table in tables.of(loader.system):
             with suppress(DatabaseUndefinedRelation):
                 client.truncate_tables(table.name)
+
+
+def erase_rows(loader: Loader, erasure: Erasure, ids: Collection[str], staging: Iterable[str]) -> None:
+    """Erases a person's rows from all tables and from the datasets ``staging``; ``ids`` are those of their executions.
+
+    Raises:
+        WarehouseUnavailable: some rows may be erased; the same call erases the rest.
+    """
+    with warehouse_errors(), loader.opened() as client:
+        for dataset in staging:
+            with client.with_alternative_dataset_name(dataset):
+                if not client.has_dataset():
+                    continue
+                statements = list(erasure.staged(client.make_qualified_table_name))
+            for _, (sql, values) in statements:
+                # A pipeline stages only the tables that it has filled.
+                with suppress(DatabaseUndefinedRelation):
+                    client.execute_sql(sql, *values)
+        change(loader, lambda now: chain(erasure.notes(ids, now), erasure.deletions()))
+
+
+def rewrite_warehouse(loader: Loader) -> None:
+    """Removes what deleted rows left behind, where the warehouse is a file. Raises WarehouseUnavailable."""
+    with warehouse_errors(), loader.opened() as client:
+        loader.backend.without_deleted_rows(client)

@@ -11,11 +11,11 @@ from typing import Any
 import pyarrow as pa
 
 from ..core.arrow import ARROW, Values, instants
-from ..core.fields import JsonText, MisfitText, StoredText
 from ..core.json_reading import SentNumber
 from ..core.json_writing import exact_json
 from ..core.keyed_hash import is_hash
 from ..core.models import Json
+from ..core.row_keys import JsonText, MisfitText, StoredText
 from ..systems.parsing import instant
 
 _TYPES = {arrow: type_ for type_, arrow in ARROW.items()}

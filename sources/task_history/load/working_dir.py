@@ -10,6 +10,8 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from . import refused_packages
+
 _EXTRACT = re.compile(r"[0-9a-f]{16}")
 _LOADS_KEPT = 20
 """Number of completed loads whose records stay, for users of dlt's own command."""
@@ -61,10 +63,15 @@ def unloaded(folder: Path) -> list[Path]:
     return [*_entries(load_folder(folder) / "normalized"), *_entries(folder / "normalize" / "extracted")]
 
 
-def kept_of_loads(folder: Path) -> list[Path]:
-    """What the working folder keeps of completed loads, and of loads that were killed while they were made."""
+def erase_kept_rows(folder: Path) -> None:
+    """Removes all rows that are kept there, of completed, killed and refused loads; none may be left to load."""
     kept = [entry for name in ("loaded", "new") for entry in _entries(load_folder(folder) / name)]
-    return kept + [entry for entry in _entries(folder / "normalize") if _EXTRACT.fullmatch(entry.name)]
+    kept += [entry for entry in _entries(folder / "normalize") if _EXTRACT.fullmatch(entry.name)]
+    for path in (*kept, *refused_packages.kept_of_rows(folder)):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _entries(folder: Path) -> list[Path]:

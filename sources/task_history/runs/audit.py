@@ -29,17 +29,17 @@ from ..extract.compare import Comparison, Leaf, differing
 from ..extract.evidence import COUNT
 from ..extract.listing import WindowReader, compared_whole
 from ..extract.pages import described
-from ..warehouse.completeness import Completeness
 from ..warehouse.coverage import midnight
 from ..warehouse.queries import Warehouse
 from ..warehouse.status_history import StoredStatus, earlier_state
 from ..warehouse.tables import REJECTED_ROWS, STATES
+from ..warehouse.verified_days import Completeness
 from . import phases
 from .audit_findings import Difference, Findings
 from .audit_steps import StepAudit, StepDifferences
 from .context import Context, Partition
 from .partitions import Partitions
-from .rejected import take_rejected_in
+from .rejected_rows import take_rejected_in
 from .statistics import bucket_start, read_buckets
 
 _PAGES_CHECKED = 2

@@ -73,8 +73,7 @@ def erase_old_values(loader: Loader) -> dict[str, int]:
 
     Raises WarehouseUnavailable.
     """
-    from ..load.erasing import rewrite_warehouse
-    from ..load.row_changes import change, empty_staging
+    from ..load.row_changes import change, empty_staging, rewrite_warehouse
 
     if not loader.rules:
         raise ConfigurationError(

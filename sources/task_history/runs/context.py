@@ -28,13 +28,13 @@ from ..load.destinations import Cost
 from ..redaction.redactor import Redactor
 from ..settings import Settings
 from ..state.locks import Locks
+from ..warehouse.averages import Averages
 from ..warehouse.backlog import MissingDetail
-from ..warehouse.completeness import Completeness
 from ..warehouse.coverage import LIST, SYNC, Coverage, Day, filters_text, list_of, midnight, unfiltered
+from ..warehouse.forgotten_people import LeftOut
 from ..warehouse.keep_days import KeptSince, kept_since
-from ..warehouse.left_out import LeftOut
 from ..warehouse.queries import Warehouse
-from ..warehouse.rates import Rates
+from ..warehouse.verified_days import Completeness
 from .estimate import Amount, details, list_requests
 from .tally import Tally
 
@@ -347,12 +347,12 @@ class Context:
         return {key for key, row in self.warehouse.workflows().items() if row}
 
     @cached_property
-    def rates(self) -> Rates:
+    def averages(self) -> Averages:
         """Averages over the stored executions, such as steps per execution; read once per run.
 
         Where each query is billed, an estimate of the time left is not worth one: the usual averages.
         """
-        return Rates() if self.warehouse.is_billed else self.warehouse.rates()
+        return Averages() if self.warehouse.is_billed else self.warehouse.averages()
 
     def expect_listing(self, rest_rows: int) -> None:
         """Estimates the requests to come when ``rest_rows`` executions are still to be listed."""
@@ -360,15 +360,17 @@ class Context:
         rows = tally.listed + rest_rows
         if rows <= self.system.listing.page_size:
             return
-        failed = round(rows * tally.failed / tally.listed) if tally.listed else rows * self.rates.failed_share
-        wanted = details(Amount(rows, round(failed)), self.scope, self.rates)
+        failed = (
+            round(rows * tally.failed / tally.listed) if tally.listed else rows * self.averages.failed_share
+        )
+        wanted = details(Amount(rows, round(failed)), self.scope, self.averages)
         pages = list_requests(rest_rows, self.system.listing.page_size) if rest_rows else 0
         tally.requests_remaining = pages + sum(wanted)
 
     def expect_details(self, executions: int, failed: int, payloads: int) -> None:
         """Estimates the requests to come for details, and for the payloads that new steps will have."""
         _, new_payloads = (
-            details(Amount(executions, failed), self.scope, self.rates) if executions else (0, 0)
+            details(Amount(executions, failed), self.scope, self.averages) if executions else (0, 0)
         )
         self.tally.requests_remaining = executions + payloads + new_payloads
 

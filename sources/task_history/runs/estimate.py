@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..core.models import Scope
 from ..extract.listing import ROWS_PER_PIECE
-from ..warehouse.rates import Rates
+from ..warehouse.averages import Averages
 
 _BYTES_PER_ROW = {"execution": 60, "step": 90, "details_log": 40}
 """Bytes of a row on disk, compressed, in DuckDB and BigQuery; measured over 100,000 executions."""
@@ -45,7 +45,7 @@ def list_requests(rows: int, page_size: int) -> int:
     return max(1, math.ceil(rows / page_size)) + max(0, round(rows / ROWS_PER_PIECE) - 1)
 
 
-def details(amount: Amount, scope: Scope, rates: Rates) -> tuple[int, int]:
+def details(amount: Amount, scope: Scope, averages: Averages) -> tuple[int, int]:
     """Estimated requests for single executions, and for payloads, of ``amount`` executions."""
     settled = max(0, amount.executions - amount.open)
     executions = {"all": settled, "failed": amount.failed, "none": 0}[scope.steps]
@@ -54,20 +54,20 @@ def details(amount: Amount, scope: Scope, rates: Rates) -> tuple[int, int]:
     others = executions - min(amount.failed, executions)
     failed = executions - others
     payloads = {
-        "all": others * rates.steps_each + failed * rates.steps_of_failed_each,
-        "failed": failed * rates.failed_steps_each,
+        "all": others * averages.steps_each + failed * averages.steps_of_failed_each,
+        "failed": failed * averages.failed_steps_each,
         "none": 0,
     }[scope.payloads]
     return executions, round(payloads)
 
 
-def stored_bytes(executions: int, costs: Costs, scope: Scope, rates: Rates) -> int:
+def stored_bytes(executions: int, costs: Costs, scope: Scope, averages: Averages) -> int:
     """Estimated bytes of executions and their details in the warehouse."""
-    each = rates.steps_each if scope.steps == "all" else rates.steps_of_failed_each
+    each = averages.steps_each if scope.steps == "all" else averages.steps_of_failed_each
     return round(
         executions * _BYTES_PER_ROW["execution"]
         + costs.execution * (_BYTES_PER_ROW["details_log"] + each * _BYTES_PER_ROW["step"])
-        + costs.payload * rates.bytes_each
+        + costs.payload * averages.bytes_each
     )
 
 
@@ -112,11 +112,11 @@ class Pace:
         return max(by_budget, by_pace)
 
 
-def sureness(scope: Scope, rates: Rates) -> str:
+def sureness(scope: Scope, averages: Averages) -> str:
     """How reliable the estimate of details is, in words."""
     if scope.steps == "none" or scope.payloads == "none":
         return "exact: the vendor counts them"
-    known = rates.detailed_failed if scope.payloads == "failed" else rates.detailed
+    known = averages.detailed_failed if scope.payloads == "failed" else averages.detailed
     if known == 0:
         what = (
             "one failed step per failed execution"

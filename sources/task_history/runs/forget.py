@@ -16,10 +16,10 @@ from pathlib import Path
 
 from ..core.batch import Batch, Chunk
 from ..core.log import log
-from ..load import erasing
+from ..load import row_changes, working_dir
 from ..load.pipeline import Loader
 from ..warehouse.erasure import Erasure, ErasureById
-from ..warehouse.left_out import FORGOTTEN, Hashes, LeftOut, new_key, read_left_out
+from ..warehouse.forgotten_people import FORGOTTEN, Hashes, LeftOut, new_key, read_left_out
 from ..warehouse.sql_text import sql_type
 from ..warehouse.tables import COVERAGE, ERASURES, LEFT_OUT
 
@@ -69,11 +69,11 @@ def forget(
     rows = _note_erasure(loader, noted, counts)
     left_out = _leave_out(loader, executions)
     ids = {key for of_table in executions.values() for key in of_table}
-    erasing.erase_rows(loader, erasure, ids, staging)
+    row_changes.erase_rows(loader, erasure, ids, staging)
     for folder in folders:
-        erasing.clear(folder)
+        working_dir.erase_kept_rows(folder)
     if not noted.is_ended or counts:
-        erasing.rewrite_warehouse(loader)
+        row_changes.rewrite_warehouse(loader)
         loader.put(ERASURES, {"erasure_id": noted.erasure_id, "ended_at": datetime.now(UTC)})
     return Erased(rows, not noted.is_new, left_out)
 
@@ -91,11 +91,11 @@ def erase_left_out(loader: Loader, left_out: LeftOut) -> None:
         erasure = ErasureById(loader.query, loader.names, loader.system, part)
         counts = erasure.counts()
         if counts:
-            erasing.erase_rows(loader, erasure, part, ())
+            row_changes.erase_rows(loader, erasure, part, ())
             is_rewritten = True
             log.info("left_out_rows_erased", rows=sum(counts.values()))
     if is_rewritten:
-        erasing.rewrite_warehouse(loader)
+        row_changes.rewrite_warehouse(loader)
 
 
 def _note_person(loader: Loader, person: str) -> _Noted:

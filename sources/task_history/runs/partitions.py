@@ -22,7 +22,7 @@ from ..warehouse.status_history import StoredStatus
 from ..warehouse.tables import REJECTED_ROWS
 from . import phases
 from .context import Context, Partition
-from .rejected import rejected_on_page, unassigned_rejected_rows
+from .rejected_rows import rejected_on_page, unassigned_rejected_rows
 
 _MAX_FAILED_IN_A_ROW = 2
 """Partitions that fail one after the other before the run ends: then the vendor is down, not the partition."""

@@ -26,13 +26,13 @@ from ..extract.pages import described
 from ..systems.ids import check_id
 from ..systems.protocol import Integrations, Listing
 from ..warehouse.backlog import payload_key
-from ..warehouse.completeness import Completeness
 from ..warehouse.coverage import by_midnight
 from ..warehouse.queries import Warehouse
 from ..warehouse.status_history import StoredStatus
 from ..warehouse.tables import READS, REJECTED_ROWS, STATES
+from ..warehouse.verified_days import Completeness
 from .context import Context, Partition, not_skipped
-from .rejected import take_rejected_in
+from .rejected_rows import take_rejected_in
 
 MAX_VANISHED = 200
 """Maximum executions that a listing no longer shows and that are read singly after one comparison."""

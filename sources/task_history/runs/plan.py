@@ -11,7 +11,7 @@ from ..core.models import Page, Scope, Selection, Window
 from ..extract.pages import Pages, after
 from ..systems.common_settings import SystemSettings
 from ..systems.protocol import System
-from ..warehouse.rates import Rates
+from ..warehouse.averages import Averages
 from .estimate import Amount, Costs, details, list_requests
 
 MAX_REQUESTS = 5
@@ -34,7 +34,7 @@ class StoredFacts:
     """Failed executions among ``details_left``."""
     payloads_left: int
     """Number of stored steps whose payload is not loaded."""
-    rates: Rates
+    averages: Averages
     known_workflows: frozenset[str]
 
 
@@ -68,8 +68,8 @@ class Planner:
         """Estimates the cost of the part of the selection that is not covered."""
         rows, is_counted = self._rows(selection, stored)
         amount = self._amount(selection, scope, stored, rows)
-        executions, payloads = details(amount, scope, stored.rates)
-        _, more = details(Amount(stored.details_left, stored.failed_left), scope, stored.rates)
+        executions, payloads = details(amount, scope, stored.averages)
+        _, more = details(Amount(stored.details_left, stored.failed_left), scope, stored.averages)
         pages = sum(
             list_requests(round(part), self._system.listing.page_size)
             for part in self._spread(stored.gaps, rows)
@@ -103,7 +103,7 @@ class Planner:
             is_failed = asked_status in self._system.failed_statuses
             is_open = asked_status in self._system.open_statuses
             return Amount(rows, rows * is_failed, rows * is_open)
-        failed = round(rows * stored.rates.failed_share)
+        failed = round(rows * stored.averages.failed_share)
         opened = 0
         if rows and stored.gaps and scope.steps != "none":
             whole = Window(stored.gaps[0].start, stored.gaps[-1].end)

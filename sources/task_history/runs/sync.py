@@ -17,11 +17,11 @@ from ..core.models import Selection, Window
 from ..extract.listing import (
     AHEAD,
     ComparedWindow,
-    LastSync,
     ListedWindow,
     NewestExecutions,
     StoredAndRejected,
 )
+from ..extract.lookback import LastSync, earliest_start
 from ..extract.pages import described
 from ..warehouse.coverage import midnight
 from ..warehouse.keep_days import KeptSince
@@ -34,8 +34,6 @@ from .statistics import compare_statistics, load_statistics
 _COMPARISON_INTERVAL = timedelta(hours=24)
 """Time after which a day is compared again where that takes reading it whole."""
 _CLOCK_DIFFERENCE = timedelta(days=30)
-_LOOKBACK_MARGIN = timedelta(days=1)
-"""Time before the lookback of which executions are read, too: the newest one may lie that far back."""
 _MAX_LOOKBACK_ROWS = 50_000
 """Maximum executions that are read to answer questions about them without a query for each."""
 _MAX_UNVERIFIED_DAYS = 3
@@ -101,7 +99,7 @@ class Sync:
         context = self._context
         if self._cursor is None or not context.warehouse.is_billed:
             return
-        since = midnight(self._cursor - context.settings.lookback) - _LOOKBACK_MARGIN
+        since = earliest_start(self._cursor, context.settings.lookback)
         # Where these are many, what is asked about them is answered by the warehouse.
         if sum(day.executions for day in context.covered_days if day.day >= since) <= _MAX_LOOKBACK_ROWS:
             for listing in context.all:

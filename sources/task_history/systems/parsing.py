@@ -9,8 +9,8 @@ from decimal import Decimal
 
 from ..core.errors import UnexpectedResponse
 from ..core.escapes import NUL
-from ..core.fields import rows_apart
 from ..core.models import FIRST_INSTANT, LAST_INSTANT, Json, RejectedRow, Row, Table
+from ..core.row_keys import rows_apart
 
 
 def instant(value: Json) -> datetime | None:

@@ -12,7 +12,7 @@ from ..core.models import Table
 from ..systems.protocol import System
 from ..systems.statuses import STATUSES
 from ..warehouse import tables
-from ..warehouse.left_out import FORGOTTEN
+from ..warehouse.forgotten_people import FORGOTTEN
 from .account_registry import REGISTRY
 from .dialects import DATASET
 from .files import ViewColumn, views

@@ -7,14 +7,14 @@ dataset         base of all queries: names of tables, selection of executions
 backlog         values of the backlog: open executions, missing details, instants of the next try
 backlog_queries details and payloads that are not loaded, and those that could not be read
 coverage        the loaded windows, with their number of rows
-completeness    whether a window is known to be complete, and why
+verified_days   when a window or a day counts as verified
 status_history  the earlier statuses of an execution
-rates           averages over stored executions, for plans and progress
+averages        averages over stored executions, for plans and progress
 retry_schedule  when something that could not be read is tried again
 column_rules    exclude_columns and hash_columns; old_values what was stored before such a rule was set
 keep_days       since when rows are kept (keep_days_…), and which are older
-left_out        the executions of forgotten people; erasure the statements that erase a person's rows
+forgotten_people the executions of forgotten people; erasure the statements that erase a person's rows
 duckdb_file     read-only connections to a DuckDB file
-names           qualified names of tables, and which part of a table a query reads
+table_names     qualified names of tables, and which part of a table a query reads
 sql_text        names and texts quoted for SQL
 """

@@ -20,7 +20,7 @@ from urllib.parse import quote
 from ..core import dataset_names
 from ..core.intervals import days, gaps, merged, overlap
 from ..core.models import Row, Window, iso_ms
-from .completeness import Completeness
+from .verified_days import Completeness
 
 SYNC, BACKFILL, AUDIT = dataset_names.SYNC, dataset_names.BACKFILL, dataset_names.AUDIT
 LIST = "list"
@@ -254,11 +254,9 @@ class Coverage:
             is_whole = all(
                 part.start <= stretch.start and stretch.end <= part.end for stretch in earlier.windows
             )
-            before = replace(earlier.completeness, rejected=0)
-            # What an earlier version verified has no evidence that is known.
-            was_verified = earlier.is_verified or before.is_verified
-            of_day = replace(completeness if is_whole else before & completeness, rejected=without_id)
-            is_verified = completeness.is_verified and not without_id and (is_whole or was_verified)
+            of_day, is_verified = earlier.completeness.compared(
+                completeness, was_verified=earlier.is_verified, is_whole=is_whole, rejected=without_id
+            )
             total = earlier.api_total
             if total is not None:
                 total += without_id - earlier.completeness.rejected

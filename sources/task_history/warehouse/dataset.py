@@ -13,9 +13,9 @@ from ..core.models import Row, Selection
 from ..systems.protocol import System
 from .backlog import MissingDetail
 from .column_rules import ColumnRules
-from .kept_answers import KeptAnswers, StatementCollector
-from .names import Names
+from .query_cache import QueryCache, StatementCollector
 from .sql_text import Query, SqlCondition
+from .table_names import Names
 
 
 class Dataset:
@@ -130,7 +130,7 @@ class Dataset:
         query = self._query
         return (
             query.rows(sql, *values)
-            if isinstance(query, KeptAnswers | StatementCollector)
+            if isinstance(query, QueryCache | StatementCollector)
             else query(sql, *values)[1]
         )
 

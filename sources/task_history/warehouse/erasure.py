@@ -18,9 +18,9 @@ from ..core.json_writing import exact_json
 from ..core.models import Row, Table
 from ..systems.protocol import System
 from .dataset import utc
-from .left_out import execution_columns, person_in, person_text
-from .names import Names
+from .forgotten_people import execution_columns, person_in, person_text
 from .sql_text import Query, SqlCondition, Statement
+from .table_names import Names
 from .tables import COVERAGE, READS, REJECTED_ROWS, SYNC_RUNS, listings, of
 
 _ERASED_REASON = "erased, as it named an execution of a person who was forgotten"

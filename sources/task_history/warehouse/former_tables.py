@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from ..core.models import Column, Table
-from .names import Names
 from .sql_text import sql_type
+from .table_names import Names
 
 _MAX_NAMED = 5
 

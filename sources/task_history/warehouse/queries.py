@@ -10,17 +10,17 @@ from typing import Any
 from ..core.intervals import merged
 from ..core.models import Row, Selection, Window
 from ..systems.protocol import System
+from .averages import Averages
 from .backlog import MissingDetail, OpenExecution, StepCount
 from .coverage import Day, read_day
 from .dataset import missing_detail, utc, utc_or_epoch
+from .forgotten_people import LeftOut
 from .keep_days import KeptSince
-from .kept_answers import KeptAnswers, StatementCollector
-from .left_out import LeftOut
-from .names import EVER, RETENTION_GRACE, Names
-from .rates import Rates
+from .query_cache import QueryCache, StatementCollector
 from .recent_queries import RecentQueries, by_day
 from .sql_text import Query, SqlCondition
 from .status_history import StoredStatus
+from .table_names import EVER, RETENTION_GRACE, Names
 from .tables import COVERAGE, REJECTED_ROWS, SYNC_RUNS
 
 _FIRST_COLUMNS = ("command", "outcome", "started_at", "deleted_rows", *KeptSince().columns)
@@ -67,12 +67,12 @@ class Warehouse(RecentQueries):
     @property
     def is_billed(self) -> bool:
         """Whether each query is billed, so that answers are kept until a commit changes their tables."""
-        return isinstance(self._query, KeptAnswers)
+        return isinstance(self._query, QueryCache)
 
     def ask_together(self, questions: Callable[[Warehouse], object]) -> None:
         """Asks by one query what the function asks of the warehouse that it gets, where each query is billed."""
         kept = self._query
-        if not isinstance(kept, KeptAnswers):
+        if not isinstance(kept, QueryCache):
             return
         collector = StatementCollector(kept)
         warehouse = self._like(self._name, self._system, self._selection, query=collector)
@@ -258,7 +258,7 @@ class Warehouse(RecentQueries):
             not_read_by,
             *condition.values,
         )
-        if isinstance(self._query, KeptAnswers):
+        if isinstance(self._query, QueryCache):
             self._query.starts |= {str(row[0]): at for row in rows if (at := utc(row[1])) is not None}
         return [
             OpenExecution(
@@ -356,8 +356,8 @@ class Warehouse(RecentQueries):
                 by_execution[str(row["workflow_execution_id"])].append(row)
         return by_execution
 
-    def rates(self) -> Rates:
-        """Rates of steps, failures and payloads of the stored executions."""
+    def averages(self) -> Averages:
+        """Averages of steps, failures and payloads of the stored executions."""
         name = self._name
         system = self._system
         failed = self._failed("e")
@@ -377,7 +377,7 @@ class Warehouse(RecentQueries):
                 f"FROM {name.recent(system.payloads.table)} AS p WHERE p.outcome = 'loaded'"
             )
         numbers = [int(value or 0) for rows in (totals, detailed, payloads) for value in (rows or [()])[0]]
-        return Rates(*numbers) if len(numbers) == 10 else Rates()
+        return Averages(*numbers) if len(numbers) == 10 else Averages()
 
     def coverage(self) -> list[Day]:
         """The coverage of the dataset."""

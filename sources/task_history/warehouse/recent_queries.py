@@ -8,9 +8,9 @@ from datetime import datetime
 from ..core.models import Row, Window
 from .backlog_queries import BacklogQueries
 from .dataset import utc
-from .kept_answers import KeptAnswers
-from .names import EVER
-from .recent import COLUMNS, RecentExecutions
+from .query_cache import QueryCache
+from .recent_executions import COLUMNS, RecentExecutions
+from .table_names import EVER
 
 MAX_IDS_PER_QUERY = 500
 
@@ -31,7 +31,7 @@ class RecentQueries(BacklogQueries):
             f"FROM {self._all} AS e WHERE e.{self._start} >= {self._name.literal(since)}"
         )
         kept = self._query
-        if not isinstance(kept, KeptAnswers):
+        if not isinstance(kept, QueryCache):
             return RecentExecutions(since, ())
         if kept.recent is None or kept.recent[0] is not rows:
             kept.recent = (rows, RecentExecutions.read(since, rows, utc))
@@ -63,7 +63,7 @@ class RecentQueries(BacklogQueries):
         """
         if self._name.literal is None:
             return self._stored(ids, self._executions)
-        known = self._query.starts if isinstance(self._query, KeptAnswers) else {}
+        known = self._query.starts if isinstance(self._query, QueryCache) else {}
         placed = {**known, **{key: start for key, start in (starts or {}).items() if start is not None}}
         rows = self._stored_on_days({key: placed[key] for key in ids if key in placed})
         return rows | self._stored_on_days(self._starts([key for key in ids if key not in rows]))

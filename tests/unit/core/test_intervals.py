@@ -12,8 +12,8 @@ from task_history.core.intervals import Starts, days, halves, is_ascending, shar
 from task_history.core.models import MS, Window
 from task_history.extract.settling_plan import plan
 from task_history.warehouse.backlog import OpenExecution
-from task_history.warehouse.completeness import Completeness
 from task_history.warehouse.coverage import Coverage, by_midnight
+from task_history.warehouse.verified_days import Completeness
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 OFFSETS = st.integers(min_value=0, max_value=10**8)

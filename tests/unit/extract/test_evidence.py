@@ -21,7 +21,7 @@ from task_history.extract.evidence import (
     of_nothing,
     unverified,
 )
-from task_history.warehouse.completeness import Completeness
+from task_history.warehouse.verified_days import Completeness
 
 LOST = unverified("rows moved")
 

@@ -11,7 +11,7 @@ import pytest
 from task_history import systems
 from task_history.core.models import Table
 from task_history.extract import warehouse_rows
-from task_history.extract.statuses import Statuses
+from task_history.extract.status_redaction import Statuses
 from task_history.extract.warehouse_rows import Stamp
 from task_history.redaction.redactor import MARK, Redactor
 from task_history.warehouse import tables

@@ -19,7 +19,7 @@ from task_history.extract.listing_kinds import Readers
 from task_history.extract.pages import Pages
 from task_history.extract.seen_order import SeenOrder
 from task_history.extract.unsorted_listing import UnsortedListing
-from task_history.warehouse.completeness import Completeness
+from task_history.warehouse.verified_days import Completeness
 from tests.support.plain_vendor import NOW, PlainVendor
 
 WINDOW = Window(NOW - timedelta(days=20), NOW)

@@ -8,7 +8,7 @@ import pytest
 import sqlglot
 
 from task_history.load.destinations.bigquery_merge import Merge
-from task_history.warehouse.days import within
+from task_history.warehouse.day_conditions import within
 
 DAY = datetime(2026, 9, 1, tzinfo=UTC)
 FIRST = "(c >= TIMESTAMP '2026-09-01 00:00:00+00:00' AND c < TIMESTAMP '2026-09-02 00:00:00+00:00')"

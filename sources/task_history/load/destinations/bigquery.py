@@ -34,7 +34,7 @@ from ...core.batch import Commits
 from ...core.columns import LOADED_AT
 from ...core.errors import ConfigurationError, WarehouseUnavailable
 from ...warehouse.cost import MIN_BILLED_BYTES
-from ...warehouse.days import literal
+from ...warehouse.day_conditions import literal
 from ...warehouse.sql_text import BIGQUERY, quoted_name
 from .. import dlt_internals
 from ..dlt_internals import (
@@ -51,7 +51,7 @@ from . import bigquery_descriptions, bigquery_files, bigquery_tables
 from .base import PARTITION_MAY_CHANGE, Backend, Cost, Descriptions, billed
 from .bigquery_merge import Merge
 
-_REACH = timedelta(days=120)
+_CHANGES_WITHIN = timedelta(days=120)
 """Time back to which merges look for a row's stored version, where the vendor states no retention."""
 _TABLE = re.compile(r"(?:`[^`]+`\.){2}`[^`]+`|(?:`[^`]+`\.){2}INFORMATION_SCHEMA\.\w+")
 """A table as statements name it: project, dataset and name in backticks."""
@@ -77,7 +77,7 @@ class BigQueryConfiguration(BigQueryClientConfiguration):
 
 @dlt_internals.extends(dlt.destinations.bigquery)
 class BigQuery(dlt.destinations.bigquery):
-    """The BigQuery destination for dlt. ``reach`` is how far back the vendor's rows may still change.
+    """The BigQuery destination for dlt. ``changes_within`` is how far back the vendor's rows may still change.
 
     Settings stand under ``destination.bigquery`` as for dlt's own:
     https://dlthub.com/docs/dlt-ecosystem/destinations/bigquery
@@ -85,13 +85,13 @@ class BigQuery(dlt.destinations.bigquery):
 
     spec = BigQueryConfiguration
 
-    def __init__(self, *, reach: timedelta | None = None, **options: Any) -> None:
+    def __init__(self, *, changes_within: timedelta | None = None, **options: Any) -> None:
         options.setdefault("destination_name", "bigquery")
         # Free JSON is text here, so that Parquet can hold everything; it is smaller and typed.
         super().__init__(**{"preferred_loader_file_format": "parquet", **options})
-        self.reach = reach or _REACH
+        self.changes_within = changes_within or _CHANGES_WITHIN
         self.since: datetime | None = None
-        """Up to when the last sync settled everything, the reach before it."""
+        """Up to when the last sync settled everything, less that time."""
         self.cost = Cost()
         self.seen = _WarehouseCache()
         self._credentials: Any = None
@@ -317,7 +317,9 @@ class _Client(BigQueryClient):
         if days is None:
             days = {row[0] for row in client.execute_sql(merge.staged_days()) or ()}
         if merge.partition_may_change:
-            since = min(datetime.now(UTC) - self._owner.reach, self._owner.since or datetime.now(UTC))
+            since = min(
+                datetime.now(UTC) - self._owner.changes_within, self._owner.since or datetime.now(UTC)
+            )
             since = since.replace(hour=0, minute=0, second=0, microsecond=0)
             (key,) = dlt_internals.columns_with(table, "primary_key")
             ids = bigquery_files.keys(written, key)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ...warehouse.days import literal, within
+from ...warehouse.day_conditions import literal, within
 
 
 @dataclass(frozen=True, slots=True)

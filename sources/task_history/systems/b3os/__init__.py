@@ -14,10 +14,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from ...core.errors import UnexpectedResponse
-from ...core.fields import apart
 from ...core.json_reading import parse, shallow
 from ...core.json_writing import exact_json
 from ...core.models import Json, Page, Request, Row, Table, Window
+from ...core.row_keys import apart
 from ..ids import path_of
 from ..parsing import instant, instant_or_millis, not_stored, rows_under, rows_with_id, timed
 from ..person import Person

@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from ...core.errors import ConfigurationError, UnexpectedResponse, UnusableId
-from ...core.fields import apart
 from ...core.models import MS, Json, Page, Request, Window, iso_ms
+from ...core.row_keys import apart
 from ..ids import path_of
 from ..parsing import instant, not_stored, rows_with_id
 from ..person import Person
@@ -29,7 +29,7 @@ from ..protocol import (
 )
 from .integration_names import COMMON_NAMES
 from .settings import RATE_LIMIT, ParagonSettings
-from .statuses import FAILED, OPEN, OPEN_RULE
+from .statuses import FAILED, OPEN_FILTER_VALUES, OPEN_RULE
 from .tables import DETAILS, EXECUTIONS, FILTERS, PAYLOADS, STEPS, VIEWS, WORKFLOWS
 
 _PARAMS = {item.name: item.param for item in FILTERS}
@@ -185,7 +185,7 @@ SYSTEM = System(
     started_column="date_started",
     workflow_column="workflow_id",
     person=Person("user_id"),
-    open_statuses=OPEN,
+    open_statuses=OPEN_FILTER_VALUES,
     failed_statuses=FAILED,
     listing=Listing(
         kind="sorted",

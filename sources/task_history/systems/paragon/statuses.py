@@ -19,10 +19,10 @@ MEANINGS = {
 }
 
 # https://docs.useparagon.com/apis/task-history: the values of the list's filter
-OPEN = ("EXECUTING", "DELAYED")
-"""The open ones of them; ``OPEN_RULE`` tells which executions are open."""
+OPEN_FILTER_VALUES = ("EXECUTING", "DELAYED")
+"""Those that list open executions; ``OPEN_RULE`` tells which executions are open."""
 FAILED = ("FAILED",)
-FILTERED = (*OPEN, "SUCCEEDED", *FAILED)
+FILTERED = (*OPEN_FILTER_VALUES, "SUCCEEDED", *FAILED)
 
 OPEN_RULE = OpenRule.of(MEANINGS, end="dateEnded")
 """An execution with any other status than those that end it, also an unknown one, is open until it has an end."""

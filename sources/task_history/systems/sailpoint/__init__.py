@@ -14,8 +14,8 @@ from datetime import timedelta
 from urllib.parse import unquote
 
 from ...core.errors import ConfigurationError, UnexpectedResponse
-from ...core.fields import apart
 from ...core.models import MS, Json, Page, Request, Row, Window, iso_ms
+from ...core.row_keys import apart
 from ..ids import path_of
 from ..oauth import read_token
 from ..parsing import instant, not_stored, rows_with_id, timed

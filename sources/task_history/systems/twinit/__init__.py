@@ -15,8 +15,8 @@ from datetime import datetime
 from urllib.parse import unquote
 
 from ...core.errors import ConfigurationError, UnexpectedResponse, UnusableId
-from ...core.fields import apart
 from ...core.models import MS, Json, Page, RejectedRow, Request, Row, Table, Window
+from ...core.row_keys import apart
 from ..ids import path_of, shown
 from ..oauth import read_token
 from ..parsing import instant, not_stored, rows_with_id, timed

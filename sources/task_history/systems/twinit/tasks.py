@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ...core.fields import apart
 from ...core.models import Json, Row
+from ...core.row_keys import apart
 from ..protocol import StepList
 from .tables import TASKS
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from ..core.models import FIRST_INSTANT, Table, Window
 from .column_rules import ColumnRules
 from .coverage import midnight
-from .days import within
+from .day_conditions import within
 from .keep_days import KeptRows
 from .sql_text import Answer
 

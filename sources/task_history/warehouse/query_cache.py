@@ -13,7 +13,7 @@ from datetime import datetime
 from threading import Lock
 from typing import Any
 
-from .recent import RecentExecutions
+from .recent_executions import RecentExecutions
 from .sql_text import Answer, Query, Statement
 
 Rows = list[tuple[Any, ...]]
@@ -25,7 +25,7 @@ _MAX_AGE_S = 300.0
 _SELECT = "SELECT "
 
 
-class KeptAnswers:
+class QueryCache:
     """A query function that can keep answers. Safe to use from many threads."""
 
     def __init__(self, query: Query, *, clock: Callable[[], float] = time.monotonic) -> None:

@@ -13,11 +13,11 @@ import dlt
 from ..systems.protocol import System
 from ..warehouse import tables
 from ..warehouse.column_rules import ColumnRules
+from ..warehouse.forgotten_people import FORGOTTEN, LeftOut, read_left_out
 from ..warehouse.former_tables import completed
-from ..warehouse.kept_answers import KeptAnswers
-from ..warehouse.left_out import FORGOTTEN, LeftOut, read_left_out
-from ..warehouse.names import Names
 from ..warehouse.queries import Warehouse
+from ..warehouse.query_cache import QueryCache
+from ..warehouse.table_names import Names
 from . import destinations, direct_rows, dlt_internals
 from .connection import SharedConnection
 from .errors import warehouse_errors
@@ -50,7 +50,7 @@ class LoaderQueries:
         self._names: dict[str, str] = {}
         self._sql_client: Any = None
         self._cached_schema: Any = None
-        self._answers = None if self.backend.literal is None else KeptAnswers(self.query)
+        self._answers = None if self.backend.literal is None else QueryCache(self.query)
 
     def query(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Runs a query; returns the names of its columns and its rows. Raises WarehouseUnavailable."""

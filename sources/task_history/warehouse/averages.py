@@ -1,4 +1,4 @@
-"""Rates measured on stored executions: steps per execution, share of failures, bytes per payload."""
+"""Averages measured on stored executions: steps per execution, share of failures, bytes per payload."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _PAYLOAD_BYTES = 700
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
+class Averages:
     """Counts of stored executions, steps and payloads, and the rates that follow from them."""
 
     executions: int = 0

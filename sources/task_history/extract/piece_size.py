@@ -14,7 +14,7 @@ def refused_depth(error: Exception | None, offset: int) -> bool:
     return isinstance(error, Rejected) and error.status in (400, 413, 414, 416, 422) and offset > 0
 
 
-class Depth:
+class PieceSize:
     """How many rows a piece has, as deep as the vendor lets its listing be read."""
 
     def __init__(self, rows_per_piece: int) -> None:

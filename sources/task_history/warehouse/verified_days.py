@@ -1,9 +1,13 @@
-"""Completeness of a loaded window, as ``coverage`` stores it: the evidence for it, or the reasons against it."""
+"""When a window or a day counts as verified: by the evidence that ``coverage`` stores, or not, by the reasons against it.
+
+What is evidence that all rows of a window were read is another question, which ``extract.evidence`` answers. Analysts
+see the state of each day in the view ``loaded_days``.
+"""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _EVIDENCE = ("none", "repeat", "chain", "count")
 """The kinds of evidence, the weakest first."""
@@ -53,6 +57,19 @@ class Completeness:
         evidence = weakest if None not in both or weakest == "none" else None
         reasons = tuple(dict.fromkeys((*self.reasons, *other.reasons)))
         return Completeness(evidence, reasons, self.rejected + other.rejected)
+
+    def compared(
+        self, comparison: Completeness, *, was_verified: bool, is_whole: bool, rejected: int
+    ) -> tuple[Completeness, bool]:
+        """The completeness of this day after a comparison, which rejected so many rows; whether it is verified.
+
+        A day that was compared whole is as complete as the comparison; of others a part was, and they are at most as
+        complete as they were. What an earlier version verified (``was_verified``) has no evidence that is known.
+        """
+        before = replace(self, rejected=0)
+        of_day = replace(comparison if is_whole else before & comparison, rejected=rejected)
+        is_as_before = was_verified or before.is_verified
+        return of_day, comparison.is_verified and not rejected and (is_whole or is_as_before)
 
     @classmethod
     def stored(cls, evidence: str | None, reason: str | None, rejected: int | None) -> Completeness:
