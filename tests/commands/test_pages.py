@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,7 +19,9 @@ from task_history.settings import load
 from task_history.views import create as creating
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support import made_warehouse, pages
+from tests.support.forked_command import forked_command
 from tests.support.place import Place
+from tests.support.snapshot import Snapshot
 from tests.unit.views.test_views import access
 
 LANGUAGES = {"sh", "sql", "toml", "python", "yaml", "text"}
@@ -78,35 +80,63 @@ def sandboxes() -> Iterator[dict[str, SandboxProcess]]:
         sandbox.stop()
 
 
+@pytest.fixture(scope="module")
+def synced(
+    sandboxes: dict[str, SandboxProcess], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Place]:
+    """Gives a place of a system as it is after its first sync."""
+    kept: dict[str, Snapshot] = {}
+
+    def place_of(system: str) -> Place:
+        if system not in kept:
+            folder = tmp_path_factory.mktemp(system)
+            place = Place(folder, sandboxes[system], system=system, hash_key=HASH_KEY)
+            place.sync()
+            kept[system] = Snapshot(place)
+        return kept[system].restore()
+
+    return place_of
+
+
 SHELL_PAGES = [page for page in pages.PAGES if any(block.is_run for block in pages.blocks(page, "sh"))]
 
 
 @pytest.mark.parametrize("page", SHELL_PAGES, ids=pages.name)
-def test_commands_run(page: Path, tmp_path: Path, sandboxes: dict[str, SandboxProcess]) -> None:
+def test_commands_run(
+    page: Path,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    sandboxes: dict[str, SandboxProcess],
+    synced: Callable[[str], Place],
+) -> None:
     """Each command of the page ends with 0, typed one after the other against the sandbox, after a first sync."""
     system = system_of(page)
     if system not in sandboxes:
         sandboxes[system] = SandboxProcess(system=system, executions=120, seed=7, days=60)
-    place = Place(tmp_path, sandboxes[system], system=system, hash_key=HASH_KEY)
     with socket.create_server(("127.0.0.1", 0)) as server:
         replaced = {**months(), "8765": str(server.getsockname()[1])}
-    if page.name != "tutorial.md":
-        place.sync()
+    if page.name == "tutorial.md":
+        place = Place(tmp_path, sandboxes[system])
+    else:
+        place = synced(system)
         first, last, person = place.query(
             "SELECT min(execution_id), max(execution_id), "
             "min(user_id) FILTER (regexp_full_match(user_id, '[a-z0-9@.]+')) "
             "FROM task_history.executions WHERE status = 'failed'"
         )[0]
         replaced |= {EXECUTION: first, OTHER_EXECUTION: last, PERSON: person or ""}
-    done = subprocess.run(
-        ["bash", "-x", "-c", script(page, place, replaced)],
-        cwd=tmp_path,
-        env=place.env | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    with forked_command(tmp_path_factory.mktemp("command")) as folder:
+        done = subprocess.run(
+            ["bash", "-x", "-c", script(page, place, replaced)],
+            cwd=place.folder,
+            # The command as it is installed is that of the first page.
+            env=place.env | {"PATH": path if page.name == "README.md" else f"{folder}:{path}"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
     assert done.returncode == 0, done.stdout[-1500:] + done.stderr[-3000:]
 
 

@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager, redirect_stdout
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +21,50 @@ from task_history_cli import cli
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import PERFECT, Place, differences
 from tests.support.short import short
+from tests.support.snapshot import Snapshot
 
 RANGE = ("--failed", "--from", "2026-01-01", "--to", "2027-01-01")
 """Everything that the warehouse holds."""
+WORLD: dict[str, Any] = {
+    "executions": 140,
+    "seed": 51,
+    "days": 4,
+    "failed": 0.3,
+    "open_days": 0.0,
+    "now": datetime.now(UTC).isoformat(timespec="seconds"),
+    "freeze": True,
+}
 
 
-@contextmanager
-def synced(
-    folder: Path, *, settings: dict[str, Any] | None = None, **options: Any
-) -> Iterator[tuple[Place, Any]]:
-    """A warehouse that holds what a sandbox shows."""
-    world = {"executions": 140, "seed": 51, "days": 4, "failed": 0.12, "open_days": 0.0, "freeze": True}
-    with SandboxProcess(**{**world, **options}) as sandbox:
-        place = Place(
-            folder, sandbox, **{"steps": "failed", "integrations": None, "timeout_s": 1, **(settings or {})}
-        )
-        place.quick_sync()
-        sandbox.reset_counters()
-        yield place, sandbox
+class Synced:
+    """Warehouses that hold what a sandbox shows, each loaded once and put back for each test."""
+
+    def __init__(self, folders: pytest.TempPathFactory) -> None:
+        self._folders = folders
+        self._loaded: dict[str, Snapshot] = {}
+
+    @contextmanager
+    def __call__(
+        self, *, loads: dict[str, Any] | None = None, settings: dict[str, Any] | None = None, **options: Any
+    ) -> Iterator[tuple[Place, SandboxProcess]]:
+        """A place and its vendor, whose world has the options; ``loads`` are settings of the sync before."""
+        world: dict[str, Any] = {**WORLD, **options}
+        loads = {"steps": "failed", "integrations": None, **(loads or {})}
+        with SandboxProcess(**world) as sandbox:
+            name = repr((world, loads))
+            if name not in self._loaded:
+                place = Place(self._folders.mktemp("synced"), sandbox, **loads)
+                place.quick_sync()
+                self._loaded[name] = Snapshot(place)
+                sandbox.reset_counters()
+            place = self._loaded[name].restore()
+            place.set(**{"timeout_s": 1, **sandbox.settings, **(settings or {})})
+            yield place, sandbox
+
+
+@pytest.fixture(scope="module")
+def synced(tmp_path_factory: pytest.TempPathFactory) -> Synced:
+    return Synced(tmp_path_factory)
 
 
 def replay(place: Place, *words: str, expect: int = 0) -> dict[str, Any]:
@@ -76,9 +103,9 @@ def outcomes(told: dict[str, Any]) -> dict[str, str]:
     return {one["id"]: one["outcome"] for one in told["executions"]}
 
 
-def test_nothing_is_sent_before_yes_and_the_shown_command_sends_what_was_shown(tmp_path: Path) -> None:
+def test_nothing_is_sent_before_yes_and_the_shown_command_sends_what_was_shown(synced: Synced) -> None:
     """Without --yes no request and no row; the command that it prints replays exactly those, oldest first."""
-    with synced(tmp_path) as (place, sandbox):
+    with synced() as (place, sandbox):
         right = failed(sandbox)
         runs = place.query("SELECT count(*) FROM paragon.sync_runs")
         told = replay(place, *RANGE)
@@ -127,9 +154,9 @@ LOST: dict[str, tuple[str, bool]] = {
 }
 
 
-def test_one_request_whatever_comes_back(tmp_path: Path) -> None:
+def test_one_request_whatever_comes_back(synced: Synced) -> None:
     """A lost or bad answer is recorded and not asked for again; the others go on; what may have run is skipped later."""
-    with synced(tmp_path, failed=0.3) as (place, sandbox):
+    with synced() as (place, sandbox):
         chosen = failed(sandbox)[: 2 * len(LOST) + 1]
         faulty = dict(zip(chosen[1::2], LOST.values(), strict=True))
         # Every second request meets a fault.
@@ -161,9 +188,9 @@ REFUSED: dict[str, tuple[str, int, str]] = {
 }
 
 
-def test_what_would_befall_all_ends_the_run(tmp_path: Path) -> None:
+def test_what_would_befall_all_ends_the_run(synced: Synced) -> None:
     """Refused credentials or a redirect: one request, the rest is not sent and can be sent later."""
-    with synced(tmp_path) as (place, sandbox):
+    with synced() as (place, sandbox):
         for at, (fault, (advice, code, outcome)) in enumerate(REFUSED.items()):
             chosen = failed(sandbox)[4 * at : 4 * at + 4]
             sandbox.reset_counters()
@@ -180,9 +207,9 @@ def test_what_would_befall_all_ends_the_run(tmp_path: Path) -> None:
             assert ids(later["would_replay"]) == (chosen[1:] if outcome == "refused" else chosen[2:])
 
 
-def test_nobody_answers_for_long(tmp_path: Path) -> None:
+def test_nobody_answers_for_long(synced: Synced) -> None:
     """After 20 in a row without a proper answer no more are sent: the vendor is down."""
-    with synced(tmp_path, failed=0.3) as (place, sandbox):
+    with synced() as (place, sandbox):
         sandbox.faults({"kind": "status500", "on": "replay", "times": None})
         told = replay(place, *RANGE, "--yes", expect=4)
         assert told["unknown"] == 20
@@ -191,9 +218,9 @@ def test_nobody_answers_for_long(tmp_path: Path) -> None:
         assert told["left"] == failed(sandbox)[20:]
 
 
-def test_nobody_listens(tmp_path: Path) -> None:
+def test_nobody_listens(synced: Synced) -> None:
     """Where no connection is made nothing was sent, and nothing is in doubt."""
-    with synced(tmp_path, settings={"fault_deadline_s": 0.3}) as (place, sandbox):
+    with synced(settings={"fault_deadline_s": 0.3}) as (place, sandbox):
         chosen = failed(sandbox)[:2]
         place.set(base_url="http://127.0.0.1:9")
         told = replay(place, *chosen, "--yes", expect=4)
@@ -203,19 +230,19 @@ def test_nobody_listens(tmp_path: Path) -> None:
         assert ids(replay(place, *chosen)["would_replay"]) == chosen
 
 
-def test_killed_in_the_middle_and_run_again(tmp_path: Path) -> None:
+def test_killed_in_the_middle_and_run_again(synced: Synced) -> None:
     """Whenever the process is killed, no execution is asked for twice, and what may have run is named."""
-    _killed(tmp_path, executions=150, kills=(3, 12))
+    _killed(synced, executions=150, kills=(3, 12))
 
 
 @pytest.mark.torture
-def test_killed_in_the_middle_of_many(tmp_path: Path) -> None:
+def test_killed_in_the_middle_of_many(synced: Synced) -> None:
     """The same with more of them."""
-    _killed(tmp_path, executions=200, kills=(3, 17, 30, 45))
+    _killed(synced, executions=200, kills=(3, 17, 30, 45))
 
 
-def _killed(tmp_path: Path, *, executions: int, kills: tuple[int, ...]) -> None:
-    with synced(tmp_path, failed=0.35, executions=executions) as (place, sandbox):
+def _killed(synced: Synced, *, executions: int, kills: tuple[int, ...]) -> None:
+    with synced(failed=0.35, executions=executions) as (place, sandbox):
         right = failed(sandbox)
         assert len(right) > 40
         sandbox.post("latency", {"ms": 60})
@@ -244,9 +271,9 @@ def _killed(tmp_path: Path, *, executions: int, kills: tuple[int, ...]) -> None:
         assert place.query("SELECT count(*) FROM paragon.sync_runs WHERE outcome = 'running'") == [(0,)]
 
 
-def test_interrupted_in_good_order(tmp_path: Path) -> None:
+def test_interrupted_in_good_order(synced: Synced) -> None:
     """Ctrl-C finishes the one in flight, records it, says what is left and ends with 0; the next run goes on there."""
-    with synced(tmp_path, settings={"timeout_s": 10}) as (place, sandbox):
+    with synced(settings={"timeout_s": 10}) as (place, sandbox):
         chosen = failed(sandbox)[:10]
         # Long enough for a signal to come before the answer, on a busy machine too.
         sandbox.post("latency", {"ms": 2_000})
@@ -267,9 +294,9 @@ def test_interrupted_in_good_order(tmp_path: Path) -> None:
         assert posts(sandbox) == dict.fromkeys(chosen, 1)
 
 
-def test_replayed_before_is_skipped_unless_again(tmp_path: Path) -> None:
+def test_replayed_before_is_skipped_unless_again(synced: Synced) -> None:
     """A second run sends nothing; --again sends each once more, and says when it was replayed before."""
-    with synced(tmp_path) as (place, sandbox):
+    with synced() as (place, sandbox):
         chosen = failed(sandbox)[:3]
         replay(place, *chosen, "--yes")
         told = replay(place, *chosen, "--yes")
@@ -284,9 +311,9 @@ def test_replayed_before_is_skipped_unless_again(tmp_path: Path) -> None:
         assert place.query("SELECT count(*) FROM paragon.replays") == [(6,)]
 
 
-def test_more_than_max_is_refused(tmp_path: Path) -> None:
+def test_more_than_max_is_refused(synced: Synced) -> None:
     """One more than --max is refused with exit code 2 and the number; skipped ones do not count."""
-    with synced(tmp_path) as (place, sandbox):
+    with synced() as (place, sandbox):
         right = failed(sandbox)
         for words in ((), ("--yes",)):
             done = place.run("replay", "paragon", *RANGE, "--max", str(len(right) - 1), *words, expect=2)
@@ -296,11 +323,12 @@ def test_more_than_max_is_refused(tmp_path: Path) -> None:
         assert replay(place, *RANGE, "--max", str(len(right) - 1), "--yes")["replayed"] == len(right) - 1
 
 
-def test_filters_choose_exactly_the_right_ones(tmp_path: Path) -> None:
+def test_filters_choose_exactly_the_right_ones(synced: Synced) -> None:
     """Workflow, user, integration, range and error text narrow what failed, alone and together."""
-    with synced(
-        tmp_path, executions=500, failed=0.2, settings={"integrations": ["salesforce", "hubspot", "slack"]}
-    ) as (place, sandbox):
+    with synced(executions=500, failed=0.2, loads={"integrations": ["salesforce", "hubspot", "slack"]}) as (
+        place,
+        sandbox,
+    ):
         rows = {row["id"]: row for row in sandbox.truth() if row["status"] == "FAILED"}
         integrations = dict(place.query("SELECT workflow_id, integration FROM paragon.workflows"))
         said = dict(
@@ -339,17 +367,17 @@ def test_filters_choose_exactly_the_right_ones(tmp_path: Path) -> None:
         assert posts(sandbox).keys() == {key for key, row in rows.items() if cases[-1][1](row)}
 
 
-def test_errors_that_cannot_be_seen_are_said(tmp_path: Path) -> None:
+def test_errors_that_cannot_be_seen_are_said(synced: Synced) -> None:
     """Where no outputs are loaded --error chooses nothing, and says how many it could not look into."""
-    with synced(tmp_path, settings={"payloads": "none"}) as (place, sandbox):
+    with synced(loads={"payloads": "none"}) as (place, sandbox):
         told = replay(place, *RANGE, "--error", "429")
         assert told["would_replay"] == []
         assert told["without_outputs"] == len(failed(sandbox))
 
 
-def test_what_cannot_run_again_is_skipped(tmp_path: Path) -> None:
+def test_what_cannot_run_again_is_skipped(synced: Synced) -> None:
     """Open and purged executions are skipped and said; ids that the warehouse does not know are sent, with a remark."""
-    with synced(tmp_path, open_days=0.3, settings={"retention_days": 2}) as (place, sandbox):
+    with synced(open_days=0.3, loads={"retention_days": 2}) as (place, sandbox):
         rows = sandbox.truth()
         rows.sort(key=lambda row: str(row["dateStarted"]))
         old = rows[0]["id"]
@@ -391,18 +419,17 @@ def test_ids_need_no_warehouse(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("steps", "fails"), short([("all", False), ("failed", True), ("none", False)], [("failed", True)])
 )
-def test_a_replay_under_its_own_id_is_noticed(tmp_path: Path, steps: str, fails: bool) -> None:
+def test_a_replay_under_its_own_id_is_noticed(synced: Synced, steps: str, fails: bool) -> None:
     """Where the vendor runs the same execution again, a sync follows it to its new end, with the steps of that run."""
     switches = {"replay_same_id": True, "replay_fails": fails}
     # Few among many are read singly, many among few are listed; details of all of them cost a request each.
     executions = 500 if steps == "all" else 3_000
     with synced(
-        tmp_path,
         executions=executions,
         days=20,
         failed=60 / executions,
         switch=switches,
-        settings={"steps": steps},
+        loads={"steps": steps},
     ) as (place, sandbox):
         chosen = failed(sandbox)[:40]
         told = replay(place, *chosen, "--yes")
@@ -431,10 +458,10 @@ def test_a_replay_under_its_own_id_is_noticed(tmp_path: Path, steps: str, fails:
         assert sandbox.counters().get("execution", 0) == 0
 
 
-def test_the_budget_is_kept(tmp_path: Path) -> None:
+def test_the_budget_is_kept(synced: Synced) -> None:
     """Replays spend the same budget as everything else: never over the limit."""
     budget = {"rate_limit_requests": 5, "rate_limit_period_s": 1}
-    with synced(tmp_path) as (place, sandbox):
+    with synced() as (place, sandbox):
         place.set(**budget)
         sandbox.limit(5, 1)
         told = replay(place, *failed(sandbox)[:18], "--yes")
@@ -444,9 +471,9 @@ def test_the_budget_is_kept(tmp_path: Path) -> None:
         assert counters["peak"] <= 5
 
 
-def test_a_second_replay_says_so(tmp_path: Path) -> None:
+def test_a_second_replay_says_so(synced: Synced) -> None:
     """While one is active, another ends with exit code 5 and sends nothing."""
-    with synced(tmp_path, settings={"timeout_s": 10}) as (place, sandbox):
+    with synced(settings={"timeout_s": 10}) as (place, sandbox):
         chosen = failed(sandbox)
         sandbox.post("latency", {"ms": 2_000})
         first = place.start("replay", "paragon", *chosen[:12], "--yes")
@@ -460,9 +487,9 @@ def test_a_second_replay_says_so(tmp_path: Path) -> None:
         assert posts(sandbox) == dict.fromkeys(chosen[:12], 1)
 
 
-def test_no_secret_is_said(tmp_path: Path) -> None:
+def test_no_secret_is_said(synced: Synced) -> None:
     """Neither the key nor anything from a payload but the beginning of a redacted error is in what it prints."""
-    with synced(tmp_path, failed=0.3) as (place, sandbox):
+    with synced() as (place, sandbox):
         sandbox.faults({"kind": "status500", "on": "replay", "times": 3})
         told = [
             place.run("replay", "paragon", *RANGE, "--log-level", "debug"),

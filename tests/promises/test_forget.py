@@ -34,6 +34,7 @@ from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.altering import altering
 from tests.support.place import Place
 from tests.support.short import short
+from tests.support.snapshot import Snapshot
 
 WITH_PEOPLE = ("b3os", "paragon")
 WORLD: dict[str, Any] = {"days": 8, "workflows": 4, "failed": 0.3, "open_days": 0.05, "freeze": True}
@@ -96,7 +97,7 @@ def traces(folder: Path, words: set[str]) -> dict[str, list[str]]:
 @pytest.fixture(params=short(WITH_PEOPLE, ("paragon",)))
 def loaded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Place, SandboxProcess, System]]:
     name = request.param
-    with SandboxProcess(name, executions=300, seed=5, future_hours=60, **WORLD) as sandbox:
+    with SandboxProcess(name, executions=120, seed=5, future_hours=60, **WORLD) as sandbox:
         place = Place(tmp_path, sandbox, system=name, retention_days=0)
         place.sync()
         sandbox.advance(3600)
@@ -170,14 +171,23 @@ def test_a_forgotten_person_is_in_no_file_and_does_not_come_back(
     assert place.run("views", "--check").returncode == 0
 
 
-@pytest.fixture
-def paragon(tmp_path: Path) -> Iterator[tuple[Place, SandboxProcess, str]]:
-    """A loaded place, and a person of whom something is stored."""
+@pytest.fixture(scope="module")
+def synced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Snapshot, SandboxProcess, str]]:
+    """A place after its first sync, with its vendor and the vendor's clock."""
     with SandboxProcess(executions=120, seed=6, **WORLD) as sandbox:
-        place = Place(tmp_path, sandbox, integrations=None, retention_days=0)
+        place = Place(tmp_path_factory.mktemp("synced"), sandbox, integrations=None, retention_days=0)
         place.sync()
-        user, _ = people(place, systems.find("paragon"))["workflow_executions"].most_common(1)[0]
-        yield place, sandbox, user
+        yield Snapshot(place), sandbox, sandbox.get("clock")["at"]
+
+
+@pytest.fixture
+def paragon(synced: tuple[Snapshot, SandboxProcess, str]) -> tuple[Place, SandboxProcess, str]:
+    """A loaded place, and a person of whom something is stored."""
+    snapshot, sandbox, now = synced
+    sandbox.set_clock(now)
+    place = snapshot.restore()
+    user, _ = people(place, systems.find("paragon"))["workflow_executions"].most_common(1)[0]
+    return place, sandbox, user
 
 
 def _fail(*_: Any, **__: Any) -> None:
@@ -197,7 +207,7 @@ def _ends_early(given: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[A
 STEPS = ("_leave_out", "erase_rows", "deletions", "erase_kept_rows", "rewrite_warehouse", "put")
 
 
-@pytest.mark.parametrize("step", short(STEPS, ("_leave_out", "deletions", "rewrite_warehouse")))
+@pytest.mark.parametrize("step", short(STEPS, ("_leave_out", "rewrite_warehouse")))
 def test_the_same_command_ends_an_erasure_that_was_killed(
     step: str, paragon: tuple[Place, SandboxProcess, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -280,7 +290,7 @@ KILLS = (
 )
 
 
-@pytest.mark.parametrize(("where", "name", "call"), short(KILLS, (KILLS[3], KILLS[5], KILLS[9])), ids=str)
+@pytest.mark.parametrize(("where", "name", "call"), short(KILLS, (KILLS[5], KILLS[9])), ids=str)
 def test_the_same_command_ends_an_erasure_whose_process_was_killed(
     where: str, name: str, call: int, paragon: tuple[Place, SandboxProcess, str]
 ) -> None:
@@ -402,7 +412,7 @@ def test_nothing_is_read_where_nobody_was_forgotten(
 
 def test_a_row_that_was_stored_before_it_was_known_whose_it_is(tmp_path: Path) -> None:
     """A run whose list was read before its execution was there is erased by the sync that learns whose it is."""
-    with SandboxProcess("b3os", executions=200, seed=5, future_hours=60, **WORLD) as sandbox:
+    with SandboxProcess("b3os", executions=80, seed=5, future_hours=60, **WORLD) as sandbox:
         place, system = Place(tmp_path, sandbox, system="b3os"), systems.find("b3os")
         place.sync()
         before = {row["id"] for row in sandbox.truth()}

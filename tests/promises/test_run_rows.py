@@ -16,6 +16,7 @@ from task_history.load.pipeline import Loader
 from task_history.runs.run_lock import host, run_lock
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
+from tests.support.snapshot import Snapshot
 
 COMMANDS = ("sync", "backfill", "audit", "replay")
 
@@ -26,9 +27,17 @@ def sandbox() -> Iterator[SandboxProcess]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def synced(sandbox: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+    place = Place(tmp_path_factory.mktemp("synced"), sandbox, integrations=None, steps="none")
+    place.sync()
+    return Snapshot(place)
+
+
 @pytest.fixture
-def place(sandbox: SandboxProcess, tmp_path: Path) -> Place:
-    return Place(tmp_path, sandbox, integrations=None, steps="none")
+def place(synced: Snapshot) -> Place:
+    """A place after its first sync."""
+    return synced.restore()
 
 
 def running(place: Place, command: str, machine: str, lock: Path) -> None:
@@ -55,7 +64,6 @@ def noted(place: Place) -> Any:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_killed_run_is_told_and_closed(place: Place, command: str) -> None:
     """While its lock is free, status says so at once, and the next run of any command notes its end."""
-    place.sync()
     lock = place.folder / "other.lock"
     running(place, command, host(), lock)
     with run_lock(lock, "other"):
@@ -71,7 +79,6 @@ def test_a_killed_run_is_told_and_closed(place: Place, command: str) -> None:
 
 def test_a_run_on_another_machine_is_left_alone(place: Place) -> None:
     """Whether its lock is held cannot be known here."""
-    place.sync()
     running(place, "backfill", "another-machine", place.folder / "other.lock")
     place.sync()
     assert (shown(place), noted(place)) == ("running", "running")
@@ -79,7 +86,6 @@ def test_a_run_on_another_machine_is_left_alone(place: Place) -> None:
 
 def test_two_machines_do_not_load_into_one_file(place: Place, sandbox: SandboxProcess) -> None:
     """While the same command commits on another machine: exit code 5 before a request; after its silence all goes on."""
-    place.sync()
     running(place, "sync", "another-machine", place.folder / "other.lock")
     at = "UPDATE paragon.sync_runs SET written_at = ? WHERE run_id = 'killed'"
 
@@ -104,7 +110,6 @@ def test_each_run_that_fails_leaves_a_row(
     place: Place, monkeypatch: pytest.MonkeyPatch, method: str, error: Exception
 ) -> None:
     """Wherever the error comes from, and however many runs in a row it ends."""
-    place.sync()
 
     def fails(*_: Any, **__: Any) -> None:
         raise error

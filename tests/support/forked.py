@@ -47,19 +47,26 @@ def _ours() -> dict[str, str]:
 class Forked(subprocess.Popen[str]):
     """The command in that folder and environment, with pipes for what it writes; a child of this process.
 
-    Popen's own way of starting a process is replaced, and nothing else of it.
+    Popen's own way of starting a process is replaced, and nothing else of it. ``streams`` are those of subprocess;
+    descriptors among them are closed here.
     """
 
     def __init__(
-        self, words: Sequence[str], folder: Path, env: dict[str, str], *, start_new_session: bool = False
+        self,
+        words: Sequence[str],
+        folder: Path,
+        env: dict[str, str],
+        *,
+        streams: tuple[int, int, int] = (subprocess.DEVNULL, subprocess.PIPE, subprocess.PIPE),
+        start_new_session: bool = False,
     ) -> None:
         super().__init__(
             words,
             cwd=folder,
             env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdin=streams[0],
+            stdout=streams[1],
+            stderr=streams[2],
             text=True,
             start_new_session=start_new_session,
         )
@@ -73,7 +80,7 @@ class Forked(subprocess.Popen[str]):
             socket.send_fds(server, [json.dumps(order).encode()], streams)
             self.pid = int(server.recv(64))
         self._child_created = True
-        for stream in streams[1:]:
+        for stream in streams:
             os.close(stream)
         self._closed_child_pipe_fds = True
 
