@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from task_history_cli.report.period import MONTH, SPAN, Period
 from tests.support import environments, made_warehouse
 from tests.support.browser import PROGRAM, Browser
 from tests.support.place import Place
+from tests.support.short import short
 from tests.unit.views.test_views import access
 
 NOVEMBER = Period(
@@ -506,8 +508,10 @@ def test_filters_show_what_the_views_say(browser: Browser, address: str, connect
     assert browser.complaints == []
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("scheme", "width"),
+    short(product(("light", "dark"), (1280, 390)), kept=[("light", 390), ("dark", 1280)]),
+)
 def test_all_people_can_read_it(browser: Browser, address: str, width: int, scheme: str) -> None:
     """axe-core finds nothing that keeps people out: contrast, names of controls and charts, headings, tables."""
     script = environments.axe()

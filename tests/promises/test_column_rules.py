@@ -116,7 +116,7 @@ def test_nothing_excluded_or_hashed_is_written_anywhere(tmp_path: Path, case: Ca
         place.query(f"SELECT * FROM task_history.{view}")
 
 
-@pytest.mark.parametrize("case", short(CASES, CASES[2:]), ids=[case.system for case in CASES])
+@pytest.mark.parametrize("case", short(CASES, CASES[2:3]), ids=[case.system for case in CASES])
 def test_values_of_before_are_named_and_erased(tmp_path: Path, case: Case) -> None:
     """A sync after the setting was added names what is stored; ``--erase-old-values`` removes it."""
     with place_of(tmp_path, case) as (place, sandbox):
@@ -174,7 +174,7 @@ def test_values_of_before_are_erased_from_a_column_that_is_named_otherwise(tmp_p
     assert stored == {"stays", HASH.of(PLACE_NAME)}
 
 
-@pytest.mark.parametrize("named_by", ["column", "key"])
+@pytest.mark.parametrize("named_by", short(["column", "key", "either"], ["either"]))
 def test_a_field_without_ascii_letters_is_ruled_by_its_key_and_by_its_column(
     tmp_path: Path, named_by: str
 ) -> None:
@@ -192,7 +192,8 @@ def test_a_field_without_ascii_letters_is_ruled_by_its_key_and_by_its_column(
                 "SELECT field, column_name FROM paragon.vendor_fields WHERE table_name = 'workflow_executions'"
             )
         )
-        names = [columns[key] if named_by == "column" else key for key in keys]
+        by_column = {"column": keys, "key": (), "either": keys[1:]}[named_by]
+        names = [columns[key] if key in by_column else key for key in keys]
         place.set(exclude_columns=[f"*.{name}" for name in names])
         checked = json.loads(place.run("check", "paragon", "--destination", "duckdb", "--json").stdout)
         assert all(entry["stored_values"] for entry in checked["columns"])
@@ -257,7 +258,7 @@ def test_filter_by_a_hashed_column(tmp_path: Path) -> None:
     assert "exclude_columns keeps workflow_executions.user_id out" in refused.stderr
 
 
-@pytest.mark.parametrize("case", short(CASES, CASES[::2]), ids=[case.system for case in CASES])
+@pytest.mark.parametrize("case", short(CASES, CASES[3:]), ids=[case.system for case in CASES])
 def test_a_stored_hash_is_kept_when_its_execution_settles(tmp_path: Path, case: Case) -> None:
     """A hash that is read back, because the last state of an open execution lacks the field, stays that hash."""
     is_first = True

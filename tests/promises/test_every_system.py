@@ -55,7 +55,7 @@ class Copied:
 def copied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copied]:
     name = request.param
     system = systems.find(name)
-    with SandboxProcess(name, executions=120, seed=11, future_hours=30, **WORLD) as sandbox:
+    with SandboxProcess(name, executions=60, seed=11, future_hours=30, **WORLD) as sandbox:
         place = Place(tmp_path_factory.mktemp(name), sandbox, system=name)
         results, copies = [], []
         for hours in (0, 26, 0):
@@ -182,7 +182,7 @@ def test_an_audit_finds_what_was_deleted(copied: Copied) -> None:
     assert held(copied.place, copied.system) == copied.copies[-1][1]
 
 
-@pytest.mark.parametrize("name", short(systems.names(), ("paragon", "b3os")))
+@pytest.mark.parametrize("name", short(systems.names(), ("b3os",)))
 def test_a_killed_sync_goes_on(tmp_path: Path, name: str) -> None:
     """Killed twice within its first seconds, the next sync brings everything; nothing is there twice."""
     system = systems.find(name)
@@ -197,7 +197,7 @@ def test_a_killed_sync_goes_on(tmp_path: Path, name: str) -> None:
         assert held(place, system) == truth(sandbox, system)
 
 
-@pytest.mark.parametrize("name", short(systems.names(), ("paragon", "sailpoint")))
+@pytest.mark.parametrize("name", short(systems.names(), ("sailpoint",)))
 def test_a_sync_stays_within_its_budget(tmp_path: Path, name: str) -> None:
     """However many lists and threads: never more requests in a period than allowed."""
     with SandboxProcess(name, executions=60, seed=5, **WORLD, limit=30, period_s=1.0) as sandbox:
@@ -222,7 +222,7 @@ def test_systems_have_tables_of_their_own() -> None:
     "name",
     short(
         [name for name in systems.names() if not systems.find(name).listing.is_countable],
-        ("sailpoint", "b3os"),
+        ("b3os",),
     ),
 )
 def test_a_backfill_brings_the_past_once(tmp_path: Path, name: str) -> None:
@@ -247,7 +247,7 @@ def test_a_backfill_brings_the_past_once(tmp_path: Path, name: str) -> None:
         assert "list" not in again["requests_by_kind"]
 
 
-@pytest.mark.parametrize("name", short(systems.names(), ("paragon", "twinit")))
+@pytest.mark.parametrize("name", short(systems.names(), ("twinit",)))
 def test_what_a_backfill_and_a_sync_cover_is_counted_once(tmp_path: Path, name: str) -> None:
     """Days that a backfill loaded before the first sync read them again have as many executions as are stored."""
     system = systems.find(name)
@@ -271,11 +271,11 @@ def test_what_a_backfill_and_a_sync_cover_is_counted_once(tmp_path: Path, name: 
 
 def test_the_organization_of_each_run_of_b3os_is_stored(tmp_path: Path) -> None:
     """However a run was settled, by a list or by a read of its own: the log of its details names its organization."""
-    with SandboxProcess("b3os", executions=60, seed=7, days=4, open_days=0.4, freeze=True) as sandbox:
+    with SandboxProcess("b3os", executions=30, seed=7, days=4, open_days=0.4, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, system="b3os", retention_days=0)
         place.sync()
         sandbox.advance(12 * 3600)
         place.sync()
         organizations = place.query("SELECT DISTINCT organization_id FROM b3os.run_details")
         assert organizations == [(sandbox.settings["organization_id"],)]
-        assert place.query("SELECT count(*) > 50 FROM b3os.run_details") == [(True,)]
+        assert place.query("SELECT count(*) > 25 FROM b3os.run_details") == [(True,)]

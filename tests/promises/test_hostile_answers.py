@@ -11,6 +11,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,6 +21,7 @@ from task_history import systems
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.between import Between
 from tests.support.place import Place
+from tests.support.short import short
 
 WORLD: dict[str, Any] = {
     "executions": 24,
@@ -39,9 +41,10 @@ SINGLE = {
 BOUND = 1 << 20
 BOMB_BYTES = 1 << 30
 PIECE_BYTES = 1 << 20
+SECRETS = '{"id": 1, "password": "p"} '
 
 
-@pytest.fixture(params=sorted(SINGLE))
+@pytest.fixture(params=short(sorted(SINGLE), ("paragon", "twinit")))
 def behind(request: pytest.FixtureRequest) -> Iterator[tuple[str, SandboxProcess]]:
     """Each system's name and its vendor, whose executions have all ended."""
     with SandboxProcess(request.param, freeze=True, **WORLD) as sandbox:
@@ -155,8 +158,13 @@ def test_details_beyond_the_bound_hold_nothing_up(tmp_path: Path, behind: tuple[
         assert between.asked.count(chosen[0]) == asked == 1
 
 
-@pytest.mark.parametrize("say", [say_bomb, say_endlessly], ids=["bomb", "endless"])
-@pytest.mark.parametrize("what", ["list", "payload"])
+@pytest.mark.parametrize(
+    ("what", "say"),
+    short(
+        product(("list", "payload"), (say_bomb, say_endlessly)),
+        kept=[("list", say_bomb), ("payload", say_endlessly)],
+    ),
+)
 def test_memory_is_bounded_whatever_an_answer_holds(
     tmp_path: Path, what: str, say: Callable[[BinaryIO], None]
 ) -> None:
@@ -188,11 +196,14 @@ def test_memory_is_bounded_whatever_an_answer_holds(
 
 @pytest.mark.parametrize(
     ("what", "field", "texts", "size"),
-    [
-        ("list", "userId", 100, 600_000),
-        ("list", "undocumented", 6, 10_000_000),
-        ("details", "type", 150, 600_000),
-    ],
+    short(
+        [
+            ("list", "userId", 100, 600_000),
+            ("list", "undocumented", 6, 10_000_000),
+            ("details", "type", 150, 600_000),
+        ],
+        kept=[("list", "userId", 100, 600_000)],
+    ),
     ids=["many in a list", "long ones in a list", "in many details"],
 )
 def test_a_long_text_in_several_rows_takes_little_memory(
@@ -229,10 +240,16 @@ def test_a_long_text_in_several_rows_takes_little_memory(
         assert place.sync("--log-level", "warning")["stderr"] == ""
 
 
-@pytest.mark.parametrize("text", ["long text ", '{"id": 1, "password": "p"} '], ids=["words", "JSON"])
-def test_a_payload_just_within_the_bound_takes_little_memory(tmp_path: Path, text: str) -> None:
-    """Inputs and outputs of 60 MB: at most 300 MiB and three times ``answer_max_bytes``, though most of it is cut."""
-    size = 60_000_000
+@pytest.mark.parametrize(
+    ("text", "bound_mib"),
+    short([("long text ", 64), (SECRETS, 64), (SECRETS, 20)], kept=[(SECRETS, 20)]),
+    ids=["words", "JSON", "less JSON"],
+)
+def test_a_payload_just_within_the_bound_takes_little_memory(
+    tmp_path: Path, text: str, bound_mib: int
+) -> None:
+    """Inputs and outputs near the bound: at most 300 MiB and three times as much, though most of it is cut."""
+    size = bound_mib * 940_000
     with SandboxProcess(freeze=True, **WORLD) as sandbox, Between(sandbox.base_url) as between:
         sandbox.advance(4 * 86_400)
         longer: list[str] = []
@@ -245,17 +262,22 @@ def test_a_payload_just_within_the_bound_takes_little_memory(tmp_path: Path, tex
             return body.rstrip()[:-1] + b', "output": "' + escaped * (size // len(escaped)) + b'"}'
 
         between.answers = answer
-        place = Place(tmp_path, sandbox, base_url=between.url, integrations=None)
+        bound: dict[str, Any] = (
+            {} if bound_mib == 64 else {"answer_max_bytes": bound_mib << 20}
+        )  # the default
+        place = Place(tmp_path, sandbox, base_url=between.url, integrations=None, **bound)
         done, peak = peak_mib(place, "sync", "paragon")
         assert done.returncode == 0
         assert longer
-        assert peak <= 300 + 3 * 64
+        assert peak <= 300 + 3 * bound_mib
         stored = place.query("SELECT output_bytes FROM paragon.step_payloads WHERE is_output_cut")
         assert [abs(bytes_ - size) < size / 5 for (bytes_,) in stored] == [True]
 
 
-@pytest.mark.parametrize("say", [drip, fall_silent], ids=["drips", "falls silent"])
-@pytest.mark.parametrize("what", ["list", "details"])
+@pytest.mark.parametrize(
+    ("what", "say"),
+    short(product(("list", "details"), (drip, fall_silent)), kept=[("list", drip), ("details", fall_silent)]),
+)
 def test_a_signal_is_heeded_while_an_answer_does_not_end(
     tmp_path: Path, what: str, say: Callable[[BinaryIO], None]
 ) -> None:

@@ -41,7 +41,7 @@ def oldest(place: Place, table: str, column: str, where: str = "TRUE") -> dateti
     return found.astimezone(UTC)
 
 
-@pytest.mark.parametrize("system", short(SYSTEMS, ("paragon", "b3os")))
+@pytest.mark.parametrize("system", short(SYSTEMS, ("b3os",)))
 def test_what_is_older_is_deleted_and_not_missed(tmp_path: Path, system: str) -> None:
     """A sync deletes what is older; later syncs, audits and backfills neither miss it nor ask for it."""
     found = systems.find(system)

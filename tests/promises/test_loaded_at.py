@@ -19,6 +19,7 @@ from task_history.load.dlt_internals import SWITCH
 from task_history.warehouse import tables
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
+from tests.support.short import short
 
 NOW = "2026-03-01T12:00:00+00:00"
 RANGE = ("--from", "2026-02-10", "--to", "2026-02-25")
@@ -73,7 +74,7 @@ def test_every_table_has_the_column(name: str) -> None:
 
 def test_a_poll_finds_every_row_while_syncs_and_a_backfill_commit(tmp_path: Path) -> None:
     """Of executions, steps and coverage a poll by loaded_at has every row in its last version."""
-    with SandboxProcess(executions=6_000, seed=5, days=30, now=NOW, freeze=True) as sandbox:
+    with SandboxProcess(executions=3_000, seed=5, days=30, now=NOW, freeze=True) as sandbox:
         place = Place(
             tmp_path, sandbox, start_date="2026-02-25", retention_days=0, steps="failed", payloads="none"
         )
@@ -163,11 +164,14 @@ def test_a_commit_is_later_than_what_other_accounts_stored(tmp_path: Path, other
 
 
 @pytest.mark.parametrize(
-    ("name", "internals"), [*((name, "on") for name in systems.names()), ("paragon", "off")]
+    ("name", "internals"),
+    short(
+        [*((name, "on") for name in systems.names()), ("paragon", "off")], [("b3os", "on"), ("twinit", "on")]
+    ),
 )
 def test_every_row_has_an_instant(name: str, internals: str, tmp_path: Path) -> None:
     """In every table of every system, on dlt's own way too, and not before the row was read."""
-    with SandboxProcess(name, executions=200, seed=5, days=10, now=NOW, freeze=True) as sandbox:
+    with SandboxProcess(name, executions=80, seed=5, days=10, now=NOW, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, system=name, start_date="2026-02-25", retention_days=0)
         place.env[SWITCH] = internals
         place.sync()

@@ -96,7 +96,7 @@ def _logged(result: dict[str, Any]) -> list[int]:
     return [int(count) for count in re.findall(r"schema_changed changes=(\d+)", result["stderr"])]
 
 
-@pytest.mark.parametrize("system", short(systems.names(), ("paragon", "twinit")))
+@pytest.mark.parametrize("system", short(systems.names(), ("twinit",)))
 def test_what_is_new_is_told_once(system: str, changing: tuple[Vendor, Place, SandboxProcess]) -> None:
     """Not on the first sync; by the sync that brings it, and by none after it."""
     vendor, place, sandbox = changing
@@ -160,7 +160,7 @@ def test_a_backfill_tells_it_too(system: str, changing: tuple[Vendor, Place, San
     assert place.sync()["schema_changes"] == 0
 
 
-@pytest.mark.parametrize("system", short(systems.names(), ("paragon", "twinit")))
+@pytest.mark.parametrize("system", short(systems.names(), ("paragon",)))
 @pytest.mark.parametrize("changing", [{"executions": 500}], indirect=True, ids=["many"])
 def test_statuses_without_end_are_a_bounded_number_of_rows_without_secrets(
     system: str, changing: tuple[Vendor, Place, SandboxProcess]

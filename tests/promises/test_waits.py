@@ -16,6 +16,7 @@ from task_history_cli.sandbox.process import SandboxProcess
 from tests.promises.test_hostile_answers import SINGLE
 from tests.support.between import Between
 from tests.support.place import Place
+from tests.support.short import short
 
 WORLD: dict[str, Any] = {
     "executions": 120,
@@ -54,7 +55,7 @@ def _killed_while_it_waits(place: Place, system: str) -> int:
         process.communicate()
 
 
-@pytest.mark.parametrize("system", sorted(SINGLE))
+@pytest.mark.parametrize("system", short(sorted(SINGLE), ("sailpoint", "twinit")))
 def test_what_was_read_is_written_before_the_budget_is_waited_for(tmp_path: Path, system: str) -> None:
     """A run whose budget is spent in the middle of the details has committed them, and reads none of them again."""
     with SandboxProcess(system, freeze=True, **WORLD) as sandbox:

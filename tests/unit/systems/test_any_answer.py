@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import cycle, islice
 from typing import Any
 
 import pytest
@@ -151,7 +152,7 @@ def _is_read_or_refused(name: str, read: Callable[[System, Any, Json], None], da
 
 @EVERY_READER
 @EVERY_SYSTEM
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=10, deadline=None, derandomize=True)
 @given(data=JSON)
 def test_any_answer_is_read_or_refused(
     name: str, read: Callable[[System, Any, Json], None], data: Json
@@ -230,10 +231,25 @@ NASTY: list[Json] = [None, "", "x", 3, -1.5, True, [], {}, ["a"], [[1]], {"a": 1
 
 @pytest.mark.parametrize("name", sorted(set(GIVEN) - {"paragon"}))
 def test_a_good_answer_with_anything_in_it_is_read_or_refused(name: str) -> None:
-    """Whatever stands in any one place of an otherwise good answer: rows that can be written, or UnexpectedResponse."""
+    """Anything in any one place of an otherwise good answer: rows that can be written, or UnexpectedResponse.
+
+    Five of the values in each place, and each of them in many places.
+    """
+    _is_read_with_anything_in_it(name, values_each=5)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("name", sorted(set(GIVEN) - {"paragon"}))
+def test_a_good_answer_with_everything_in_it_is_read_or_refused(name: str) -> None:
+    """The same with every value in every place."""
+    _is_read_with_anything_in_it(name, values_each=len(NASTY))
+
+
+def _is_read_with_anything_in_it(name: str, *, values_each: int) -> None:
     values = build(systems.find(name), GIVEN[name]).values
+    nasty = cycle(NASTY)
     for system, read, answer in _samples(name):
         for path in _paths(answer):
-            for other in NASTY:
+            for other in islice(nasty, values_each):
                 with contextlib.suppress(UnexpectedResponse):
                     read(system, values, _with(answer, path, other))
