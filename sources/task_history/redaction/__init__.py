@@ -8,7 +8,7 @@ neighbours   values beside the name of a secret where no field says which is whi
 json_text    reads JSON within text, with the position of each value
 known_secrets what texts are searched for
 vocabulary   words that hold nothing to look for
-draft        a text that is redacted step by step
+redacted_text a text that is redacted step by step
 text         redacts text that is not JSON
 signs        secrets beside signs: addresses, commands, protocols, markup
 encodings    decodes texts within text, such as base64

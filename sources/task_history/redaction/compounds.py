@@ -1,6 +1,6 @@
 """Names of secrets that two words make in other languages, such as ``code de vérification`` and ``Vahvistuskoodi``.
 
-The *thing* is the word for the secret itself: code, key or token. The other word says what it is for.
+The *noun* is the word for the secret itself: code, key or token. The other word says what it is for.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ from .lookalikes import in_latin
 from .rules import rules
 
 _MIN_STEM_CHARS = 4
-"""Minimum Latin letters of a thing by which the name is found in text; many other words contain a shorter one."""
+"""Minimum Latin letters of a noun by which the name is found in text; many other words contain a shorter one."""
 _RARE = frozenset({"kod"})
-"""Shorter things that few other words contain."""
+"""Shorter nouns that few other words contain."""
 
 
 def forms(line: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The names that a table of ``data/compounds.toml`` makes, each with the thing in it."""
-    for thing in line["things"].split():
+    """The names that a table of ``data/compounds.toml`` makes, each with the noun in it."""
+    for noun in line["nouns"].split():
         for purpose in line.get("of", "-").split():
             for form in line["forms"]:
-                yield form.format(thing=thing, of=purpose.replace("_", " ")), thing
+                yield form.format(noun=noun, of=purpose.replace("_", " ")), noun
 
 
-def _stem(name: str, thing: str) -> str:
-    """The part of the name by which it is found in text: the thing, or the whole name where the thing is too frequent."""
-    latin = in_latin(thing)
-    return thing if len(latin) >= _MIN_STEM_CHARS or latin in _RARE or not latin.isascii() else name
+def _stem(name: str, noun: str) -> str:
+    """The part of the name by which it is found in text: the noun, or the whole name where the noun is too frequent."""
+    latin = in_latin(noun)
+    return noun if len(latin) >= _MIN_STEM_CHARS or latin in _RARE or not latin.isascii() else name
 
 
-STEMS = {name: _stem(name, thing) for line in rules("compounds").values() for name, thing in forms(line)}
+STEMS = {name: _stem(name, noun) for line in rules("compounds").values() for name, noun in forms(line)}
 """Each such name, and the part by which it is found."""
 
-THINGS = frozenset(thing for line in rules("compounds").values() for thing in line["things"].split())
+NOUNS = frozenset(noun for line in rules("compounds").values() for noun in line["nouns"].split())
 """All words for codes, keys and tokens in these names."""

@@ -43,7 +43,7 @@ class Kind(IntEnum):
     """``key: "first_name"`` is a name; ``key: "9fQ2xLw71"`` is not."""
 
 
-NAMELESS = frozenset({Kind.HARMLESS, Kind.IF_RANDOM, Kind.IF_JUMBLED})
+NO_SECRET_BY_NAME = frozenset({Kind.HARMLESS, Kind.IF_RANDOM, Kind.IF_JUMBLED})
 """Kinds of names that do not make a secret of a value by themselves."""
 
 
@@ -115,7 +115,7 @@ _NEVER_GLUED = frozenset({"session", "signature", "bearer", "mnemonic", "samlres
 _GLUED_LATIN = {
     name.replace(" ", ""): kind
     for name, kind in NAMES.items()
-    if len(name) >= _GLUED_CHARS and name not in _NEVER_GLUED and kind not in NAMELESS
+    if len(name) >= _GLUED_CHARS and name not in _NEVER_GLUED and kind not in NO_SECRET_BY_NAME
 }
 _INFLECTED_CHARS, _ENDING_CHARS = 24, 4
 """Maximum characters of a name with an ending, and of the ending."""
@@ -270,7 +270,7 @@ def _kind_of_one_word(words: list[str]) -> Kind:
     for word in words:
         single = _PLURALS.get(word, word)
         kind = _WORDS.get(single, Kind.HARMLESS)
-        if kind in NAMELESS or kind is Kind.UNLESS_NUMBER or single in ("sid", "pat", "seed"):
+        if kind in NO_SECRET_BY_NAME or kind is Kind.UNLESS_NUMBER or single in ("sid", "pat", "seed"):
             if single in ("pat", "seed", "pem") and word == last_word:
                 return kind
             continue

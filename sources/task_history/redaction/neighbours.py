@@ -14,7 +14,7 @@ from itertools import pairwise
 from ..core.models import Json
 from .edits import MARK
 from .judging import Judge
-from .names import ABOUT, NAMELESS, NEVER_VALUES, Kind, squash, words_of
+from .names import ABOUT, NEVER_VALUES, NO_SECRET_BY_NAME, Kind, squash, words_of
 from .pairs import KindOf
 from .sentences import is_strong, strong_word
 
@@ -53,7 +53,7 @@ def kind_of_label(text: Json, kind_of: KindOf) -> Kind:
     kind = kind_of(" ".join(words[-2:]))
     if len(words) > 1 and not kind_of(words[-1]) and kind_of(words[-2]):
         return Kind.HARMLESS  # what is done with a secret: "password_reset"
-    return Kind.HARMLESS if kind in NAMELESS else kind
+    return Kind.HARMLESS if kind in NO_SECRET_BY_NAME else kind
 
 
 def may_hold(key: str) -> bool:
@@ -71,7 +71,7 @@ def own_fields(value: Json, kind_of: KindOf) -> dict[str, Json] | None:
             return None
     if not isinstance(value, dict) or len(value) < 2:
         return None
-    names_secret = any(kind_of(name) not in NAMELESS for name in value)
+    names_secret = any(kind_of(name) not in NO_SECRET_BY_NAME for name in value)
     return value if names_secret and not all(map(may_hold, value)) else None
 
 
@@ -135,7 +135,7 @@ def secrets_behind_names(items: list[Json], kind_of: KindOf) -> Iterator[tuple[i
 def _names_secret(question: str, kind_of: KindOf) -> bool:
     words = words_of(question[:_QUESTION_CHARS])
     kinds = [kind_of(word) for word in (*words, *map(" ".join, pairwise(words)))]
-    return any(kind not in NAMELESS for kind in kinds)
+    return any(kind not in NO_SECRET_BY_NAME for kind in kinds)
 
 
 def delimited_rows(value: Mapping[str, Json], kind_of: KindOf, is_secret: Judge) -> dict[str, Json]:

@@ -23,7 +23,7 @@ from .documents import MAX_DEPTH, DocumentPass
 from .edits import MARK, applied
 from .judging import FAMILIAR, SCHEMA_EXAMPLES, is_random, is_schema, is_secret_in_object
 from .known_secrets import KnownSecrets
-from .names import FLAT_PAIRS, NAMELESS, Kind, squash
+from .names import FLAT_PAIRS, NO_SECRET_BY_NAME, Kind, squash
 from .own_secrets import OwnSecrets
 
 __all__ = ["MARK", "MAX_DEPTH", "Redacted", "Redactor"]
@@ -189,7 +189,7 @@ class _Pass(DocumentPass):
             kind = given[name] if name in given else self._kind(name)
             if pair and not kind and name != named_by:
                 kind = self._kind_beside(pair, name, inner)
-            elif kind in NAMELESS and is_random(inner) and pairs.names_a_value(value):
+            elif kind in NO_SECRET_BY_NAME and is_random(inner) and pairs.names_a_value(value):
                 kind = Kind.HARMLESS
             if kind:
                 kept = self.under(kind, inner, depth)
@@ -389,7 +389,7 @@ class _Pass(DocumentPass):
     def _pairs_of(self, value: list[Json], depth: int) -> list[Json]:
         """Redacts a list of lists of two: names and values, or a table of two columns."""
         kinds = pairs.column_kinds(value[0], self._kind_of_value) or []
-        is_table = len(value) > 1 and not NAMELESS.issuperset(kinds)
+        is_table = len(value) > 1 and not NO_SECRET_BY_NAME.issuperset(kinds)
         if is_table and not any(map(pairs.is_secret_text, value[0])):
             return self._rows(value, kinds, depth)
         new = [self._named(pair[0], pair, depth + 1) for pair in value]

@@ -27,7 +27,7 @@ _TOWARDS = re.compile(
 )
 """What a secret is changed to."""
 _OWNERS = "|".join(map(re.escape, _written(_WORDS["owners"])))
-_NUMERIC = frozenset(map(spelled, word_set(_WORDS["names_of_digits"]) | compounds.THINGS))
+_NUMERIC = frozenset(map(spelled, word_set(_WORDS["names_of_digits"]) | compounds.NOUNS))
 """Words of names whose secrets are a few digits."""
 _NUMERIC_ENDS = tuple(word for word in _NUMERIC if len(word) >= 4 or not word.isascii())
 _BEHIND = re.compile(

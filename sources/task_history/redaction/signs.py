@@ -7,13 +7,13 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator
 
 from . import patterns, shapes
-from .draft import Draft
 from .edits import Span
 from .judging import REPORTING, is_card_number, is_mixed, is_no_name
 from .known_secrets import KnownSecrets
 from .lookalikes import in_latin
 from .names import Kind
 from .neighbours import kind_of_label
+from .redacted_text import RedactedText
 from .sentences import is_cipher, is_passphrase, is_password, is_strong
 from .values import closing
 
@@ -39,56 +39,56 @@ class SignPass:
         self._kind_of_value = known.kind_of_value
         self._is_secret = known.is_secret
 
-    def cut_at_signs(self, draft: Draft) -> None:
+    def cut_at_signs(self, redacted: RedactedText) -> None:
         """Cuts secrets beside signs that need no name."""
-        if "://" in draft.telling:
-            if "@" in draft.telling:
+        if "://" in redacted.telling:
+            if "@" in redacted.telling:
                 for pattern in (patterns.URL_LOGIN, patterns.URL_TOKEN):
-                    draft.cut(match.span(2) for match in pattern.finditer(draft.text))
-            if any(sign in draft.telling_lower for sign in patterns.WEBHOOK_SIGNS):
-                draft.cut(match.span(2) for match in patterns.WEBHOOK.finditer(draft.text))
-        if "Private-Lines" in draft.telling:
-            draft.cut(shapes.putty_keys(draft.text))
-        self._commands(draft)
-        draft.cut(_cards(draft))
-        if "(" in draft.text and ("'" in draft.text or '"' in draft.text):
-            draft.cut(_in_calls(draft.text))
-        signs = f"{draft.telling}{draft.telling_lower}"
+                    redacted.cut(match.span(2) for match in pattern.finditer(redacted.text))
+            if any(sign in redacted.telling_lower for sign in patterns.WEBHOOK_SIGNS):
+                redacted.cut(match.span(2) for match in patterns.WEBHOOK.finditer(redacted.text))
+        if "Private-Lines" in redacted.telling:
+            redacted.cut(shapes.putty_keys(redacted.text))
+        self._commands(redacted)
+        redacted.cut(_cards(redacted))
+        if "(" in redacted.text and ("'" in redacted.text or '"' in redacted.text):
+            redacted.cut(_in_calls(redacted.text))
+        signs = f"{redacted.telling}{redacted.telling_lower}"
         signs = signs if signs.isascii() else signs + in_latin(signs)
         if patterns.ANY_FORM.search(signs):
             for sign, pattern in patterns.FORMS:
                 if sign in signs:
-                    draft.cut(self._in_form(draft.text, pattern))
+                    redacted.cut(self._in_form(redacted.text, pattern))
 
-    def cut_named_at_signs(self, draft: Draft) -> None:
+    def cut_named_at_signs(self, redacted: RedactedText) -> None:
         """Cuts secrets that stand beside their names and a sign."""
-        lower = draft.lower
+        lower = redacted.lower
         if "raw" in lower:
-            draft.cut(self._raw_headers(draft.text))
+            redacted.cut(self._raw_headers(redacted.text))
         for sign, pattern in patterns.NAMED:
             if sign in lower:
-                draft.cut(self._after_signs(draft.text, pattern))
+                redacted.cut(self._after_signs(redacted.text, pattern))
         for sign, pattern in patterns.NAMED_FORMS:
             if sign in lower:
-                draft.cut(self._in_form(draft.text, pattern))
+                redacted.cut(self._in_form(redacted.text, pattern))
         if "<" in lower and "=" in lower:
-            draft.cut(self._attributes(draft.text))
+            redacted.cut(self._attributes(redacted.text))
         if "</" in lower:
-            draft.cut(self._labelled(draft.text))
+            redacted.cut(self._labelled(redacted.text))
         if "3c" in lower or "lt;" in lower or "#60;" in lower:
             for pattern in (patterns.ESCAPED_XML, patterns.ESCAPED_XML_PAIR):
-                draft.cut(self._after_signs(draft.text, pattern))
+                redacted.cut(self._after_signs(redacted.text, pattern))
 
-    def _commands(self, draft: Draft) -> None:
-        telling = draft.telling_lower
+    def _commands(self, redacted: RedactedText) -> None:
+        telling = redacted.telling_lower
         if "-u" in telling:
-            draft.cut(match.span("value") for match in patterns.LOGIN_FLAG.finditer(draft.text))
+            redacted.cut(match.span("value") for match in patterns.LOGIN_FLAG.finditer(redacted.text))
         if "identified" in telling:
-            draft.cut(match.span("value") for match in patterns.IDENTIFIED.finditer(draft.text))
+            redacted.cut(match.span("value") for match in patterns.IDENTIFIED.finditer(redacted.text))
         if "auth" in telling:
-            draft.cut(match.span("value") for match in patterns.SMTP_AUTH.finditer(draft.text))
-        if patterns.ANY_COMMAND.search(draft.telling):
-            draft.cut(shapes.after_commands(draft.text))
+            redacted.cut(match.span("value") for match in patterns.SMTP_AUTH.finditer(redacted.text))
+        if patterns.ANY_COMMAND.search(redacted.telling):
+            redacted.cut(shapes.after_commands(redacted.text))
 
     def _attributes(self, text: str) -> Iterator[Span]:
         """``<input type="password" value="…">`` and ``<add value="…" key="apiKey"/>``."""
@@ -158,10 +158,10 @@ class SignPass:
                 name = None
 
 
-def _cards(draft: Draft) -> Iterator[Span]:
+def _cards(redacted: RedactedText) -> Iterator[Span]:
     """Spans of the numbers of cards in a text that speaks of one."""
-    if patterns.CARD_WORD.search(draft.telling_lower):
-        for match in patterns.CARD.finditer(draft.text):
+    if patterns.CARD_WORD.search(redacted.telling_lower):
+        for match in patterns.CARD.finditer(redacted.text):
             if is_card_number(match["card"]):
                 yield match.span("card")
 

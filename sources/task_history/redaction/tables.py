@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from .edits import Span
 from .judging import Judge, is_no_name, is_random
-from .names import NAMELESS, Kind
+from .names import NO_SECRET_BY_NAME, Kind
 from .pairs import is_secret_text, role
 
 _CELL = r"(?:\"[^\"\r\n|,;\t]{1,64}\"|\w[\w.-]{0,63}+(?: [\w.()-]{1,64}+){0,4}+)"
@@ -53,7 +53,7 @@ def secrets_in_columns(text: str, kind_of: Callable[[str], Kind], is_secret: Jud
         spans = _doubly_parted(header) if header["double"] else list(_spans(text, first, sign))
         names = [text[slice(*span)].strip(' "*`') for span in spans]
         kinds = [kind_of(name) for name in names]
-        named = _named_values(names) if NAMELESS.issuperset(kinds) else None
+        named = _named_values(names) if NO_SECRET_BY_NAME.issuperset(kinds) else None
         if not any(kinds) and named is None:
             continue
         while begin := text.find("\n", at) + 1:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 
 from . import patterns, shapes
-from .draft import Draft
 from .edits import MARK, Edit, Origin, Span, applied, joined, without_overlaps
 from .encodings import MIN_CHARS, encoded_runs, may_be_escaped_again, spaced_hex, unescapes
 from .folding import folded, folds
@@ -16,13 +15,14 @@ from .names import (
     HEADINGS,
     IN_URL,
     IN_URL_IF_RANDOM,
-    NAMELESS,
+    NO_SECRET_BY_NAME,
     SCHEMED_HEADERS,
     Kind,
     is_inflected,
     may_precede,
     words_before,
 )
+from .redacted_text import RedactedText
 from .sentences import (
     BEFORE_CHARS,
     BEHIND_CHARS,
@@ -74,18 +74,18 @@ class TextPass(SignPass):
         if not own and (not telling or FAMILIAR.fullmatch(text)):
             return []
         if not own and _is_only_words(text, telling):
-            return self._in_words(Draft(text, telling))
+            return self._in_words(RedactedText(text, telling))
         is_escaped = not text.isascii() or patterns.MAY_BE_ESCAPED.search(telling) is not None
         is_named = is_escaped and self._is_named(telling)
         letters = _letters(text) if is_named else []
-        draft = Draft(
+        redacted = RedactedText(
             applied(text, letters), f"{telling}{applied(telling, _letters(telling))}" if letters else telling
         )
         if own or letters:
-            draft.cut((edit.begin, edit.end) for edit in self._own.edits(draft.text))
-        self._cut_all(draft, depth)
-        self.count += draft.count
-        edits = draft.edits
+            redacted.cut((edit.begin, edit.end) for edit in self._own.edits(redacted.text))
+        self._cut_all(redacted, depth)
+        self.count += redacted.count
+        edits = redacted.edits
         if letters and edits:
             origin = Origin(letters)
             edits = without_overlaps(Edit(*origin.span(edit.begin, edit.end), edit.new) for edit in edits)
@@ -93,14 +93,14 @@ class TextPass(SignPass):
             edits = joined(edits, self._in_escapes(applied(text, edits), depth))
         return edits
 
-    def _in_words(self, draft: Draft) -> list[Edit]:
+    def _in_words(self, redacted: RedactedText) -> list[Edit]:
         """The replacements in a text of words alone: behind a scheme, or in a table."""
-        if patterns.ANY_SCHEME.search(draft.telling_lower):
-            draft.cut(credentials(draft.text, draft.lower))
-        if "\n" in draft.text and ("," in draft.text or "  " in draft.text):
-            draft.cut(secrets_in_columns(draft.text, self._kind, self._is_secret))
-        self.count += draft.count
-        return draft.edits
+        if patterns.ANY_SCHEME.search(redacted.telling_lower):
+            redacted.cut(credentials(redacted.text, redacted.lower))
+        if "\n" in redacted.text and ("," in redacted.text or "  " in redacted.text):
+            redacted.cut(secrets_in_columns(redacted.text, self._kind, self._is_secret))
+        self.count += redacted.count
+        return redacted.edits
 
     def _is_named(self, text: str) -> bool:
         """Whether words may hold a secret's name once their escapes are resolved, those within others too."""
@@ -138,48 +138,48 @@ class TextPass(SignPass):
         self.count = before
         return is_secret
 
-    def _cut_all(self, draft: Draft, depth: int) -> None:
-        if not (draft.text.isalnum() and draft.text.isascii()):
-            if self._stems.may_begin(draft.telling_lower):
-                self._cut_named(draft)
-            self.cut_at_signs(draft)
-            if patterns.ANY_SCHEME.search(draft.telling_lower):
-                draft.cut(credentials(draft.text, draft.lower))
-        self._cut_shapes(draft, depth)
+    def _cut_all(self, redacted: RedactedText, depth: int) -> None:
+        if not (redacted.text.isalnum() and redacted.text.isascii()):
+            if self._stems.may_begin(redacted.telling_lower):
+                self._cut_named(redacted)
+            self.cut_at_signs(redacted)
+            if patterns.ANY_SCHEME.search(redacted.telling_lower):
+                redacted.cut(credentials(redacted.text, redacted.lower))
+        self._cut_shapes(redacted, depth)
 
-    def _cut_named(self, draft: Draft) -> None:
+    def _cut_named(self, redacted: RedactedText) -> None:
         """Cuts secrets by their names."""
-        if "PRIVATE KEY" in draft.text or "Static key" in draft.text:
-            draft.cut(shapes.private_keys(draft.text))
-        draft.cut(self._pairs(draft.text, draft.lower, _spans_near(draft.text, draft.telling)))
-        if "\n" in draft.text:
-            draft.cut(secrets_in_columns(draft.text, self._kind, self._is_secret))
-        if "</" in draft.text:
-            draft.cut(secrets_in_markup(draft.text, self._kind, self._is_secret))
-        if "into" in draft.lower:
-            draft.cut(secrets_in_inserts(draft.text, self._kind, self._is_secret))
-        if "stdin" in draft.lower:
-            draft.cut(secrets_in_copies(draft.text, self._kind, self._is_secret))
-        if not draft.text.isascii():
-            draft.cut(match.span("value") for match in patterns.UNPARTED.finditer(draft.text))
-        self.cut_named_at_signs(draft)
+        if "PRIVATE KEY" in redacted.text or "Static key" in redacted.text:
+            redacted.cut(shapes.private_keys(redacted.text))
+        redacted.cut(self._pairs(redacted.text, redacted.lower, _spans_near(redacted.text, redacted.telling)))
+        if "\n" in redacted.text:
+            redacted.cut(secrets_in_columns(redacted.text, self._kind, self._is_secret))
+        if "</" in redacted.text:
+            redacted.cut(secrets_in_markup(redacted.text, self._kind, self._is_secret))
+        if "into" in redacted.lower:
+            redacted.cut(secrets_in_inserts(redacted.text, self._kind, self._is_secret))
+        if "stdin" in redacted.lower:
+            redacted.cut(secrets_in_copies(redacted.text, self._kind, self._is_secret))
+        if not redacted.text.isascii():
+            redacted.cut(match.span("value") for match in patterns.UNPARTED.finditer(redacted.text))
+        self.cut_named_at_signs(redacted)
 
-    def _cut_shapes(self, draft: Draft, depth: int) -> None:
-        longest = max(map(len, draft.telling.split()), default=0)
+    def _cut_shapes(self, redacted: RedactedText, depth: int) -> None:
+        longest = max(map(len, redacted.telling.split()), default=0)
         if longest < shapes.MIN_CHARS:
             return
-        if "eyJ" in draft.telling:
-            draft.cut(shapes.jwts(draft.text))
-        is_aws = "AKIA" in draft.text or "ASIA" in draft.text
-        if shapes.may_hold_tokens(draft.telling):
-            draft.cut(shapes.tokens(draft.text))
+        if "eyJ" in redacted.telling:
+            redacted.cut(shapes.jwts(redacted.text))
+        is_aws = "AKIA" in redacted.text or "ASIA" in redacted.text
+        if shapes.may_hold_tokens(redacted.telling):
+            redacted.cut(shapes.tokens(redacted.text))
         if longest >= MIN_CHARS:
-            draft.cut(shapes.tokens_from_within(draft.text))
-            draft.cut(self._encoded(draft.text, depth))
-        if is_aws and draft.count:
-            draft.cut(match.span() for match in patterns.AWS_SECRET.finditer(draft.text))
+            redacted.cut(shapes.tokens_from_within(redacted.text))
+            redacted.cut(self._encoded(redacted.text, depth))
+        if is_aws and redacted.count:
+            redacted.cut(match.span() for match in patterns.AWS_SECRET.finditer(redacted.text))
         if self._is_strict and longest >= MIN_CHARS:
-            draft.cut(_long_runs(draft.text))
+            redacted.cut(_long_runs(redacted.text))
 
     # Values after a name
 
@@ -238,7 +238,7 @@ class TextPass(SignPass):
             return None
         name = text[start:end]
         kind = self._kind_in_text(text, start, name)
-        if kind in NAMELESS and not is_inflected(name):
+        if kind in NO_SECRET_BY_NAME and not is_inflected(name):
             return None
         span = secret_behind(text, name, end)
         if span is None and (before := secret_before(text, name, start)) and before[0] >= done:
@@ -255,7 +255,7 @@ class TextPass(SignPass):
             return None
         value = text[slice(*(span := _span_of_value(text, lower, match, start, kind)))]
         if not match["open"] and not value.startswith("(") and is_reference(value.rstrip(",")):
-            return self._span_of_default(text, span[0]) if kind not in NAMELESS else None
+            return self._span_of_default(text, span[0]) if kind not in NO_SECRET_BY_NAME else None
         if _is_no_value(lower, name, value, match) or (
             name.lower() == "pin" and _is_postal(text, start, value)
         ):
@@ -297,7 +297,7 @@ class TextPass(SignPass):
     def _kind_in_text(self, text: str, start: int, name: str) -> Kind:
         """The kind of the name, or of the name with words before it: ``API key``, ``mot de passe``."""
         kind = self._kind(name)
-        if kind not in NAMELESS or start < 2 or text[start - 1] not in " '’":
+        if kind not in NO_SECRET_BY_NAME or start < 2 or text[start - 1] not in " '’":
             return kind
         begin = start
         for _ in range(words_before(name)):
@@ -308,7 +308,7 @@ class TextPass(SignPass):
                 break
             begin = first
             phrase_kind = self._kind(re.sub("['’]", " ", text[begin:start]) + name)
-            if phrase_kind not in NAMELESS:
+            if phrase_kind not in NO_SECRET_BY_NAME:
                 return phrase_kind
         return kind
 
@@ -392,7 +392,7 @@ def _long_run(match: re.Match[str]) -> str:
 
 def _span_of_value(text: str, lower: str, match: re.Match[str], start: int, kind: Kind) -> Span:
     """The span of what stands behind a name and a sign, as far as it may belong to the value."""
-    if kind in NAMELESS:
+    if kind in NO_SECRET_BY_NAME:
         return word_span(text, match)
     if mnemonic := patterns.MNEMONIC.match(text, match.end()):
         return mnemonic.span()

@@ -9,7 +9,7 @@ from .folding import lowered
 from .judging import is_placeholder
 
 
-class Draft:
+class RedactedText:
     """A text that is redacted step by step, with the replacements made so far.
 
     ``telling`` holds only the words of the text that may tell of a secret, each between blanks. Signs are
