@@ -32,6 +32,7 @@ NAVIGATION = {
         "how-to/answer-twenty-questions",
         "how-to/report",
         "how-to/time-zone",
+        "how-to/customers",
         "how-to/dbt",
         "how-to/why",
     ],

@@ -364,11 +364,19 @@ def datasets(environ: Mapping[str, str], folder: Path | None = None) -> dict[str
     paths = [path for source in sources for path, is_table in source.paths() if not is_table]
     configured = {name: configured_instances(find(name), paths) for name in names()}
     return {
-        account.dataset(sources): replace(account, calendar=_calendar(account, sources))
+        account.dataset(sources): replace(
+            account, calendar=_calendar(account, sources), user_map=_user_map(account, sources)
+        )
         if account.instance in configured[account.system.name]
         else account
         for account in all_accounts(sources)
     }
+
+
+def _user_map(account: Account, sources: Sequence[ConfigSource]) -> str | None:
+    declared = settings_of(account.system).get("user_map")
+    value, _ = account.values(sources).get("user_map", (None, ""))
+    return None if declared is None or _is_empty(declared, value) else str(value)
 
 
 def _calendar(account: Account, sources: Sequence[ConfigSource]) -> Calendar:

@@ -30,6 +30,10 @@ class Account:
     instance: str | None
     calendar: Calendar | None = field(default=None, compare=False)
     """The calendar of its days; None where no settings state it."""
+    user_map: str | None = field(default=None, compare=False)
+    """The file of its setting user_map."""
+    has_users: bool = field(default=False, compare=False)
+    """Whether the warehouse has what such a file says."""
 
     @property
     def title(self) -> str:

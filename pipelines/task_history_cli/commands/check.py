@@ -20,13 +20,15 @@ from task_history.extract.integrations import read_map, workflow_map_match
 from task_history.extract.pages import Pages
 from task_history.settings import Settings, load
 from task_history.warehouse.column_rules import column_rules
+from task_history.warehouse.forgotten_people import person_in, person_text
 from task_history.warehouse.tables import listings
+from task_history.warehouse.user_map import UserMap, user_map
 
 from ..console import arguments, output, times
 from ..runtime.probe import CHECK_DEADLINE_S, probing
 from ..runtime.reader import probed
 from ..runtime.target import find_target
-from . import integration_search
+from . import integration_search, status_integrations
 from .check_columns import column_entries, column_lines, count_stored
 
 _MAX_ANSWERS = 3
@@ -71,6 +73,7 @@ def check_all(settings: Settings, destination: str | None) -> dict[str, Any]:
     """
     if settings.system.integrations is not None:
         read_map(settings.system.integrations.map_file(settings.values))
+    users = user_map(settings)
     column_rules(settings)
     captured = []
     target = None
@@ -78,16 +81,17 @@ def check_all(settings: Settings, destination: str | None) -> dict[str, Any]:
         output.keep_secret(settings.secrets)
         target = find_target(destination, settings.pipeline_name, dataset=settings.dataset_name)
         captured = probed(target, settings)
-    result = {**check(settings), "warehouse": captured}
+    result = {**check(settings, users), "warehouse": captured}
     if target is not None:
         count_stored(result["columns"], target, settings)
     return result
 
 
-def check(settings: Settings) -> dict[str, Any]:
+def check(settings: Settings, users: UserMap = UserMap()) -> dict[str, Any]:  # noqa: B008 - frozen
     """Asks for the lists and for the details of the newest execution, as far as three requests go.
 
-    Requests that are refused are not counted, nor those for further lists that settings name.
+    ``users`` is what ``user_map`` says. Requests that are refused are not counted, nor those for further lists that
+    settings name.
 
     Raises:
         TaskHistoryError: the API cannot be used as it is configured.
@@ -103,6 +107,7 @@ def check(settings: Settings) -> dict[str, Any]:
             "system": system.name,
             "base_url": without_login(settings.base_url),
             **found,
+            "user_map": users.match(probe.users) if probe.users else None,
             "details": probe.details_outcome,
             "refused": probe.refused,
             "retention_days": values.retention_days or None,
@@ -127,6 +132,8 @@ class _Probe:
         """The newest execution that was shown, and its partition."""
         self.fields: set[str] = set()
         """The keys of the executions that were shown."""
+        self.users: set[str] = set()
+        """The users of the executions that were shown, as the vendor names them."""
         self.refused: list[dict[str, Any]] = []
         """What the vendor refuses while it gives other lists: ``list``, ``status`` and ``reason``."""
         self.details_outcome: str | None = None
@@ -239,6 +246,8 @@ class _Probe:
         """The instants at which the executions began, in order; notes the newest execution."""
         system = self._settings.system
         self.fields.update(*rows)
+        people = (person_in(system, row) for row in rows)
+        self.users.update(person_text(person) for person in people if person)
         started = [(start, row) for row in rows if (start := system.started_at(row)) is not None]
         started.sort(key=lambda pair: pair[0])
         if started:
@@ -284,6 +293,8 @@ def lines(result: dict[str, Any]) -> list[str]:
             f"{match['matched']:,} of the {match['workflows']:,} workflows in workflow_map are among those of the "
             f"{result['looked_at']:,} executions looked at."
         )
+    if match := result["user_map"]:
+        found.append(f"Of those, {status_integrations.described_users(match)}.")
     offset = result["clock_offset_s"]
     if offset is not None and abs(offset) > 300:
         found.append(

@@ -1,4 +1,4 @@
-"""The part of ``status`` about ``workflow_map`` and ``integrations``: how much of them matches workflows that ran."""
+"""The part of ``status`` about ``workflow_map``, ``integrations`` and ``user_map``: how much of them matches what ran."""
 
 from __future__ import annotations
 
@@ -8,12 +8,21 @@ from typing import Any
 from task_history.extract.integrations import read_map, unmatched_integrations, workflow_map_match
 from task_history.settings import Settings
 from task_history.warehouse.queries import Warehouse
+from task_history.warehouse.user_map import user_map
 
 from .integration_search import advice
 
 
 def matches(warehouse: Warehouse, settings: Settings) -> dict[str, Any]:
-    """How much of both settings matches the stored workflows. Raises ConfigurationError where the file is wrong."""
+    """How much of the settings matches what is stored. Raises ConfigurationError where a file is wrong."""
+    users = user_map(settings)
+    return {
+        **_workflows(warehouse, settings),
+        "user_map": users.match(warehouse.users() if users.users else ()),
+    }
+
+
+def _workflows(warehouse: Warehouse, settings: Settings) -> dict[str, Any]:
     integrations, values = settings.system.integrations, settings.values
     if integrations is None or not (integrations.names(values) or integrations.map_file(values)):
         return {"workflow_map": None, "unmatched_integrations": [], "integrations_advice": advice(settings)}
@@ -33,7 +42,19 @@ def lines(result: Mapping[str, Any]) -> list[str]:
         text.append(
             f"  map       {found['matched']:,} of the {found['workflows']:,} workflows in workflow_map ran here{first}"
         )
+    if found := result["user_map"]:
+        text.append(f"  users     {described_users(found)}")
     return text + [
         f"  unmatched no workflow belongs to the integration {name}: check its spelling"
         for name in result["unmatched_integrations"]
     ]
+
+
+def described_users(match: Mapping[str, Any]) -> str:
+    """How many users that ran ``user_map`` does not name, and the first of them."""
+    if not match["unknown"]:
+        return f"user_map names each of the {match['ran']:,} users that ran"
+    return (
+        f"{match['unknown']:,} of the {match['ran']:,} users that ran are not in user_map, such as "
+        f"{match['first_unknown']}"
+    )

@@ -15,6 +15,7 @@ from task_history.core import files
 from task_history.core.errors import TaskHistoryError, UsageError, WarehouseUnavailable
 from task_history.core.log import log
 from task_history.settings import datasets
+from task_history.settings_accounts import Account
 from task_history.views.access import Access
 from task_history.views.account_registry import holdings
 from task_history.views.check import BROKEN, Finding, findings
@@ -23,6 +24,7 @@ from task_history.views.dialects import DATASET, DIALECTS
 from task_history.views.files import View
 from task_history.views.files import views as view_files
 from task_history.views.relations import ShownDataset, found
+from task_history.views.user_map import configured_map
 from task_history.warehouse import tables
 from task_history.warehouse.duckdb_file import open_for_reading
 from task_history.warehouse.former_tables import lacking, lacking_text
@@ -168,9 +170,16 @@ def _views_mark(loader: Loader, access: Access) -> str | None:
     if state is None:
         return None
     owners = sorted(
-        (name, account.system.name, account.instance) for name, account in (access.owners or {}).items()
+        f"{name} {account.system.name} {account.instance} {account.calendar} {_users_mark(account)}"
+        for name, account in (access.owners or {}).items()
     )
     return hashlib.sha256(f"{definition()} {owners} {state}".encode()).hexdigest()
+
+
+def _users_mark(account: Account) -> str | None:
+    """A hash of what the account's ``user_map`` says; None where that cannot be read."""
+    stated = configured_map(account)
+    return None if stated is None else stated.content_hash
 
 
 def warn(finding: Finding) -> None:

@@ -8,9 +8,11 @@ from itertools import chain
 
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
+from ..core.dataset_names import VIEWS_DATASET
 from ..warehouse import tables
 from ..warehouse.erasure import Erasure
 from ..warehouse.sql_text import Statement
+from ..warehouse.user_map import USER_MAP
 from .errors import warehouse_errors
 from .pipeline import Loader
 
@@ -52,6 +54,29 @@ def erase_rows(loader: Loader, erasure: Erasure, ids: Collection[str], staging: 
                 with suppress(DatabaseUndefinedRelation):
                     client.execute_sql(sql, *values)
         change(loader, lambda now: chain(erasure.notes(ids, now), erasure.deletions()))
+
+
+def erase_mapped_user(loader: Loader, person: Collection[str]) -> int:
+    """Erases what the table ``user_map`` has of the person in this dataset, and returns how many rows that were.
+
+    Raises:
+        WarehouseUnavailable: the same call goes on where this one ended.
+    """
+    marks = ", ".join(["%s"] * len(person))
+    with warehouse_errors(), loader.opened() as client:
+        with client.with_alternative_dataset_name(VIEWS_DATASET):
+            name = client.make_qualified_table_name(USER_MAP.name)
+        where = f"WHERE dataset = %s AND user_id IN ({marks})"
+        values = (client.dataset_name, *person)
+        try:
+            rows = client.execute_sql(f"SELECT count(*) FROM {name} {where}", *values)
+        except DatabaseUndefinedRelation:
+            # It is made with the first user whom a file names.
+            return 0
+        number = int(rows[0][0]) if rows else 0
+        if number:
+            client.execute_sql(f"DELETE FROM {name} {where}", *values)
+    return number
 
 
 def rewrite_warehouse(loader: Loader) -> None:

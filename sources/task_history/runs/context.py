@@ -34,6 +34,7 @@ from ..warehouse.coverage import LIST, SYNC, Coverage, Day, filters_text, list_o
 from ..warehouse.forgotten_people import LeftOut
 from ..warehouse.keep_days import KeptSince, kept_since
 from ..warehouse.queries import Warehouse
+from ..warehouse.user_map import user_map
 from ..warehouse.verified_days import Completeness
 from .estimate import Amount, details, list_requests
 from .tally import Tally
@@ -116,6 +117,9 @@ class Context:
         self.scope = scope or Scope(settings.values.steps, settings.values.payloads)
         integrations = settings.system.integrations
         self.workflow_map = read_map(integrations.map_file(settings.values) if integrations else None)
+        if root is None:
+            # The views take it at the end of the run: what is wrong with it is said before anything is read.
+            user_map(settings)
         self.commits: Commits = (
             root.commits
             if root

@@ -22,6 +22,7 @@ from ..warehouse.erasure import Erasure, ErasureById
 from ..warehouse.forgotten_people import FORGOTTEN, Hashes, LeftOut, new_key, read_left_out
 from ..warehouse.sql_text import sql_type
 from ..warehouse.tables import COVERAGE, ERASURES, LEFT_OUT
+from ..warehouse.user_map import USER_MAP
 
 _IDS_PER_QUERY = 500
 
@@ -70,11 +71,14 @@ def forget(
     left_out = _leave_out(loader, executions)
     ids = {key for of_table in executions.values() for key in of_table}
     row_changes.erase_rows(loader, erasure, ids, staging)
+    mapped = row_changes.erase_mapped_user(loader, person)
     for folder in folders:
         working_dir.erase_kept_rows(folder)
-    if not noted.is_ended or counts:
+    if not noted.is_ended or counts or mapped:
         row_changes.rewrite_warehouse(loader)
         loader.put(ERASURES, {"erasure_id": noted.erasure_id, "ended_at": datetime.now(UTC)})
+    if mapped:
+        rows = {**rows, USER_MAP.name: mapped}
     return Erased(rows, not noted.is_new, left_out)
 
 

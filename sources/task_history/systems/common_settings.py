@@ -88,6 +88,18 @@ def setting(
     return field(default=default, repr=not is_secret, metadata=stated)
 
 
+def user_map_setting() -> Any:
+    """The setting ``user_map``, for systems whose executions name a person."""
+    return setting(
+        "A file that names each user's customer, plan and region: CSV with the columns user_id, customer, plan, region, "
+        "or the same as TOML or JSON.",
+        default=None,
+        example="users.csv",
+        unset="none",
+        command_only=True,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemSettings:
     """The settings that every system has; each system's own class adds to them.

@@ -21,9 +21,11 @@ from ..settings_accounts import Account
 from ..systems.protocol import System
 from ..warehouse import tables
 from ..warehouse.sql_text import BIGQUERY, DUCKDB, POSTGRES, quoted_name, quoted_text
+from ..warehouse.user_map import USER_MAP, UserMap
 from .access import Access, stored_columns
 from .dialects import DATASET
 from .relations import of_name, shown_columns
+from .user_map import StoredMaps, configured_map
 
 CATALOGUE = "questions"
 """The view that lists all views; created last, so that its fingerprint covers all of them."""
@@ -38,9 +40,11 @@ REGISTRY = Table(
         timestamp("registered_at", "When a run entered it."),
         text("timezone", "The zone of its days, weeks and months in the views (setting timezone)."),
         text("week_start", "The day with which its weeks begin in the views (setting week_start)."),
+        text("user_map", "A hash of its rows in the table user_map (setting user_map); empty without any."),
     ),
 )
 _CALENDAR_COLUMNS = ("timezone", "week_start")
+_LATER_COLUMNS = (*_CALENDAR_COLUMNS, "user_map")
 """The columns that a registry of an earlier version lacks."""
 LOCK = "SELECT pg_advisory_xact_lock(7417236480125117)"
 """In Postgres two runs that make the same schema, table or view at once fail: they take turns, each in a transaction."""
@@ -59,6 +63,8 @@ class RegistryRow:
     system: str
     instance: str
     calendar: Calendar = Calendar()  # noqa: RUF009 - frozen
+    user_map: str = ""
+    """A hash of its rows in the table ``user_map``."""
 
     def is_of(self, other: RegistryRow | None) -> bool:
         """Whether both are of one account."""
@@ -77,7 +83,9 @@ class Holdings:
     """The rows by dataset as the registry has them."""
     due: dict[str, RegistryRow]
     """The rows by dataset as the registry should have them."""
-    lacks_calendars: bool
+    maps: dict[str, UserMap]
+    """What the files of ``user_map`` say, by dataset, of accounts that this configuration loads."""
+    lacks_columns: bool
     """Whether the registry is of an earlier version."""
     fingerprint: str | None
     """The fingerprint of the views; None while there are none."""
@@ -97,12 +105,12 @@ def holdings(access: Access, *, is_thorough: bool = False) -> Holdings:
     configured = dict(access.owners or {name: Account(systems.find(name), None) for name in systems.names()})
     if access.dialect == BIGQUERY:
         there = access.tables(DATASET) or ()
-        entered, lacks_calendars, fingerprint = _entered(access, there)
+        entered, lacks_columns, fingerprint = _entered(access, there)
         names = _datasets(access, configured, entered, searches=is_thorough or REGISTRY.name not in there)
         columns = stored_columns(access, names)
     else:
         columns = stored_columns(access)
-        entered, lacks_calendars, fingerprint = _entered(
+        entered, lacks_columns, fingerprint = _entered(
             access, {table for dataset, table, _ in columns if dataset == DATASET}
         )
     existing: dict[str, dict[str, set[str]]] = {}
@@ -118,28 +126,59 @@ def holdings(access: Access, *, is_thorough: bool = False) -> Holdings:
     for name in sorted(existing.keys() - due.keys() - {DATASET}):
         if _LOADS in existing[name] and (account := _account(access, name, existing[name], configured)):
             due[name] = RegistryRow(account.system.name, account.instance or "")
+    maps = _set(due, configured)
+    return Holdings(columns, {**configured, **_distinct(due)}, entered, due, maps, lacks_columns, fingerprint)
+
+
+def _set(due: dict[str, RegistryRow], configured: Mapping[str, Account]) -> dict[str, UserMap]:
+    """Sets what settings say of the accounts in their rows, and returns what the files of ``user_map`` say."""
+    maps: dict[str, UserMap] = {}
     for name, account in configured.items():
-        # One that this configuration does not load keeps the calendar of the one that does.
+        # One that this configuration does not load keeps what the one that does has set.
         if name in due and account.calendar is not None:
             due[name] = replace(due[name], calendar=account.calendar)
-    return Holdings(columns, {**configured, **_distinct(due)}, entered, due, lacks_calendars, fingerprint)
+            if (stated := configured_map(account)) is not None:
+                maps[name] = stated
+                due[name] = replace(due[name], user_map=stated.content_hash)
+    return maps
 
 
-def registration(access: Access, held: Holdings, *, has_schema: bool) -> str:
-    """The statements that bring the registry up to date; empty where it is."""
+def registration(access: Access, held: Holdings, *, has_schema: bool) -> list[str]:
+    """The statements, some of them several at once, that bring the registry up to date; none where it is."""
     gone = [name for name, own in held.entered.items() if not own.is_of(held.due.get(name))]
     new = {name: own for name, own in held.due.items() if not own.is_of(held.entered.get(name))}
-    moved = {
-        name: own.calendar for name, own in held.due.items() if name not in new and own != held.entered[name]
-    }
+    moved = {name: own for name, own in held.due.items() if name not in new and own != held.entered[name]}
     is_there = REGISTRY.name in held.views
-    if not gone and not new and not moved and not held.lacks_calendars and is_there:
-        return ""
-    changes = [
-        *(_added_columns(access) if is_there and held.lacks_calendars else ()),
-        *_rows(access, gone, new, moved),
+    if not gone and not new and not moved and not held.lacks_columns and is_there:
+        return []
+    stored = StoredMaps(access, held.columns)
+    users = [
+        *stored.deleted(name for name in gone if held.entered[name].user_map),
+        *(
+            statement
+            for name, own in held.due.items()
+            if own.user_map != (held.entered[name].user_map if name in held.entered else "")
+            for statement in stored.replaced(name, own.system, held.maps.get(name, UserMap()))
+        ),
     ]
-    return ";\n".join(_statements(access, changes, has_schema=has_schema))
+    if users and access.dialect == BIGQUERY:
+        # Its statements have a greatest length. The hash is entered last: a run that was killed is made up for.
+        before = _statements(access, stored.made(), has_schema=has_schema)
+        return [";\n".join(before), *users, ";\n".join(_changes(access, held, gone, new, moved))]
+    changes = [*(stored.made() if users else ()), *users, *_changes(access, held, gone, new, moved)]
+    return [";\n".join(_statements(access, changes, has_schema=has_schema))]
+
+
+def _changes(
+    access: Access,
+    held: Holdings,
+    gone: Collection[str],
+    new: Mapping[str, RegistryRow],
+    moved: Mapping[str, RegistryRow],
+) -> Iterator[str]:
+    if REGISTRY.name in held.views and held.lacks_columns:
+        yield from _added_columns(access)
+    yield from _rows(access, gone, new, moved)
 
 
 def _statements(access: Access, changes: Iterable[str], *, has_schema: bool) -> Iterator[str]:
@@ -164,12 +203,12 @@ def _statements(access: Access, changes: Iterable[str], *, has_schema: bool) -> 
 def _added_columns(access: Access) -> Iterator[str]:
     names = [column.name for column in REGISTRY.columns]
     for name, column in zip(names, _columns_of_registry(access.dialect), strict=True):
-        if name in _CALENDAR_COLUMNS:
+        if name in _LATER_COLUMNS:
             yield f"ALTER TABLE {access.view_name(REGISTRY.name)} ADD COLUMN IF NOT EXISTS {column}"
 
 
 def _rows(
-    access: Access, gone: Collection[str], new: Mapping[str, RegistryRow], moved: Mapping[str, Calendar]
+    access: Access, gone: Collection[str], new: Mapping[str, RegistryRow], moved: Mapping[str, RegistryRow]
 ) -> Iterator[str]:
     """The statements that delete, insert and update rows."""
     dialect = access.dialect
@@ -184,25 +223,26 @@ def _rows(
         rows = " UNION ALL ".join(
             f"SELECT {literal(dataset)} AS dataset, {literal(own.system)} AS system, "
             f"{literal(own.instance)} AS instance, {literal(own.calendar.timezone)} AS timezone, "
-            f"{literal(own.calendar.week_start)} AS week_start"
+            f"{literal(own.calendar.week_start)} AS week_start, {literal(own.user_map)} AS user_map"
             for dataset, own in new.items()
         )
-        columns = "dataset, system, instance, registered_at, timezone, week_start"
+        columns = "dataset, system, instance, registered_at, timezone, week_start, user_map"
         if dialect == BIGQUERY:
             # Of two that run at once BigQuery repeats one, and it finds the rows of the other.
             yield (
                 f"MERGE {name} AS t USING ({rows}) AS n ON t.dataset = n.dataset WHEN NOT MATCHED THEN "
                 f"INSERT ({columns}) "
-                "VALUES (n.dataset, n.system, n.instance, CURRENT_TIMESTAMP(), n.timezone, n.week_start)"
+                "VALUES (n.dataset, n.system, n.instance, CURRENT_TIMESTAMP(), n.timezone, n.week_start, n.user_map)"
             )
         else:
             yield (
                 f"INSERT INTO {name} ({columns}) SELECT n.dataset, n.system, n.instance, CURRENT_TIMESTAMP, n.timezone, "
-                f"n.week_start FROM ({rows}) AS n WHERE n.dataset NOT IN (SELECT t.dataset FROM {name} AS t)"
+                f"n.week_start, n.user_map FROM ({rows}) AS n WHERE n.dataset NOT IN (SELECT t.dataset FROM {name} AS t)"
             )
-    for dataset, calendar in moved.items():
+    for dataset, own in moved.items():
         yield (
-            f"UPDATE {name} SET timezone = {literal(calendar.timezone)}, week_start = {literal(calendar.week_start)} "
+            f"UPDATE {name} SET timezone = {literal(own.calendar.timezone)}, "
+            f"week_start = {literal(own.calendar.week_start)}, user_map = {literal(own.user_map)} "
             f"WHERE dataset = {literal(dataset)}"
         )
 
@@ -218,7 +258,7 @@ def _columns_of_registry(dialect: str) -> Iterator[str]:
 
 
 def _entered(access: Access, there: Collection[str]) -> tuple[dict[str, RegistryRow], bool, str | None]:
-    """The rows of the registry, oldest first, whether it lacks the calendars, and the fingerprint of the views."""
+    """The rows of the registry, oldest first, whether it lacks columns, and the fingerprint of the views."""
     if REGISTRY.name not in there:
         return {}, False, None
     fingerprint = (
@@ -229,14 +269,21 @@ def _entered(access: Access, there: Collection[str]) -> tuple[dict[str, Registry
         f"SELECT t.*, {fingerprint} AS fingerprint FROM {access.view_name(REGISTRY.name)} AS t "
         "ORDER BY t.registered_at, t.dataset"
     )
-    lacks_calendars = not set(columns).issuperset(_CALENDAR_COLUMNS)
+    lacks_columns = not set(columns).issuperset(_LATER_COLUMNS)
+    has_users = USER_MAP.name in there
     texts = [dict(zip(columns, row, strict=True)) for row in rows]
     entered = {
-        str(row["dataset"]): RegistryRow(str(row["system"]), str(row["instance"] or ""), _calendar(row))
+        str(row["dataset"]): RegistryRow(
+            str(row["system"]),
+            str(row["instance"] or ""),
+            _calendar(row),
+            # One that was dropped is filled again.
+            str(row.get("user_map") or "") if has_users else "",
+        )
         for row in texts
     }
     found = next((str(row["fingerprint"]) for row in texts if row["fingerprint"] is not None), None)
-    return entered, lacks_calendars, found
+    return entered, lacks_columns, found
 
 
 def _calendar(row: Mapping[str, Any]) -> Calendar:
@@ -306,5 +353,7 @@ def _distinct(due: Mapping[str, RegistryRow]) -> dict[str, Account]:
             continue
         own = name if (row.system, row.instance) in taken else row.instance
         taken.add((row.system, own))
-        accounts[name] = Account(systems.find(row.system), own or None, row.calendar)
+        accounts[name] = Account(
+            systems.find(row.system), own or None, row.calendar, has_users=bool(row.user_map)
+        )
     return accounts

@@ -12,6 +12,7 @@ from .. import systems
 from ..core.errors import WarehouseUnavailable
 from ..core.log import log
 from ..warehouse.sql_text import BIGQUERY, DUCKDB, POSTGRES, quoted_name, quoted_text
+from ..warehouse.user_map import USER_MAP
 from .access import Access, qualified_view, stored_columns
 from .account_registry import CATALOGUE, LOCK, holdings, registration
 from .dialects import DATASET, rendered
@@ -69,7 +70,7 @@ def _refreshed(access: Access, *, anew: bool) -> RefreshResult:
         return result
     has_schema = DATASET in access.datasets() or bool(held.views)
     if entry := registration(access, held, has_schema=has_schema):
-        access.execute([entry])
+        access.execute(entry)
     mark = fingerprint(shown, access)
     if not anew and held.views.issuperset(wanted) and held.fingerprint == mark:
         return result
@@ -106,7 +107,9 @@ def _without_former_views(statement: str) -> str:
 def datasets(access: Access) -> list[ShownDataset]:
     """The datasets that the views show. Raises WarehouseUnavailable."""
     held = holdings(access)
-    return found(held.columns, held.owners)[0]
+    shown = found(held.columns, held.owners)[0]
+    # Only read here: what the configuration says of users may not be stored yet.
+    return [replace(one, has_users=one.has_users and USER_MAP.name in held.views) for one in shown]
 
 
 def lacking_columns(access: Access) -> dict[str, list[str]]:
@@ -157,7 +160,8 @@ def fingerprint(shown: Sequence[ShownDataset], access: Access) -> str:
     """A hash of everything that defines the views; a different one means that they must be created anew."""
     parts = [access.dialect, access.project or "", version("sqlglot"), _files()]
     parts += [
-        f"{dataset.name} {dataset.instance} {sorted(dataset.lacking)} {dataset.system.views!r} {dataset.calendar}"
+        f"{dataset.name} {dataset.instance} {sorted(dataset.lacking)} {dataset.system.views!r} {dataset.calendar} "
+        f"{dataset.has_users}"
         for dataset in shown
     ]
     return _short("\n".join(parts))

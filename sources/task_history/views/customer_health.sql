@@ -9,6 +9,9 @@
 --   system text: The vendor's API, such as paragon.
 --   instance text: The account of the system; empty for the first one.
 --   user_id text: The user for whom the workflow ran, as the app named it; empty for executions without one.
+--   customer text: The user's customer (setting user_map); empty where it is not known.
+--   plan text: The customer's plan (setting user_map); empty where it is not known.
+--   region text: The customer's region (setting user_map); empty where it is not known.
 --   integration text: The integration that the workflow belongs to; empty while it is not known.
 --   workflow_id text: The workflow.
 --   workflow_name text: The workflow's name, where it is known.
@@ -83,6 +86,9 @@ SELECT
     p.system,
     p.instance,
     nullif(p.user_key, '') AS user_id,
+    u.customer,
+    u.plan,
+    u.region,
     w.integration,
     nullif(p.workflow_key, '') AS workflow_id,
     w.workflow_name,
@@ -106,3 +112,4 @@ INNER JOIN workflows AS w
 LEFT JOIN streaks AS s
     ON s.system = p.system AND s.instance = p.instance
     AND s.user_key = p.user_key AND s.workflow_key = p.workflow_key
+LEFT JOIN users AS u ON u.system = p.system AND u.instance = p.instance AND u.user_id = p.user_key

@@ -13,6 +13,7 @@ from ..systems.protocol import System
 from ..systems.statuses import STATUSES
 from ..warehouse import tables
 from ..warehouse.forgotten_people import FORGOTTEN
+from ..warehouse.user_map import USER_MAP
 from .account_registry import REGISTRY
 from .dialects import DATASET
 from .files import ViewColumn, views
@@ -75,8 +76,9 @@ def _views_lines(level: int) -> Iterator[str]:
         yield f"| [`{entry.name}`](#{DATASET}{entry.name}) | {_cell(entry.question)} |"
     for entry in of_views():
         yield from _section(DATASET, entry, level)
-    # The one table beside the views.
+    # The tables beside the views.
     yield from _section(DATASET, _entry(REGISTRY), level)
+    yield from _section(DATASET, _entry(USER_MAP), level)
     yield ""
     yield f"{'#' * level} Statuses"
     yield ""

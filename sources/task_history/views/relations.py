@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 from .. import systems
 from ..core.calendars import Calendar
 from ..core.columns import LOADED_AT, OCCURRENCE
+from ..core.dataset_names import VIEWS_DATASET
 from ..core.models import Table
 from ..settings_accounts import Account
 from ..systems.protocol import System
 from ..systems.view_mapping import ViewMapping, Views
 from ..warehouse import tables
 from ..warehouse.sql_text import quoted_name, quoted_text, sql_type
+from ..warehouse.user_map import USER_MAP
 from .calendars import day_of, present
 from .files import View
 
@@ -115,6 +117,9 @@ DATASETS = {
 }
 """Columns of accounts; ``week_start`` is 1 for Monday and 7 for Sunday, and ``today`` is in the account's zone."""
 
+USERS = {"user_id": "text", "customer": "text", "plan": "text", "region": "text"}
+"""Columns of users whom the files of ``user_map`` name."""
+
 
 @dataclass(frozen=True, slots=True)
 class ShownDataset:
@@ -129,6 +134,8 @@ class ShownDataset:
     since: str = ""
     """The instant from which partitioned tables are read; empty for a view, whose reader filters."""
     calendar: Calendar = Calendar()  # noqa: RUF009 - frozen
+    has_users: bool = False
+    """Whether the table ``user_map`` has rows of the account."""
 
 
 def by_default() -> list[ShownDataset]:
@@ -197,7 +204,13 @@ def of_name(name: str, owners: Mapping[str, Account] | None = None) -> ShownData
     owners = owners or {system: Account(systems.find(system), None) for system in systems.names()}
     if (account := owners.get(name)) is not None:
         own_calendar = account.calendar or Calendar()
-        return ShownDataset(name, account.system, account.instance or "", calendar=own_calendar)
+        return ShownDataset(
+            name,
+            account.system,
+            account.instance or "",
+            calendar=own_calendar,
+            has_users=account.has_users,
+        )
     first = [own for own, account in owners.items() if account.instance is None]
     for own in sorted(first, key=len, reverse=True):
         if name.startswith(f"{own}_"):
@@ -212,6 +225,7 @@ def relations(
     return {
         "questions": _questions(views, fingerprint),
         "datasets": _union(datasets, DATASETS, _facts),
+        "users": _union([dataset for dataset in datasets if dataset.has_users], USERS, _users),
         "executions": _shown(datasets, EXECUTIONS, lambda shown: shown.executions),
         "steps": _shown(datasets, STEPS, lambda shown: shown.steps),
         "payloads": _shown(datasets, PAYLOADS, lambda shown: shown.payloads),
@@ -262,6 +276,16 @@ def _facts(dataset: ShownDataset) -> Branch:
             "billing_caveat": quoted_text(_views(system).billing_caveat),
             **present(dataset.calendar),
         },
+    )
+
+
+def _users(dataset: ShownDataset) -> Branch:
+    # Two runs that write them at once may both have.
+    return (
+        "(SELECT m.user_id, max(m.customer) AS customer, max(m.plan) AS plan, max(m.region) AS region "
+        f"FROM {quoted_name(VIEWS_DATASET, USER_MAP.name)} AS m WHERE m.dataset = {quoted_text(dataset.name)} "
+        "GROUP BY m.user_id) AS u",
+        {name: f"u.{name}" for name in USERS},
     )
 
 

@@ -8,6 +8,9 @@
 --   system text: The vendor's API, such as paragon.
 --   instance text: The account of the system; empty for the first one.
 --   user_id text: The user for whom workflows ran, as the app named it; empty for executions without one.
+--   customer text: The user's customer (setting user_map); empty where it is not known.
+--   plan text: The customer's plan (setting user_map); empty where it is not known.
+--   region text: The customer's region (setting user_map); empty where it is not known.
 --   integration text: The integration that the workflows belong to; empty while it is not known.
 --   executions bigint: Executions that began on the day.
 --   failures bigint: Those of them that failed.
@@ -35,6 +38,9 @@ SELECT
     c.system,
     c.instance,
     c.user_id,
+    u.customer,
+    u.plan,
+    u.region,
     c.integration,
     c.executions,
     c.failures,
@@ -43,3 +49,4 @@ SELECT
     c.tasks
 FROM counted AS c
 LEFT JOIN systems.datasets AS z ON z.system = c.system AND z.instance = c.instance
+LEFT JOIN users AS u ON u.system = c.system AND u.instance = c.instance AND u.user_id = c.user_id

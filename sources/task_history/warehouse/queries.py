@@ -21,7 +21,7 @@ from .recent_queries import RecentQueries, by_day
 from .sql_text import Query, SqlCondition
 from .status_history import StoredStatus
 from .table_names import EVER, RETENTION_GRACE, Names
-from .tables import COVERAGE, REJECTED_ROWS, SYNC_RUNS
+from .tables import COVERAGE, REJECTED_ROWS, SYNC_RUNS, listings
 
 _FIRST_COLUMNS = ("command", "outcome", "started_at", "deleted_rows", *KeptSince().columns)
 """What a run that begins wants to know of former runs, of which none is without an end."""
@@ -303,6 +303,16 @@ class Warehouse(RecentQueries):
             f"SELECT e.{column} FROM {self._executions} AS e WHERE e.{column} IS NOT NULL GROUP BY e.{column}"
         )
         return {str(value): by_id.get(str(value), {}) for (value,) in seen}
+
+    def users(self) -> set[str]:
+        """The users for whom executions ran, of any list."""
+        found: set[str] = set()
+        for one in listings(self._system):
+            if one.person is not None:
+                column, name = one.person.column, self._name(one.executions.name)
+                sql = f"SELECT DISTINCT e.{column} FROM {name} AS e WHERE e.{column} IS NOT NULL AND e.{column} <> ''"
+                found |= {str(user) for (user,) in self._rows(sql)}
+        return found
 
     def steps_miscounted(self, window: Window) -> list[StepCount]:
         """Executions that began in the window and of which other numbers of steps are stored than were read."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import yaml
 
 from task_history import systems
+from task_history.core.models import Table
 from task_history.views import dictionary
 from task_history.views.account_registry import REGISTRY
 from task_history.views.files import views
 from task_history.warehouse import tables
+from task_history.warehouse.user_map import USER_MAP
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -57,8 +60,9 @@ def test_the_page_has_the_table_that_is_made_with_the_first_forgotten_person() -
         assert (f"### {name}.forgotten_people" in text) == tables.has_person(systems.find(name))
 
 
-def test_the_page_has_the_table_of_accounts() -> None:
-    """The table that stands beside the views is described with them, column by column."""
-    section = dictionary.page().partition(f"### task_history.{REGISTRY.name}\n")[2].partition("\n#")[0]
-    assert REGISTRY.description in section
-    assert all(f"| `{column.name}` | {column.type} |" in section for column in REGISTRY.columns)
+@pytest.mark.parametrize("table", [REGISTRY, USER_MAP], ids=lambda table: table.name)
+def test_the_page_has_the_tables_beside_the_views(table: Table) -> None:
+    """The tables that stand beside the views are described with them, column by column."""
+    section = dictionary.page().partition(f"### task_history.{table.name}\n")[2].partition("\n#")[0]
+    assert table.description in section
+    assert all(f"| `{column.name}` | {column.type} |" in section for column in table.columns)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from ..common_settings import SystemSettings, setting
+from ..common_settings import SystemSettings, setting, user_map_setting
 
 RATE_LIMIT = (300, 60.0)
 """Default rate limit: number of requests, and seconds of the period. The vendor
@@ -27,6 +27,7 @@ class B3osSettings(SystemSettings):
         example="org_…",
         names_account=True,
     )
+    user_map: str | None = user_map_setting()
     stats_granularity: str = setting(
         "Whether the vendor's statistics are taken by hour or by day.",
         default="hourly",

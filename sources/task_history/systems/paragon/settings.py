@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..common_settings import SystemSettings, setting
+from ..common_settings import SystemSettings, setting, user_map_setting
 
 RATE_LIMIT = (1_000, 600.0)
 """Default rate limit: number of requests, and seconds of the period."""
@@ -33,3 +33,4 @@ class ParagonSettings(SystemSettings):
         example="workflows.csv",
         unset="none",
     )
+    user_map: str | None = user_map_setting()
