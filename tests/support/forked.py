@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import ctypes
 import gc
+import importlib
 import inspect
 import json
 import os
@@ -29,6 +30,21 @@ _MAX_ORDER_BYTES = 1 << 20
 _PR_SET_CHILD_SUBREAPER = 36  # https://man7.org/linux/man-pages/man2/PR_SET_CHILD_SUBREAPER.2const.html
 _BY_INTERPRETER = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC_")
 """Variables that are read when an interpreter starts."""
+_MODULES = (
+    "dlt._workspace.cli._plugins",
+    "dlt.common.configuration.plugins",
+    "dlt.sources.helpers.requests",
+    "filelock",
+    "structlog.stdlib",
+    "task_history.client.transport",
+    "task_history.load.destinations.duckdb",
+    "task_history.load.pipeline",
+    "task_history.runs.keep_days",
+    "task_history.runs.sync",
+    "task_history_cli.commands.backfill",
+    "task_history_cli.commands.sync",
+)
+"""What a sync imports, as it goes, beside what these import."""
 
 
 def can_fork(env: dict[str, str]) -> bool:
@@ -123,12 +139,15 @@ def _server() -> socket.socket:
 
 def _serve(server: socket.socket) -> list[str]:
     """Forks for each order; gives back, in the fork, the words of its command."""
-    import structlog.stdlib  # noqa: F401 - what the commands import
+    from task_history import systems
+    from task_history.load.memory import configure_allocators
 
-    import task_history.load.destinations.duckdb
-    import task_history.load.pipeline  # noqa: F401
-    from task_history_cli.commands import backfill, sync  # noqa: F401
-
+    # Read when the HTTP client is imported.
+    configure_allocators()
+    for name in _MODULES:
+        importlib.import_module(name)
+    for name in systems.names():
+        systems.find(name)
     gc.collect()
     gc.freeze()
     while True:
