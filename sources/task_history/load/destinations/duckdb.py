@@ -112,6 +112,8 @@ class DuckDb(dlt.destinations.duckdb):
     def __init__(self, credentials: DuckDbCredentials, **options: Any) -> None:
         super().__init__(credentials, **{"destination_name": "duckdb", **options})
         self._able: dict[bool, DestinationCapabilitiesContext] = {}
+        self._configurations: dict[tuple[str | None, str | None], Any] = {}
+        """The settings with their pool of connections, by dataset and default schema."""
 
     def capabilities(self, config: Any = None, naming: Any = None) -> DestinationCapabilitiesContext:
         if not dlt_internals.are_used():
@@ -137,9 +139,13 @@ class DuckDb(dlt.destinations.duckdb):
     def client(self, schema: Schema, initial_config: Any = None) -> Any:
         if not dlt_internals.are_used():
             return super().client(schema, initial_config)
-        # dlt hands over the same settings for each table and file of a load.
-        is_known = initial_config is not None and initial_config.is_resolved()
-        config: Any = initial_config if is_known else self.configuration(initial_config)
+        # dlt makes a client for each step, table and file of a load, and would resolve all settings for most of them.
+        config: Any = initial_config or self.spec()
+        if not config.is_resolved():
+            key = config.dataset_name, config.default_schema_name
+            if key not in self._configurations:
+                self._configurations[key] = self.configuration(config)
+            config = self._configurations[key]
         return _Client(schema, config, self.capabilities(config, schema.naming), self)
 
 
