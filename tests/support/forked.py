@@ -39,7 +39,6 @@ _MODULES = (
     "task_history.client.transport",
     "task_history.load.destinations.duckdb",
     "task_history.load.pipeline",
-    "task_history.runs.keep_days",
     "task_history.runs.sync",
     "task_history_cli.commands.backfill",
     "task_history_cli.commands.sync",
