@@ -33,7 +33,6 @@ WITH outcomes AS (
         coalesce(workflow_id, '') AS workflow_key,
         integration,
         workflow_name,
-        execution_id,
         is_open,
         CASE WHEN status = 'failed' THEN 1 ELSE 0 END AS failed,
         CASE WHEN status = 'failed' THEN started_at END AS failed_at,
@@ -48,6 +47,8 @@ pairs AS (
         instance,
         user_key,
         workflow_key,
+        max(integration) AS integration,
+        max(workflow_name) AS workflow_name,
         count(*) AS executions,
         CAST(sum(failed) AS BIGINT) AS failures,
         count(CASE WHEN is_open THEN 1 END) AS open_executions,
@@ -58,10 +59,16 @@ pairs AS (
     GROUP BY system, instance, user_key, workflow_key
 ),
 
-workflows AS (
-    SELECT system, instance, workflow_key, max(integration) AS integration, max(workflow_name) AS workflow_name
-    FROM outcomes
-    GROUP BY system, instance, workflow_key
+failed AS (
+    SELECT
+        system,
+        instance,
+        coalesce(user_id, '') AS user_key,
+        coalesce(workflow_id, '') AS workflow_key,
+        execution_id,
+        started_at AS failed_at
+    FROM executions
+    WHERE status = 'failed' AND started_at IS NOT NULL
 ),
 
 -- Only what failed since is looked at again.
@@ -74,11 +81,11 @@ streaks AS (
         count(*) AS failures_in_row,
         min(f.failed_at) AS broken_since,
         max(CASE WHEN f.failed_at = p.last_failed_at THEN f.execution_id END) AS last_failed_execution_id
-    FROM outcomes AS f
+    FROM failed AS f
     INNER JOIN pairs AS p
         ON p.system = f.system AND p.instance = f.instance
         AND p.user_key = f.user_key AND p.workflow_key = f.workflow_key
-    WHERE f.failed_at IS NOT NULL AND (p.last_passed_at IS NULL OR f.failed_at > p.last_passed_at)
+    WHERE p.last_passed_at IS NULL OR f.failed_at > p.last_passed_at
     GROUP BY f.system, f.instance, f.user_key, f.workflow_key
 )
 
@@ -89,9 +96,9 @@ SELECT
     u.customer,
     u.plan,
     u.region,
-    w.integration,
+    p.integration,
     nullif(p.workflow_key, '') AS workflow_id,
-    w.workflow_name,
+    p.workflow_name,
     s.failures_in_row IS NOT NULL AS is_broken,
     CASE
         WHEN s.failures_in_row IS NOT NULL THEN 'failed'
@@ -107,8 +114,6 @@ SELECT
     p.failures,
     p.open_executions
 FROM pairs AS p
-INNER JOIN workflows AS w
-    ON w.system = p.system AND w.instance = p.instance AND w.workflow_key = p.workflow_key
 LEFT JOIN streaks AS s
     ON s.system = p.system AND s.instance = p.instance
     AND s.user_key = p.user_key AND s.workflow_key = p.workflow_key

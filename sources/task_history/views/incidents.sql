@@ -29,9 +29,9 @@ WITH hourly AS (
     SELECT
         system,
         instance,
-        integration,
         workflow_id,
-        workflow_name,
+        max(integration) AS integration,
+        max(workflow_name) AS workflow_name,
         epoch_us(started_at) // 3600000000 AS hour,
         count(*) AS executions,
         count(CASE WHEN status = 'failed' THEN 1 END) AS failures,
@@ -39,7 +39,7 @@ WITH hourly AS (
         max(CASE WHEN status = 'failed' THEN started_at END) AS last_failed_at
     FROM executions
     WHERE status IN ('succeeded', 'partial', 'failed') AND started_at IS NOT NULL
-    GROUP BY system, instance, integration, workflow_id, workflow_name, epoch_us(started_at) // 3600000000
+    GROUP BY system, instance, workflow_id, epoch_us(started_at) // 3600000000
 ),
 
 hours AS (

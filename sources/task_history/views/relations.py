@@ -419,10 +419,11 @@ def _select(dataset: ShownDataset, types: Mapping[str, str], rows: str, columns:
 
 
 def _status(column: str, statuses: Mapping[str, str]) -> str:
-    """SQL that maps the vendor's status, in any capitals, to the views' status."""
+    """SQL that maps the vendor's status, in any capitals, to the views' status; what most rows have is compared first."""
+    common = sorted(statuses.items(), key=lambda pair: (pair[1] != "succeeded", pair[1] != "failed"))
     cases = " ".join(
         f"WHEN {quoted_text(vendor_status.upper())} THEN {quoted_text(status)}"
-        for vendor_status, status in statuses.items()
+        for vendor_status, status in common
     )
     return f"CASE upper({column}) {cases} ELSE 'unknown' END"
 

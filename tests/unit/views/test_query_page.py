@@ -117,9 +117,14 @@ EMPTY_HERE = {4, 10, 12, 16, 18}
 """Questions whose answer may be that there is none: nobody went quiet, no incident, nothing new, replayed or stuck."""
 
 
+def questions() -> list[tuple[int, str]]:
+    """The number and the query of each question of the page."""
+    found = re.findall(r"\*\*(\d+)\. .*?\*\*.*?```sql\n(.*?)```", TWENTY, flags=re.DOTALL)
+    return [(int(number), sql) for number, sql in found]
+
+
 def test_twenty_questions_are_answered(place: Place) -> None:
     """Each is one statement, and has rows where a made warehouse holds what it asks for."""
-    found = re.findall(r"\*\*(\d+)\. .*?\*\*.*?```sql\n(.*?)```", TWENTY, flags=re.DOTALL)
-    assert [int(number) for number, _ in found] == list(range(1, 21))
-    rows = {int(number): place.query(sql) for number, sql in found}
+    assert [number for number, _ in questions()] == list(range(1, 21))
+    rows = {number: place.query(sql) for number, sql in questions()}
     assert {number for number, of_one in rows.items() if not of_one} <= EMPTY_HERE

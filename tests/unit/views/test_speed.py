@@ -15,10 +15,13 @@ from task_history.views.files import views
 from task_history_cli.report import data as report_data
 from tests.commands.test_report import NOVEMBER, NOW
 from tests.support import made_warehouse
+from tests.unit.views.test_query_page import questions
 from tests.unit.views.test_views import access
 
 EXECUTIONS, STEPS_EACH = 1_030_000, 5
 MAX_QUERY_S = 2.0
+MAX_QUESTION_S = 1.0
+"""Half a second of two cores."""
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +51,13 @@ def test_a_view_answers_quickly(large: Any, name: str) -> None:
     where = f" WHERE {start[name]} >= TIMESTAMPTZ '2026-11-19'" if name in start else ""
     best = min(took(large, f"SELECT * FROM task_history.{name}{where}") for _ in range(3))
     assert best < MAX_QUERY_S
+
+
+@pytest.mark.torture
+def test_twenty_questions_are_answered_quickly(large: Any) -> None:
+    """Each question of the page for analysts: half a second of two cores."""
+    times = {number: min(took(large, sql) for _ in range(3)) for number, sql in questions()}
+    assert {number: seconds for number, seconds in times.items() if seconds > MAX_QUESTION_S} == {}
 
 
 @pytest.mark.torture
