@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,13 +18,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..core import lock_waits
+from ..core.errors import TaskHistoryError
 from ..core.log import log
-from .errors import is_disconnected, is_locked
+from .errors import is_conflict, is_disconnected, is_locked
 from .file_turns import FileTurn
 
 Result = TypeVar("Result")
 _RECONNECT_S = 0.25, 0.75
 """Minimum and maximum seconds between two attempts to reach a database that ended the connection."""
+_CONFLICTS = 8
+"""How often a statement is sent that meets changes of other processes."""
+_CONFLICT_WAIT_S = 0.1, 2.0
+"""Minimum and maximum seconds between two attempts, at random: processes that met once would else meet again."""
 _IDLE_S = 0.25
 """Seconds that the connection stays open unused while the run waits for the vendor."""
 _MAX_OPEN_S = 4.0
@@ -115,29 +121,43 @@ class SharedConnection:
                     self.close()
                 self._close_if_due()
 
-    def with_reconnect(self, action: Callable[[Any], Result]) -> Result:
-        """The result of ``action`` with the open client; called again where a database ended the open connection.
+    def with_retries(self, action: Callable[[Any], Result], *, is_repeatable: bool = True) -> Result:
+        """The result of ``action`` with the open client; called again where another process was first, as in a deadlock.
 
-        What the action leaves in the warehouse has to be the same however often it is called.
+        It is called again too where a database ended the open connection, if what it leaves in the warehouse is the same
+        however often it is called, which ``is_repeatable`` says.
 
         Raises:
-            The error of the last call: another one, or ``fault_deadline_s`` are over.
+            The error of the last call: another one, ``fault_deadline_s`` are over, or others were first each time.
         """
         began: float | None = None
+        conflicts = 0
+        handled = sys.exc_info()[1]
         while True:
             try:
                 with self.opened() as client:
                     return action(client)
             except Exception as error:
-                if not self._may_reconnect or not is_disconnected(error):
+                # What this project raises has been tried again, or is refused for good.
+                if is_conflict(error, handled=handled) and not isinstance(error, TaskHistoryError):
+                    conflicts += 1
+                    log.info("warehouse_conflict", reason=" ".join(str(error).split()), attempt=conflicts)
+                    if conflicts == _CONFLICTS:
+                        raise
+                    wait_s = _CONFLICT_WAIT_S
+                elif is_repeatable and self._may_reconnect and is_disconnected(error):
+                    now = time.monotonic()
+                    if began is None:
+                        began = now
+                        log.warning(
+                            "warehouse_disconnected", reason=str(error), seconds=self._fault_deadline_s
+                        )
+                    if now - began >= self._fault_deadline_s:
+                        raise
+                    wait_s = _RECONNECT_S
+                else:
                     raise
-                now = time.monotonic()
-                if began is None:
-                    began = now
-                    log.warning("warehouse_disconnected", reason=str(error), seconds=self._fault_deadline_s)
-                if now - began >= self._fault_deadline_s:
-                    raise
-            time.sleep(random.uniform(*_RECONNECT_S))
+            time.sleep(random.uniform(*wait_s))
 
     @property
     def _may_reconnect(self) -> bool:

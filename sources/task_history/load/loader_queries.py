@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import dlt
 
@@ -21,6 +21,8 @@ from ..warehouse.table_names import Names
 from . import destinations, direct_rows, dlt_internals
 from .connection import SharedConnection
 from .errors import warehouse_errors
+
+Result = TypeVar("Result")
 
 
 class LoaderQueries:
@@ -55,14 +57,22 @@ class LoaderQueries:
     def query(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Runs a query; returns the names of its columns and its rows. Raises WarehouseUnavailable."""
         with warehouse_errors():
-            return self._connection.with_reconnect(lambda client: direct_rows.query(client, sql, *values))
+            return self._connection.with_retries(lambda client: direct_rows.query(client, sql, *values))
 
     def execute(self, statements: Iterable[str]) -> None:
         """Runs statements that return no rows, in order. Raises WarehouseUnavailable."""
-        with warehouse_errors(), self.opened() as client:
+        with self.kept_open():
             for statement in statements:
-                client.execute_sql(statement)
+                self.retried(partial(_execute, statement), is_repeatable=False)
         self.forget_answers()
+
+    def retried(self, action: Callable[[Any], Result], *, is_repeatable: bool = True) -> Result:
+        """The result of ``action`` with dlt's open SQL client, called again where another process was first.
+
+        ``is_repeatable`` is as for ``SharedConnection.with_retries``. Raises WarehouseUnavailable.
+        """
+        with warehouse_errors():
+            return self._connection.with_retries(action, is_repeatable=is_repeatable)
 
     @contextmanager
     def kept_open(self) -> Iterator[None]:
@@ -162,3 +172,7 @@ class LoaderQueries:
         """Forgets the answers about these tables; None forgets all."""
         if self._answers is not None:
             self._answers.forget(None if changed is None else list(map(self.qualified, changed)))
+
+
+def _execute(statement: str, client: Any) -> None:
+    client.execute_sql(statement)

@@ -110,26 +110,29 @@ class Loader(LoaderQueries):
         """
         with warehouse_errors():
             self.backend.create(self.client)
-        with warehouse_errors(), self.opened() as client:
-            if self._uses_internals:
-                working_dir.remove_killed_extracts(Path(self.pipeline.working_dir))
-                working_dir.complete_loads(Path(self.pipeline.working_dir))
-            self._make_dlts_tables()
-            if not (is_known := self._stored_state.is_known(client)):
-                self.pipeline.sync_destination()
-            self._cached_schema = None
-            if self.pipeline.has_pending_data:
-                log.info("pending_package", loaded_now=True)
-                self._load_pending()
-            if not self._has_tables():
-                former_texts.rewrite(self)
-                self._make_tables()
-            self._restore_dropped()
-            self._migrate()
-            self.describe()
-            self._stored_state.prepared(client, was_known=is_known)
+        self.retried(self._prepare, is_repeatable=False)
         # From now on a refused commit would lose rows.
         self._connection.lock_wait_s = lock_waits.FILE_WAIT_OF_RUN_WITH_ROWS_S
+
+    def _prepare(self, client: Any) -> None:
+        """Prepares the tables; called again, it goes on."""
+        if self._uses_internals:
+            working_dir.remove_killed_extracts(Path(self.pipeline.working_dir))
+            working_dir.complete_loads(Path(self.pipeline.working_dir))
+        self._make_dlts_tables()
+        if not (is_known := self._stored_state.is_known(client)):
+            self.pipeline.sync_destination()
+        self._cached_schema = None
+        if self.pipeline.has_pending_data:
+            log.info("pending_package", loaded_now=True)
+            self._load_pending()
+        if not self._has_tables():
+            former_texts.rewrite(self)
+            self._make_tables()
+        self._restore_dropped()
+        self._migrate()
+        self.describe()
+        self._stored_state.prepared(client, was_known=is_known)
 
     def commit(self, batch: Batch) -> LoadInfo:
         """Writes rows, coverage and cursor together, or nothing.
@@ -152,7 +155,7 @@ class Loader(LoaderQueries):
                 # The package is on the disk: a kill loses nothing.
                 self._pace.wait()
             try:
-                return self._connection.with_reconnect(self._load_package)
+                return self._connection.with_retries(self._load_package)
             finally:
                 self.forget_answers(ready.tables)
 
@@ -227,12 +230,9 @@ class Loader(LoaderQueries):
         Raises WarehouseUnavailable.
         """
         name = self.qualified(table.name)
-        with warehouse_errors():
-            self._connection.with_reconnect(
-                lambda client: direct_rows.write(
-                    client, name, table, row, now=self.backend.begin_commit(client)
-                )
-            )
+        self.retried(
+            lambda client: direct_rows.write(client, name, table, row, now=self.backend.begin_commit(client))
+        )
 
     def note_bytes(self, run_id: str) -> None:
         """Writes into the run's row what it was billed for after that was written, this statement included.
@@ -242,7 +242,8 @@ class Loader(LoaderQueries):
         cost = self.backend.cost
         if cost is None:
             return
-        with warehouse_errors(), self.opened() as client:
+
+        def note(client: Any) -> None:
             own = self.backend.stored_bytes(client, tables.SYNC_RUNS.name)
             noted = cost.billed + destinations.billed(own), cost.processed + own
             client.execute_sql(
@@ -252,6 +253,8 @@ class Loader(LoaderQueries):
                 run_id,
             )
             cost.noted = noted
+
+        self.retried(note, is_repeatable=False)
 
     def _make_package(self, ready: ArrowBatch) -> None:
         """Writes a load package of the batch, by ``PackageWriter`` where possible, else by dlt."""
@@ -318,8 +321,7 @@ class Loader(LoaderQueries):
 
     def describe_views(self, dataset: str, texts: Mapping[str, Mapping[str, str]]) -> None:
         """Writes descriptions of view columns (``texts``: by view and column). Raises WarehouseUnavailable."""
-        with warehouse_errors(), self.opened() as client:
-            self.backend.describe_views(client, dataset, texts)
+        self.retried(lambda client: self.backend.describe_views(client, dataset, texts))
 
     def views_state(self, dataset: str) -> str | None:
         """What views show and are, as text; None where that takes a query. Raises WarehouseUnavailable."""
@@ -333,8 +335,7 @@ class Loader(LoaderQueries):
         wanted = descriptions(tables.of(self.system), schema.tables if schema else {})
         if self._described is not None and wanted.keys() <= self._described:
             return
-        with warehouse_errors(), self.opened() as client:
-            self.backend.describe(client, wanted)
+        self.retried(lambda client: self.backend.describe(client, wanted))
         self._described = set(wanted)
 
     def _has_tables(self) -> bool:
@@ -360,8 +361,13 @@ class Loader(LoaderQueries):
             if self.pipeline.default_schema_name is None:
                 self.pipeline.default_schema_name = name  # type: ignore[assignment]  # so says dlt, of None
         self._cached_schema = None
-        self._make_dlts_tables()
-        self.pipeline.sync_schema(name)
+
+        def make(_: Any) -> None:
+            self._make_dlts_tables()
+            self.pipeline.sync_schema(name)
+
+        # Within the rest, which takes what dlt's schema names for made.
+        self.retried(make)
 
     def _make_dlts_tables(self) -> None:
         """Creates dlt's own tables in a dataset that was created without: dlt reads them before it creates any table."""

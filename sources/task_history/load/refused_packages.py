@@ -92,6 +92,9 @@ def refusal(causes: Iterable[BaseException], columns: Callable[[str], Collection
 
 
 def _is_about_data(cause: BaseException) -> bool:
+    if getattr(getattr(cause, "diag", None), "schema_name", None) == "pg_catalog":
+        # Two sessions made the same table at once.
+        return False
     if any(base.__name__ in _DATA_ERRORS for base in type(cause).__mro__):
         return True
     if getattr(cause, "pgcode", None) in _POSTGRES_DATA_STATES:

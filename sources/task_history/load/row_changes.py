@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
+from functools import partial
 from itertools import chain
+from typing import Any
 
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
@@ -24,9 +26,14 @@ def change(loader: Loader, statements: Callable[[str], Iterable[Statement]]) -> 
     """
     with warehouse_errors(), loader.opened() as client:
         now = loader.backend.begin_commit(client)
-        for sql, values in statements(now):
-            client.execute_sql(sql, *values)
+        for statement in statements(now):
+            loader.retried(partial(_run, statement), is_repeatable=False)
         loader.forget_answers()
+
+
+def _run(statement: Statement, client: Any) -> None:
+    sql, values = statement
+    client.execute_sql(sql, *values)
 
 
 def empty_staging(loader: Loader) -> None:

@@ -22,7 +22,6 @@ from ..systems.protocol import System
 from ..warehouse import tables
 from ..warehouse.tables import SCHEMA_CHANGES, SYNC_RUNS
 from . import direct_rows
-from .errors import warehouse_errors
 
 if TYPE_CHECKING:
     from .pipeline import Loader
@@ -135,10 +134,13 @@ class SchemaChanges:
             return
         now = datetime.now(UTC)
         rows = [{**row, "seen_at": now, "run_id": self._run_id} for row in changes]
-        with warehouse_errors(), self._loader.opened() as client:
-            written_at = self._loader.backend.begin_commit(client)
-            name = self._loader.qualified(SCHEMA_CHANGES.name)
-            direct_rows.insert(client, name, SCHEMA_CHANGES, rows, now=written_at)
+        backend, name = self._loader.backend, self._loader.qualified(SCHEMA_CHANGES.name)
+        self._loader.retried(
+            lambda client: direct_rows.insert(
+                client, name, SCHEMA_CHANGES, rows, now=backend.begin_commit(client)
+            ),
+            is_repeatable=False,
+        )
         self.noted += rows
         counts = Counter(row["kind"] for row in rows)
         names = [

@@ -19,7 +19,6 @@ from ..core.row_keys import vendors_key
 from ..warehouse.dataset import utc_or_epoch
 from ..warehouse.tables import VENDOR_FIELDS
 from . import direct_rows
-from .errors import warehouse_errors
 from .values import encodable
 
 if TYPE_CHECKING:
@@ -173,8 +172,11 @@ class StoredFields:
         """Writes the rows; False where the table does not exist yet. Raises WarehouseUnavailable."""
         if not self._is_there:
             return False
-        with warehouse_errors(), self._loader.opened() as client:
-            now = self._loader.backend.begin_commit(client)
-            name = self._loader.qualified(VENDOR_FIELDS.name)
-            direct_rows.insert(client, name, VENDOR_FIELDS, rows, now=now, dated=_NOW)
+        backend, name = self._loader.backend, self._loader.qualified(VENDOR_FIELDS.name)
+        self._loader.retried(
+            lambda client: direct_rows.insert(
+                client, name, VENDOR_FIELDS, rows, now=backend.begin_commit(client), dated=_NOW
+            ),
+            is_repeatable=False,
+        )
         return True

@@ -29,6 +29,7 @@ STATUSES = {
     "rateLimitExceeded": (403, "RESOURCE_EXHAUSTED"),
     "notFound": (404, "NOT_FOUND"),
     "duplicate": (409, "ALREADY_EXISTS"),
+    "conditionNotMet": (412, "FAILED_PRECONDITION"),
     "invalid": (400, "INVALID_ARGUMENT"),
     "invalidQuery": (400, "INVALID_ARGUMENT"),
     "bytesBilledLimitExceeded": (400, "INVALID_ARGUMENT"),

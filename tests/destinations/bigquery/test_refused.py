@@ -16,6 +16,7 @@ from task_history.load.destinations.base import billed
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.bigquery.place import BigQueryPlace
 from tests.destinations.bigquery.recorder import Recorder
+from tests.support.altering import altering, with_fields
 from tests.support.place import PERFECT, differences
 from tests.support.short import short
 
@@ -242,6 +243,60 @@ def test_faults_of_a_moment_are_outlived(place: BigQueryPlace, sandbox: SandboxP
     place.recorder.add(path="/queries", text="MERGE INTO", drops_answer=True, skip=4)
     assert place.sync()["complete"]
     assert differences(place, sandbox) == PERFECT
+
+
+CONFLICTS: list[dict[str, Any]] = [
+    {
+        "path": "/datasets",
+        "method": "POST",
+        "reason": "duplicate",
+        "message": "Already Exists: Dataset lab:paragon",
+    },
+    {
+        "path": "/queries",
+        "text": "CREATE TABLE",
+        "reason": "duplicate",
+        "message": "Already Exists: Table lab:paragon.coverage",
+    },
+    {
+        "path": "/queries",
+        "text": "ALTER TABLE",
+        "reason": "invalidQuery",
+        "message": "Column already exists: late_field",
+    },
+    {
+        "path": "/queries",
+        "text": "(MERGE INTO|UPDATE|INSERT INTO) ",
+        "reason": "invalidQuery",
+        "message": "Could not serialize access to table lab:paragon.coverage due to concurrent update",
+    },
+    {
+        "path": "/tables/",
+        "method": "PATCH",
+        "reason": "conditionNotMet",
+        "message": "Precondition check failed.",
+    },
+]
+"""What BigQuery answers where another process made or changed the same thing first."""
+
+
+def test_what_another_process_did_first_is_tried_again(place: BigQueryPlace) -> None:
+    """A dataset, table or column that is there by now, rows and descriptions that others change: the syncs end well."""
+    fields: dict[str, str] = {}
+
+    def alter(_: str, body: bytes) -> bytes:
+        return with_fields(body, fields, every=True) if fields else body
+
+    world: dict[str, Any] = {"executions": 40, "seed": 3, "days": 2, "future_hours": 40, "freeze": True}
+    with SandboxProcess(**world) as own, altering(own.base_url, alter) as url:
+        place.set(**{**own.settings, "base_url": url})
+        rules = [place.recorder.add(times=2, **rule) for rule in CONFLICTS]
+        place.sync()
+        fields["lateField"] = "true"
+        own.advance(30 * 3600)
+        assert place.sync()["complete"]
+        assert [rule.reached.is_set() for rule in rules] == [True] * len(rules)
+        assert differences(place, own) == PERFECT
 
 
 def test_no_secret_is_left_behind(place: BigQueryPlace, sandbox: SandboxProcess) -> None:
