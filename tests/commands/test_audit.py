@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import pytest
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.commands.test_backfill import MONTH, NOW, backfill, inside
 from tests.support.place import Place, truth
+from tests.support.short import short
+from tests.support.snapshot import Snapshot
 
 
 def audit(place: Place, *words: str, expect: int = 0) -> dict[str, Any]:
@@ -21,6 +24,21 @@ def audit(place: Place, *words: str, expect: int = 0) -> dict[str, Any]:
         place.run("audit", "paragon", "--json", *MONTH, *words, expect=expect).stdout
     )
     return found
+
+
+@pytest.fixture(scope="module")
+def month(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Snapshot, SandboxProcess]]:
+    """A place into which the month was loaded, and its vendor."""
+    with SandboxProcess(executions=6_000, seed=97, days=75, now=NOW, freeze=True) as sandbox:
+        yield Snapshot(_loaded(tmp_path_factory.mktemp("loaded"), sandbox)), sandbox
+
+
+@pytest.fixture
+def loaded(month: tuple[Snapshot, SandboxProcess]) -> tuple[Place, SandboxProcess]:
+    """The place as it was after the load."""
+    snapshot, sandbox = month
+    sandbox.reset_counters()
+    return snapshot.restore(), sandbox
 
 
 def _loaded(folder: Path, sandbox: SandboxProcess) -> Place:
@@ -64,42 +82,37 @@ def _named(found: dict[str, Any], kind: str) -> set[str]:
     return {identity for one in found["differences"] for identity in one[kind]}
 
 
-def test_a_clean_month_costs_three_requests(tmp_path: Path) -> None:
+def test_a_clean_month_costs_three_requests(loaded: tuple[Place, SandboxProcess]) -> None:
     """Where counts agree, three requests show it, exit code 0 says it and coverage keeps it; what else is not shown is
     said.
     """
-    with SandboxProcess(executions=9_000, seed=91, days=75, now=NOW, freeze=True) as sandbox:
-        place = _loaded(tmp_path, sandbox)
-        sandbox.reset_counters()
-        found = audit(place)
-        assert found["clean"] is None
-        assert found["not_looked_at"] == found["executions"] - found["rows_compared"] > 0
-        assert found["requests"] <= 3
-        assert sandbox.counters()["list"] <= 3
-        days = place.query(
-            "SELECT count(*), bool_and(is_verified) FROM paragon.coverage WHERE lane = 'audit'"
-        )
-        assert days == [(30, True)]
+    place, sandbox = loaded
+    found = audit(place)
+    assert found["clean"] is None
+    assert found["not_looked_at"] == found["executions"] - found["rows_compared"] > 0
+    assert found["requests"] <= 3
+    assert sandbox.counters()["list"] <= 3
+    days = place.query("SELECT count(*), bool_and(is_verified) FROM paragon.coverage WHERE lane = 'audit'")
+    assert days == [(30, True)]
 
 
-def test_whatever_was_done_to_rows_is_found_and_mended(tmp_path: Path) -> None:
+def test_whatever_was_done_to_rows_is_found_and_mended(loaded: tuple[Place, SandboxProcess]) -> None:
     """Deleted, altered and invented rows are all named, though their counts cancel; only they are read again."""
-    with SandboxProcess(executions=3_000, seed=92, days=75, now=NOW, freeze=True) as sandbox:
-        place = _loaded(tmp_path, sandbox)
-        done = _damage(place, 10)
-        found = audit(place, "--sample", "1000000", expect=10)
-        for kind, ids in done.items():
-            assert _named(found, kind) == ids
-        sandbox.reset_counters()
-        mended = audit(place, "--sample", "1000000", "--repair")
-        assert mended["repaired"] == 30
-        # Beyond what comparing takes, only what no listing shows is asked for.
-        assert sandbox.counters()["execution"] == 10
-        held = {key: row for key, row in place.executions().items() if not key.startswith("invented")}
-        assert inside(held) == inside(truth(sandbox))
-        marked = place.query("SELECT id FROM paragon.workflow_executions WHERE purged_at_source IS NOT NULL")
-        assert {row[0] for row in marked} == done["surplus"]
-        assert audit(place, "--sample", "1000000")["clean"]
+    place, sandbox = loaded
+    done = _damage(place, 10)
+    found = audit(place, "--sample", "1000000", expect=10)
+    for kind, ids in done.items():
+        assert _named(found, kind) == ids
+    sandbox.reset_counters()
+    mended = audit(place, "--sample", "1000000", "--repair")
+    assert mended["repaired"] == 30
+    # Beyond what comparing takes, only what no listing shows is asked for.
+    assert sandbox.counters()["execution"] == 10
+    held = {key: row for key, row in place.executions().items() if not key.startswith("invented")}
+    assert inside(held) == inside(truth(sandbox))
+    marked = place.query("SELECT id FROM paragon.workflow_executions WHERE purged_at_source IS NOT NULL")
+    assert {row[0] for row in marked} == done["surplus"]
+    assert audit(place, "--sample", "1000000")["clean"]
 
 
 def test_without_a_sample_counts_show_what_is_missing(tmp_path: Path) -> None:
@@ -168,7 +181,17 @@ def test_what_is_not_covered_is_said_not_compared(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "switch", [{"total": "absent"}, {"ignore_sort": True}, {"after": "inclusive"}], ids=str
+    "switch",
+    short(
+        [
+            {"total": "absent"},
+            {"ignore_sort": True},
+            {"after": "inclusive"},
+            {"ignore_sort": True, "after": "inclusive"},
+        ],
+        [{"total": "absent"}, {"ignore_sort": True, "after": "inclusive"}],
+    ),
+    ids=str,
 )
 def test_an_audit_needs_no_friendly_vendor(tmp_path: Path, switch: dict[str, Any]) -> None:
     """Without a count, in another order or with inclusive bounds an audit finds the same."""
@@ -184,43 +207,45 @@ def test_an_audit_needs_no_friendly_vendor(tmp_path: Path, switch: dict[str, Any
         assert audit(place, "--sample", "100000")["clean"]
 
 
-def test_rows_that_cancel_each_other_in_counts_are_all_found_once_one_pair_is(tmp_path: Path) -> None:
+def test_rows_that_cancel_each_other_in_counts_are_all_found_once_one_pair_is(
+    loaded: tuple[Place, SandboxProcess],
+) -> None:
     """Rows deleted and invented at random places are all mended, though many of them cancel in the counts of a day."""
-    with SandboxProcess(executions=6_000, seed=97, days=75, now=NOW, freeze=True) as sandbox:
-        place = _loaded(tmp_path, sandbox)
-        rng = random.Random(5)
-        ids = [row[0] for row in place.query("SELECT id FROM paragon.workflow_executions ORDER BY id")]
-        with duckdb.connect(str(place.file)) as connection:
-            for number, (deleted, copied) in enumerate(
-                zip(rng.sample(ids, 40), rng.sample(ids, 40), strict=True)
-            ):
-                connection.execute(
-                    "INSERT INTO paragon.workflow_executions SELECT * REPLACE (? AS id) "
-                    "FROM paragon.workflow_executions WHERE id = ?",
-                    [f"invented-{number}", copied],
-                )
-                connection.execute("DELETE FROM paragon.workflow_executions WHERE id = ?", [deleted])
-        mended = audit(place, "--repair")
-        assert mended["not_looked_at"] == 0
-        held = {key: row for key, row in place.executions().items() if not key.startswith("invented")}
-        assert inside(held) == inside(truth(sandbox))
-        assert audit(place, "--thorough")["clean"]
-
-
-def test_rows_that_cancel_each_other_are_named_by_a_thorough_audit(tmp_path: Path) -> None:
-    """A pair that no count shows: the cheap audit says how many rows it did not look at, the thorough one finds it."""
-    with SandboxProcess(executions=3_000, seed=98, days=75, now=NOW, freeze=True) as sandbox:
-        place = _loaded(tmp_path, sandbox)
-        with duckdb.connect(str(place.file)) as connection:
+    place, sandbox = loaded
+    rng = random.Random(5)
+    ids = [row[0] for row in place.query("SELECT id FROM paragon.workflow_executions ORDER BY id")]
+    with duckdb.connect(str(place.file)) as connection:
+        for number, (deleted, copied) in enumerate(
+            zip(rng.sample(ids, 40), rng.sample(ids, 40), strict=True)
+        ):
             connection.execute(
-                "UPDATE paragon.workflow_executions SET id = 'invented' WHERE id = ("
-                "SELECT id FROM paragon.workflow_executions WHERE date_started > '2026-09-15' ORDER BY id LIMIT 1)"
+                "INSERT INTO paragon.workflow_executions SELECT * REPLACE (? AS id) "
+                "FROM paragon.workflow_executions WHERE id = ?",
+                [f"invented-{number}", copied],
             )
-        found = json.loads(place.run("audit", "paragon", "--json", *MONTH, expect=None).stdout)
-        assert found["clean"] is False or (found["clean"] is None and found["not_looked_at"] > 0)
-        thorough = audit(place, "--thorough", expect=10)
-        assert _named(thorough, "surplus") == {"invented"}
-        assert len(_named(thorough, "missing")) == 1
+            connection.execute("DELETE FROM paragon.workflow_executions WHERE id = ?", [deleted])
+    mended = audit(place, "--repair")
+    assert mended["not_looked_at"] == 0
+    held = {key: row for key, row in place.executions().items() if not key.startswith("invented")}
+    assert inside(held) == inside(truth(sandbox))
+    assert audit(place, "--thorough")["clean"]
+
+
+def test_rows_that_cancel_each_other_are_named_by_a_thorough_audit(
+    loaded: tuple[Place, SandboxProcess],
+) -> None:
+    """A pair that no count shows: the cheap audit says how many rows it did not look at, the thorough one finds it."""
+    place, _ = loaded
+    with duckdb.connect(str(place.file)) as connection:
+        connection.execute(
+            "UPDATE paragon.workflow_executions SET id = 'invented' WHERE id = ("
+            "SELECT id FROM paragon.workflow_executions WHERE date_started > '2026-09-15' ORDER BY id LIMIT 1)"
+        )
+    found = json.loads(place.run("audit", "paragon", "--json", *MONTH, expect=None).stdout)
+    assert found["clean"] is False or (found["clean"] is None and found["not_looked_at"] > 0)
+    thorough = audit(place, "--thorough", expect=10)
+    assert _named(thorough, "surplus") == {"invented"}
+    assert len(_named(thorough, "missing")) == 1
 
 
 def test_steps_are_counted_and_of_a_sample_compared(tmp_path: Path) -> None:

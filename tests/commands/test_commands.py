@@ -124,7 +124,7 @@ def test_check_looks_back_as_far_as_the_vendor_keeps(tmp_path: Path, dead: Sandb
 
 def test_status_says_what_is_loaded_and_left(tmp_path: Path) -> None:
     """Before the first sync ``status`` says how to start; after one it counts rows, days and what is left."""
-    with SandboxProcess(executions=400, seed=3, days=4, freeze=True) as sandbox:
+    with SandboxProcess(executions=120, seed=3, days=4, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, start_date="2026-01-01")
         assert "task-history sync paragon" in place.run("status", "paragon").stdout
         place.sync("--max-requests", "60")
@@ -147,7 +147,7 @@ def test_days_to_come_have_no_mark(today: str, marks: str) -> None:
 
 def test_steps_are_complete_and_typed(tmp_path: Path) -> None:
     """Every settled execution's steps are there with every field; sizes are integers, ``next`` is JSON."""
-    with SandboxProcess(executions=300, seed=4, days=3, freeze=True) as sandbox:
+    with SandboxProcess(executions=100, seed=4, days=3, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox)
         place.quick_sync()
         right = {
@@ -167,7 +167,7 @@ def test_steps_are_complete_and_typed(tmp_path: Path) -> None:
 
 def test_every_column_carries_its_sentence(tmp_path: Path) -> None:
     """Each table and column in the warehouse has a comment, also columns that the vendor sent unannounced."""
-    with SandboxProcess(executions=200, seed=5, freeze=True, switch={"extra_fields": True}) as sandbox:
+    with SandboxProcess(executions=60, seed=5, freeze=True, switch={"extra_fields": True}) as sandbox:
         place = Place(tmp_path, sandbox)
         place.sync()
         bare = place.query(
@@ -228,7 +228,7 @@ def test_two_accounts_do_not_meet(tmp_path: Path) -> None:
 
 def test_vanished_executions_are_marked(tmp_path: Path) -> None:
     """An open execution that the vendor deleted is marked and not asked for again."""
-    with SandboxProcess(executions=400, seed=8, open_days=0.2, freeze=True) as sandbox:
+    with SandboxProcess(executions=200, seed=8, open_days=0.2, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, steps="none", payloads="none", integrations=None)
         place.quick_sync()
         still_open = [key for key, row in place.executions().items() if row["dateEnded"] is None]

@@ -155,7 +155,7 @@ def test_a_failed_run_says_so_without_its_text(
 
 def test_a_receiver_that_is_away_ends_no_run(tmp_path: Path, sandbox: SandboxProcess) -> None:
     """Metrics that nobody takes are a warning; the run is what it would be without."""
-    place = Place(tmp_path, sandbox)
+    place = Place(tmp_path, sandbox, steps="none", integrations=None)
     place.env |= {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
     assert place.sync()["complete"]
     place.env["OTEL_SDK_DISABLED"] = "true"

@@ -108,7 +108,7 @@ def began(sandbox: SandboxProcess, start: datetime, end: datetime, **fields: str
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, SandboxProcess]]:
     """Synced for ten days, the twelfth loaded by a backfill, the failed ones of the fifteenth too."""
     with SandboxProcess(
-        executions=1_500, seed=21, days=30, freeze=True, open_days=0.1, retention_days=28
+        executions=600, seed=21, days=30, failed=0.2, freeze=True, open_days=0.1, retention_days=28
     ) as sandbox:
         place = Place(tmp_path_factory.mktemp("why"), sandbox)
         place.set(start_date=day(10), retention_days="28", payloads="failed")
@@ -398,7 +398,7 @@ def test_before_the_first_sync(tmp_path: Path) -> None:
 
 def test_open_then_ended(tmp_path: Path) -> None:
     """An open execution is told so; once a sync has found its end, both states are told with their runs."""
-    with SandboxProcess(executions=300, seed=5, freeze=True, open_days=0.3) as sandbox:
+    with SandboxProcess(executions=100, seed=5, freeze=True, open_days=0.3) as sandbox:
         place = Place(tmp_path, sandbox, integrations=None)
         first = place.quick_sync()
         waiting = [row["id"] for row in sandbox.truth() if not row.get("dateEnded")]
@@ -443,7 +443,7 @@ def test_after_the_cursor_then_late(tmp_path: Path) -> None:
 
 def test_purged_by_the_vendor(tmp_path: Path) -> None:
     """What the vendor deleted is told by what it was: ended, or still open; asking first tells it too."""
-    with SandboxProcess(executions=300, seed=8, days=1, open_days=0.3, freeze=True) as sandbox:
+    with SandboxProcess(executions=150, seed=8, days=1, open_days=0.3, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, integrations=None)
         first = place.quick_sync()
         ended = began(sandbox, NOW - timedelta(hours=1), NOW, status="SUCCEEDED")[-1]

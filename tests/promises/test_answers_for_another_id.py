@@ -237,7 +237,7 @@ IDS = {"paragon": "id", "sailpoint": "id", "twinit": "_id", "b3os": "id"}
     ("behind", "identity"),
     short(
         product(systems.names(), ("..", ".", "a\x01b")),
-        kept=[("paragon", ".."), ("sailpoint", ".."), ("twinit", "."), ("b3os", "a\x01b")],
+        kept=[("sailpoint", ".."), ("twinit", "."), ("b3os", "a\x01b")],
     ),
     indirect=["behind"],
 )
@@ -348,7 +348,7 @@ FAILED: dict[str, tuple[tuple[str, ...], str]] = {
 """Where a single read says the status, and one that is failed."""
 
 
-@pytest.mark.parametrize("name", short(FAILED, ["paragon", "twinit"]))
+@pytest.mark.parametrize("name", short(FAILED, ["twinit"]))
 def test_another_status_in_a_single_read_is_taken(tmp_path: Path, name: str) -> None:
     """Where the single read shows another end than the listing did, its state is stored, and its details once."""
     system = systems.find(name)

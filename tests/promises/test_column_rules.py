@@ -95,7 +95,7 @@ def files_with(folder: Path, text: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("case", short(CASES, CASES[:2]), ids=[case.system for case in CASES])
+@pytest.mark.parametrize("case", short(CASES, CASES[1:2]), ids=[case.system for case in CASES])
 def test_nothing_excluded_or_hashed_is_written_anywhere(tmp_path: Path, case: Case) -> None:
     """Neither the warehouse nor the working folder holds the values; audits are clean, and views work."""
     with place_of(tmp_path, case, **rules(case)) as (place, sandbox):

@@ -49,13 +49,21 @@ TOGETHER: dict[str, dict[str, Any]] = {
         "ties": "unstable",
         "next_link": "relative",
     },
-    "inclusive_end_same_link_status_filter_ignored": {
+    "newest_first_inclusive_end_same_link_extra_fields": {
+        "ignore_sort": True,
         "before": "inclusive",
         "next_link": "same",
         "status_filter": "ignored",
+        "open_rows": "null",
+        "extra_fields": True,
+        "extra_statuses": True,
     },
-    "inclusive_start_no_link": {"after": "inclusive", "ties": "unstable", "next_link": "absent"},
-    "no_total_no_link": {"total": "absent", "next_link": "absent", "envelope": "data"},
+    "no_total_no_link_inclusive_start": {
+        "total": "absent",
+        "next_link": "absent",
+        "envelope": "data",
+        "after": "inclusive",
+    },
     "no_total_unstable_ties_short_pages": {
         "total": "absent",
         "ties": "unstable",
@@ -68,14 +76,12 @@ TOGETHER: dict[str, dict[str, Any]] = {
         "date_header": False,
         "status_filter": "refused",
     },
-    "newest_first_extra_fields": {
-        "ignore_sort": True,
-        "open_rows": "null",
-        "extra_fields": True,
-        "extra_statuses": True,
+    "shallow_offsets_short_pages_that_say_nothing": {
+        "max_offset": 700,
+        "envelope": "list",
+        "next_link": "empty",
+        "short_pages": True,
     },
-    "short_pages_that_say_nothing": {"envelope": "list", "short_pages": True},
-    "shallow_offsets_no_total": {"max_offset": 700, "envelope": "list", "next_link": "empty"},
     "shallow_unstable_ties_inclusive": VARIANTS["shallow_unstable_ties_inclusive"] | {"max_offset": 700},
     "appearing_while_paging": VARIANTS["appearing_while_paging"],
 }

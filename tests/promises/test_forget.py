@@ -32,6 +32,7 @@ from task_history.systems.protocol import System
 from task_history.warehouse.erasure import Erasure
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.altering import altering
+from tests.support.forked import Forked
 from tests.support.place import Place
 from tests.support.short import short
 from tests.support.snapshot import Snapshot
@@ -493,16 +494,13 @@ def test_a_terminal_is_asked(
     """At a terminal the command shows what it would erase, asks, and does as it is told."""
     place, _, user = paragon
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "task_history_cli.cli", "forget", "paragon", "--user", user],
-        cwd=place.folder,
-        env=place.env,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
+    process = Forked(
+        ["forget", "paragon", "--user", user],
+        place.folder,
+        place.env,
+        streams=(theirs, os.dup(theirs), os.dup(theirs)),
         start_new_session=True,
     )
-    os.close(theirs)
     said = b""
     with os.fdopen(ours, "r+b", buffering=0) as terminal:
         while b"Type yes:" not in said:

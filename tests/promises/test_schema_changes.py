@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 from typing import Any
 
@@ -160,8 +160,15 @@ def test_a_backfill_tells_it_too(system: str, changing: tuple[Vendor, Place, San
     assert place.sync()["schema_changes"] == 0
 
 
-@pytest.mark.parametrize("system", short(systems.names(), ("paragon",)))
-@pytest.mark.parametrize("changing", [{"executions": 500}], indirect=True, ids=["many"])
+@pytest.mark.parametrize(
+    ("system", "changing"),
+    short(
+        product(systems.names(), ({"executions": 500}, {"executions": 250})),
+        kept=[("paragon", {"executions": 250})],
+    ),
+    indirect=["changing"],
+    ids=str,
+)
 def test_statuses_without_end_are_a_bounded_number_of_rows_without_secrets(
     system: str, changing: tuple[Vendor, Place, SandboxProcess]
 ) -> None:
