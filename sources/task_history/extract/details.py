@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 
 from ..core.batch import Chunk
@@ -16,10 +15,10 @@ from ..systems.ids import check_id
 from ..systems.protocol import GONE_STATUSES, Detail, Payload, System
 from ..systems.protocol import Payloads as PayloadReads
 from ..warehouse.backlog import MissingDetail
-from ..warehouse.queries import Warehouse
 from . import warehouse_rows
-from .single_reads import MAX_KNOWN_READABLE, Failure, FaultDeadline, Item, SingleReads, is_refused
-from .warehouse_rows import PayloadRecord, Payloads, ReadProblem, Stamp
+from .read_context import ReadContext
+from .single_reads import MAX_KNOWN_READABLE, Failure, Item, SingleReads, is_refused
+from .warehouse_rows import PayloadRecord, Payloads, ReadProblem
 
 _MAX_EQUAL_ANSWERS = 50
 """Answers in a row that are alike to the byte: then offsets lead nowhere, and what came is all."""
@@ -107,48 +106,32 @@ class _Sized:
     size: int
 
 
-class Details:
-    """Reads what is wanted and counts it. ``now`` is the vendor's clock, by which later tries are due.
+class DetailLoader:
+    """Reads what is wanted and counts it.
 
     Raises, while chunks are drawn: what the client raises; chunks drawn before stay true.
     """
 
     def __init__(
-        self,
-        *,
-        sender: Sender,
-        system: System,
-        values: SystemSettings,
-        warehouse: Warehouse,
-        reader: DetailReader,
-        fault_deadline: FaultDeadline,
-        payloads: Payloads,
-        stamp: Callable[[], Stamp],
-        now: Callable[[], datetime],
-        is_expired: Callable[[datetime | None], bool],
-        changed: Callable[[str, Detail], Chunk],
+        self, context: ReadContext, *, payloads: Payloads, changed: Callable[[str, Detail], Chunk]
     ) -> None:
-        self._system = system
-        self._values = values
-        self._warehouse = warehouse
-        self._reader = reader
+        self._context = context
+        self._system, self._warehouse = context.system, context.warehouse
+        self._reader = DetailReader(context.sender, context.system, context.values)
         self._payloads = payloads
-        self._stamp = stamp
-        self._now = now
-        self._is_expired = is_expired
         self._changed = changed
         self._payloads_read: list[Item[MissingDetail]] = []
         """The payload that was read last."""
         self._steps = SingleReads(
-            sender=sender,
-            fault_deadline=fault_deadline,
+            sender=context.sender,
+            fault_deadline=context.fault_deadline,
             key=lambda item: item.key,
-            is_final=lambda error: system.details.is_gone(error.status, str(error)),
+            is_final=lambda error: context.system.details.is_gone(error.status, str(error)),
             known=self._known,
         )
         self._inputs = SingleReads(
-            sender=sender,
-            fault_deadline=fault_deadline,
+            sender=context.sender,
+            fault_deadline=context.fault_deadline,
             key=lambda item: item.key,
             is_final=lambda error: error.status in GONE_STATUSES,
             known=lambda _: self._payloads_read,
@@ -159,7 +142,9 @@ class Details:
         asked: list[Item[MissingDetail]] = []
         for item in wanted:
             try:
-                request = self._system.details.request(self._values, item.execution_id, item.partition)
+                request = self._system.details.request(
+                    self._context.values, item.execution_id, item.partition
+                )
             except UnusableId as error:
                 yield self._steps_unreadable(item, "unreadable", error)
             else:
@@ -168,7 +153,9 @@ class Details:
             yield self._steps_chunk(item, outcome)
             if isinstance(outcome, _Sized) and outcome.detail.failed and _is_new(item):
                 # A part may come in a moment; what there is of the others is written now.
-                request = self._system.details.request(self._values, item.execution_id, item.partition)
+                request = self._system.details.request(
+                    self._context.values, item.execution_id, item.partition
+                )
                 self._steps.postpone(item, request)
 
     def retried_steps(self) -> Iterator[Chunk]:
@@ -184,7 +171,7 @@ class Details:
         asked: list[Item[MissingDetail]] = []
         for item in wanted:
             try:
-                request = payloads.request(self._values, item.execution_id, item.step_id)
+                request = payloads.request(self._context.values, item.execution_id, item.step_id)
             except UnusableId as error:
                 yield self._payload_chunk(item, error)
             else:
@@ -210,7 +197,10 @@ class Details:
         for item in self._warehouse.readable(MAX_KNOWN_READABLE):
             if item.execution_id not in without:
                 try:
-                    yield item, self._system.details.request(self._values, item.execution_id, item.partition)
+                    yield (
+                        item,
+                        self._system.details.request(self._context.values, item.execution_id, item.partition),
+                    )
                 except UnusableId:
                     continue
 
@@ -233,9 +223,9 @@ class Details:
         if isinstance(outcome, AnswerTooLarge):
             return self._steps_unreadable(item, "too_large", outcome)
         if is_refused(outcome) and self._system.details.is_gone(outcome.status, str(outcome)):
-            kind = "expired" if self._is_expired(item.started_at) else "gone"
+            kind = "expired" if self._context.is_expired(item.started_at) else "gone"
             row = warehouse_rows.details_log_row(
-                log_table, item.execution_id, item.started_at, kind, self._stamp()
+                log_table, item.execution_id, item.started_at, kind, self._context.stamp()
             )
             return Chunk({log_table.name: [row]})
         return self._steps_unreadable(item, "unreadable", outcome)
@@ -252,13 +242,13 @@ class Details:
             next_try_at=unread.next_try_at,
         )
         row = warehouse_rows.details_log_row(
-            table, item.execution_id, item.started_at, outcome, self._stamp(), unread=unread
+            table, item.execution_id, item.started_at, outcome, self._context.stamp(), unread=unread
         )
         return Chunk({table.name: [row]})
 
     def _payload_chunk(self, item: MissingDetail, outcome: Payload | Failure) -> Chunk:
         assert self._system.payloads is not None  # noqa: S101 - nothing is read otherwise
-        ids, stamp = _ids(item), self._stamp()
+        ids, stamp = _ids(item), self._context.stamp()
         if isinstance(outcome, Payload):
             record = self._payloads.record(ids, outcome, stamp)
         elif is_refused(outcome) and outcome.status in GONE_STATUSES:
@@ -279,20 +269,20 @@ class Details:
             tries=unread.tries,
             next_try_at=unread.next_try_at,
         )
-        return self._payloads.unreadable(_ids(item), outcome, unread, self._stamp())
+        return self._payloads.unreadable(_ids(item), outcome, unread, self._context.stamp())
 
     def _unread(self, item: MissingDetail, outcome: str, error: Failure) -> ReadProblem:
         if outcome == "too_large" or isinstance(error, UnusableId):
             return ReadProblem((str(error),))
-        return ReadProblem.until_later((str(error),), tries=item.tries + 1, now=self._now())
+        return ReadProblem.until_later((str(error),), tries=item.tries + 1, now=self._context.now())
 
     def _loaded(self, item: MissingDetail, sized: _Sized) -> Chunk:
         """The rows of the detail."""
-        detail, stamp = sized.detail, self._stamp()
+        detail, stamp = sized.detail, self._context.stamp()
         if detail.execution and detail.execution.get("status") != item.status:
             # It was run again under the same id since it was listed.
             return self._changed(item.execution_id, detail)
-        unread = ReadProblem.parts_of(detail, tries=item.tries + 1, now=self._now())
+        unread = ReadProblem.parts_of(detail, tries=item.tries + 1, now=self._context.now())
         if detail.failed:
             log.warning(
                 "detail_incomplete",

@@ -17,21 +17,20 @@ from ..core.batch import Chunk
 from ..core.concurrency import unordered
 from ..core.errors import UnusableId
 from ..core.log import log
-from ..core.models import MS, Answer, Request, Row, Scope, Sender, Window, floor_ms
-from ..systems.common_settings import SystemSettings
+from ..core.models import MS, Answer, Request, Row, Scope, Window, floor_ms
 from ..systems.ids import check_id
-from ..systems.protocol import Detail, System
+from ..systems.protocol import Detail
 from ..warehouse.backlog import OpenExecution
-from ..warehouse.queries import Warehouse
 from ..warehouse.status_history import StoredStatus, earlier_state
 from ..warehouse.tables import STATES
 from . import warehouse_rows
 from .details import DetailReader
 from .listing import WindowReader, rows_in
+from .read_context import ReadContext
 from .settling_plan import SettlingPlan, plan, span_of
-from .single_reads import MAX_KNOWN_READABLE, Failure, FaultDeadline, Item, SingleReads, is_refused
+from .single_reads import MAX_KNOWN_READABLE, Failure, Item, SingleReads, is_refused
 from .status_lists import StatusLists
-from .warehouse_rows import ReadProblem, Stamp
+from .warehouse_rows import ReadProblem
 
 _AT_ONCE = 200
 """Single reads between two chunks."""
@@ -52,33 +51,16 @@ class _Single:
 
 
 class Settler:
-    """Brings executions that are stored open up to date. ``now`` is the vendor's clock, by which later tries are due.
+    """Brings executions that are stored open up to date.
 
     Raises, while chunks are drawn: what the client raises; chunks drawn before stay true.
     """
 
-    def __init__(
-        self,
-        *,
-        sender: Sender,
-        system: System,
-        values: SystemSettings,
-        warehouse: Warehouse,
-        scope: Scope,
-        stamp: Callable[[], Stamp],
-        now: Callable[[], datetime],
-        is_expired: Callable[[datetime | None], bool],
-        reader: DetailReader,
-        fault_deadline: FaultDeadline,
-    ) -> None:
-        self._reader = reader
-        self._system = system
-        self._values = values
-        self._warehouse = warehouse
+    def __init__(self, context: ReadContext, *, scope: Scope) -> None:
+        self._context = context
+        self._system, self._warehouse = context.system, context.warehouse
+        self._reader = DetailReader(context.sender, context.system, context.values)
         self._scope = scope
-        self._stamp = stamp
-        self._now = now
-        self._is_expired = is_expired
         self.settled = 0
         self.unresolved = 0
         self._may_read: bool | None = None
@@ -87,12 +69,12 @@ class Settler:
         """Single reads that were refused with 403."""
         self._failed: dict[str, Failure] = {}
         """Errors of single reads, by id, until a listing shows what became of the execution."""
-        self._lists = StatusLists(system)
+        self._lists = StatusLists(context.system)
         self._reads: SingleReads[_Single] = SingleReads(
-            sender=sender,
-            fault_deadline=fault_deadline,
+            sender=context.sender,
+            fault_deadline=context.fault_deadline,
             key=lambda item: item.id,
-            is_final=lambda error: system.details.is_gone(error.status, str(error)),
+            is_final=lambda error: context.system.details.is_gone(error.status, str(error)),
             known=self._known,
         )
 
@@ -162,7 +144,7 @@ class Settler:
         return self._reads.postponed
 
     def _is_due(self, execution: OpenExecution) -> bool:
-        return execution.next_try_at is None or execution.next_try_at <= self._now()
+        return execution.next_try_at is None or execution.next_try_at <= self._context.now()
 
     def _by_instants(
         self, ids: Iterable[str], readers: Mapping[str, WindowReader], left: dict[str, OpenExecution]
@@ -277,7 +259,7 @@ class Settler:
 
     def _unreadable(self, identity: str, tries: int, started_at: datetime | None, failure: Failure) -> Chunk:
         """The note in the details log that so many runs could not read an open execution."""
-        unread = ReadProblem.until_later((str(failure),), tries=tries, now=self._now())
+        unread = ReadProblem.until_later((str(failure),), tries=tries, now=self._context.now())
         log.warning(
             "execution_not_read",
             id=identity,
@@ -287,7 +269,7 @@ class Settler:
         )
         table = self._system.details.log
         row = warehouse_rows.details_log_row(
-            table, identity, started_at, "unreadable", self._stamp(), unread=unread
+            table, identity, started_at, "unreadable", self._context.stamp(), unread=unread
         )
         return Chunk({table.name: [row]}, leaves_backlog_unchanged=True)
 
@@ -297,7 +279,7 @@ class Settler:
         for item in items:
             part = self._warehouse.partition_of(stored.get(item.id, {}))
             try:
-                request = self._system.details.execution_request(self._values, item.id, part)
+                request = self._system.details.execution_request(self._context.values, item.id, part)
             except UnusableId as error:
                 log.warning("unreadable", reason=str(error))
             else:
@@ -310,7 +292,7 @@ class Settler:
             if wanted.execution_id not in without:
                 try:
                     request = self._system.details.execution_request(
-                        self._values, wanted.execution_id, wanted.partition
+                        self._context.values, wanted.execution_id, wanted.partition
                     )
                 except UnusableId:
                     continue
@@ -327,7 +309,7 @@ class Settler:
     @property
     def _may_be_refused(self) -> bool:
         """Whether a single read may be refused although the credentials are right, and it is not known yet."""
-        request = self._system.details.execution_request(self._values, "x", "")
+        request = self._system.details.execution_request(self._context.values, "x", "")
         return self._may_read is None and request.is_partial
 
     def changed(self, identity: str, detail: Detail) -> Chunk:
@@ -345,7 +327,7 @@ class Settler:
 
     def _executions(self, rows: Iterable[Row], left: dict[str, OpenExecution], read_by: str) -> Chunk:
         """What a list says of those that are asked about; it has not to know others."""
-        stamp = self._stamp()
+        stamp = self._context.stamp()
         kept: dict[str, Row] = {}
         earlier: list[Row] = []
         seen = {key: before.seen for key, before in left.items() if before.seen is not None}
@@ -365,9 +347,9 @@ class Settler:
         )
 
     def _gone(self, identity: str, stored: Row | None, *, read_by: str = warehouse_rows.EXECUTION) -> Chunk:
-        stamp = self._stamp()
+        stamp = self._context.stamp()
         at = (stored or {}).get(self._system.started_column)
-        is_expired = self._is_expired(at)
+        is_expired = self._context.is_expired(at)
         row = warehouse_rows.vanished(
             self._system,
             stored or {"id": identity},
@@ -395,7 +377,7 @@ class Settler:
 
         ``tries`` is how many runs could not read it: the note of that is no longer true.
         """
-        stamp = self._stamp()
+        stamp = self._context.stamp()
         system = self._system
         fresh = {**detail.execution, **warehouse_rows.also_listed(system, stored, detail.extra)}
         before = StoredStatus.in_row(stored)
@@ -414,7 +396,7 @@ class Settler:
         if not row["is_open"]:
             self.settled += 1
             if system.details.come_with_execution and self._wants(row):
-                unread = ReadProblem.parts_of(detail, tries=tries + 1, now=self._now())
+                unread = ReadProblem.parts_of(detail, tries=tries + 1, now=self._context.now())
                 tables[log_table.name] = [
                     warehouse_rows.details_log_row(
                         log_table, identity, started_at, "loaded", stamp, detail, unread=unread

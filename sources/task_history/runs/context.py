@@ -17,10 +17,11 @@ from ..client.fallback import FallbackSender
 from ..core.batch import Chunk, CommitProgress, Commits
 from ..core.intervals import gaps, merged
 from ..core.models import Row, Scope, Selection, Sender, Window, floor_ms
-from ..extract.details import DetailReader, Details
+from ..extract.details import DetailLoader
 from ..extract.integrations import read_map
 from ..extract.listing import WindowReader
 from ..extract.listing_kinds import Readers, rows_per_piece
+from ..extract.read_context import ReadContext
 from ..extract.settling import Settler
 from ..extract.single_reads import FaultDeadline
 from ..extract.warehouse_rows import Payloads, Stamp, UndocumentedFields
@@ -162,30 +163,20 @@ class Context:
         self.fault_deadline: FaultDeadline = (
             root.fault_deadline if root else FaultDeadline(settings.values.fault_deadline_s)
         )
-        reader = DetailReader(self.sender, self.system, settings.values)
-        self.settler = Settler(
-            sender=self.sender,
-            system=self.system,
-            values=settings.values,
-            warehouse=warehouse,
-            scope=self.scope,
+        read_context = ReadContext(
+            self.sender,
+            self.system,
+            settings.values,
+            warehouse,
+            self.fault_deadline,
             stamp=self.stamp,
             now=self.edge,
             is_expired=self.is_expired,
-            reader=reader,
-            fault_deadline=self.fault_deadline,
         )
-        self.details = Details(
-            sender=self.sender,
-            system=self.system,
-            values=settings.values,
-            warehouse=warehouse,
-            reader=reader,
-            fault_deadline=self.fault_deadline,
+        self.settler = Settler(read_context, scope=self.scope)
+        self.details = DetailLoader(
+            read_context,
             payloads=Payloads(self.redactor, max_bytes=settings.values.payload_max_bytes),
-            stamp=self.stamp,
-            now=self.edge,
-            is_expired=self.is_expired,
             changed=self.settler.changed,
         )
         self.progress: CommitProgress = root.progress if root else CommitProgress()
