@@ -47,10 +47,11 @@ def test_a_vendor_that_does_not_filter_is_said(tmp_path: Path) -> None:
         assert "workflow_map" in place.run("check", "paragon", "--find-integrations").stdout
 
 
-def test_a_vendor_that_refuses_the_filter_is_said(tmp_path: Path) -> None:
-    """That no name could be asked for is not told as if none had executions."""
+@pytest.mark.parametrize("answer", ["refused", "forbidden"])
+def test_a_vendor_that_refuses_the_filter_is_said(tmp_path: Path, answer: str) -> None:
+    """That no name could be asked for is told neither as if none had executions, nor as a key that is wrong."""
     with SandboxProcess(executions=30, seed=5, freeze=True) as sandbox:
-        sandbox.switches(integration_filter="refused")
+        sandbox.switches(integration_filter=answer)
         place = Place(tmp_path, sandbox, integrations=None)
         done = place.run("check", "paragon", "--find-integrations")
         assert "refuses lists of one integration" in done.stdout
@@ -59,6 +60,35 @@ def test_a_vendor_that_refuses_the_filter_is_said(tmp_path: Path) -> None:
             "integrations_found"
         ]
         assert (found["found"], found["refused"]) == ([], found["asked"])
+
+
+def test_a_search_that_is_cut_off_shows_what_was_found(tmp_path: Path) -> None:
+    """What was found until then is printed with the lines to set; what stopped the search follows, and the exit is 4."""
+    with SandboxProcess(executions=300, seed=5, freeze=True) as sandbox:
+        place = Place(tmp_path, sandbox, integrations=None, fault_deadline_s=1)
+        words = ("check", "paragon", "--find-integrations")
+        whole = json.loads(place.run(*words, "--json").stdout)["integrations_found"]
+        assert whole["stopped_by"] is None
+        for extra in ((), ("--json",)):
+            sandbox.faults({"kind": "status500", "on": "any", "after": 25, "times": None})
+            done = place.run(*words, *extra, expect=4)
+            assert "search for integrations stopped" in done.stderr
+            sandbox.faults()
+        found = json.loads(done.stdout)["integrations_found"]
+        assert found["found"] == whole["found"][: len(found["found"])] != []
+        assert 0 < found["asked"] < whole["asked"]
+        assert found["stopped_by"] in done.stderr
+
+
+def test_a_sync_whose_key_may_not_filter_by_integration_goes_on(tmp_path: Path) -> None:
+    """403 on that filter alone leaves the column empty and says why; executions and steps are loaded."""
+    with SandboxProcess(executions=30, seed=5, freeze=True) as sandbox:
+        sandbox.switches(integration_filter="forbidden")
+        place = Place(tmp_path, sandbox, integrations=["slack"])
+        done = place.run("sync", "paragon")
+        assert "integration_refused" in done.stderr
+        assert "workflow_map" in done.stderr
+        assert place.query("SELECT count(*) FROM paragon.execution_details")[0][0] > 0
 
 
 @pytest.mark.parametrize("system", ["sailpoint", "twinit", "b3os"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +69,16 @@ def test_a_dry_run_refuses_what_changes_rows(tmp_path: Path) -> None:
     place = Place(tmp_path, None, api_key="k", project_id="p", base_url="http://127.0.0.1:9")
     done = place.run("sync", "paragon", "--dry-run", "--erase-old-values", expect=2)
     assert "--erase-old-values changes what is stored" in done.stderr
+
+
+def test_a_dry_run_goes_by_the_vendors_clock(tmp_path: Path) -> None:
+    """With a vendor whose clock is ahead it counts what a sync reads: up to the vendor's present, and no further."""
+    with SandboxProcess(executions=700, seed=6, freeze=True, future_hours=60) as sandbox:
+        place = Place(tmp_path, sandbox, steps="none", payloads="none", integrations=None)
+        place.quick_sync()
+        sandbox.advance(40 * 3600)
+        predicted, asked_at = _dry(place), datetime.now(UTC)
+        result = place.sync()
+        assert predicted["executions"] == result["executions"] > 0
+        until = datetime.fromisoformat(predicted["until"])
+        assert abs(until - asked_at - timedelta(hours=40)) < timedelta(hours=1)

@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from task_history.client.vendor_clock import VendorClock
 from task_history.client.wait_stats import Stats
 from task_history.core.concurrency import do_nothing
 from task_history.core.errors import Rejected, TaskHistoryError, VendorUnavailable
@@ -141,7 +142,7 @@ def small_pages(name: str) -> System:
 class RandomVendor:
     """One account of that system, as the client that asks it."""
 
-    vendor_clock_offset_s: float | None = 0.0
+    vendor_clock = VendorClock(0.0)
     while_waiting = staticmethod(do_nothing)
 
     def __init__(self, name: str, seed: int, behaviour: Behaviour, *, executions: int) -> None:

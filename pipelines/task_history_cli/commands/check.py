@@ -6,6 +6,7 @@ With ``--destination`` the warehouse is looked at first: is it there, and could 
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ from task_history.warehouse.tables import listings
 from task_history.warehouse.user_map import UserMap, user_map
 
 from ..console import arguments, output, times
+from ..console.failures import described
 from ..runtime.probe import CHECK_DEADLINE_S, probing
 from ..runtime.reader import probed
 from ..runtime.target import find_target
@@ -57,9 +59,14 @@ def run(args: argparse.Namespace) -> int:
         # What it advises is being done.
         asked = integration_search.advice(settings)
         result["warnings"] = [warning for warning in result["warnings"] if warning not in asked]
-        result["integrations_found"] = integration_search.search(settings)
-        show = [*result["warehouse"], *lines(result), *integration_search.lines(result["integrations_found"])]
+        found, stopped = integration_search.search(settings)
+        result["integrations_found"] = found
+        show = [*result["warehouse"], *lines(result), *integration_search.lines(found)]
         output.show(result, show, is_json=args.json)
+        if stopped is not None:
+            code, text = described(stopped)
+            output.tell(f"The search for integrations stopped: {text}", level=logging.ERROR, exit_code=code)
+            return code
         return 0
     output.show(result, [*result["warehouse"], *lines(result)], is_json=args.json)
     return 0
@@ -111,7 +118,7 @@ def check(settings: Settings, users: UserMap = UserMap()) -> dict[str, Any]:  # 
             "details": probe.details_outcome,
             "refused": probe.refused,
             "retention_days": values.retention_days or None,
-            "clock_offset_s": client.vendor_clock_offset_s,
+            "clock_offset_s": client.vendor_clock.offset_s,
             "requests": client.requests_sent,
             "rate_limit": {"requests": values.rate_limit_requests, "period_s": values.rate_limit_period_s},
             "columns": column_entries(settings, probe.fields),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from task_history.core.errors import Rejected, UsageError
+from task_history.core.errors import AuthenticationError, Rejected, TaskHistoryError, UsageError
 from task_history.core.models import Window, floor_ms
 from task_history.extract.pages import Pages
 from task_history.settings import Settings
@@ -20,6 +20,7 @@ from ..runtime.probe import probing
 
 MAX_REQUESTS = 60
 """Requests that a search takes at most."""
+_FORBIDDEN = 403
 _NO_INTEGRATION = "task-history.no-such-integration"
 """A name for which a vendor that filters by integration gives no execution."""
 
@@ -36,12 +37,15 @@ def advice(settings: Settings) -> list[str]:
     ]
 
 
-def search(settings: Settings, *, now: datetime | None = None) -> dict[str, Any]:
-    """Asks for the executions of each common integration, one request each.
+def search(
+    settings: Settings, *, now: datetime | None = None
+) -> tuple[dict[str, Any], TaskHistoryError | None]:
+    """Asks for the executions of each common integration, one request each, as long as the vendor answers.
+
+    Returns what was found, and the error that ended the search early, or None.
 
     Raises:
         UsageError: the system's executions name their integration, or have none.
-        TaskHistoryError: the API cannot be used.
     """
     integrations = settings.system.integrations
     if integrations is None:
@@ -50,31 +54,43 @@ def search(settings: Settings, *, now: datetime | None = None) -> dict[str, Any]
         )
     now = now or datetime.now(UTC)
     window = Window(floor_ms(now - (settings.retention or timedelta(days=365))), now + timedelta(days=1))
-    found: list[str] = []
-    refused: list[str] = []
     names = integrations.common_names[: MAX_REQUESTS - 1]
-    with probing(settings, most=MAX_REQUESTS) as (client, _):
-
-        def has_executions(name: str) -> bool:
-            filters = {integrations.filter_name: name}
-            try:
-                page = Pages(client, settings.system, settings.values, filters=filters).one(window)
-            except Rejected:
-                refused.append(name)
-                return False
-            return bool(page.rows)
-
-        is_filtered = not has_executions(_NO_INTEGRATION)
-        if is_filtered:
-            found = [name for name in names if has_executions(name)]
-    section = ".".join(Account(settings.system, settings.instance).section)
-    return {
-        "found": found,
-        "asked": len(names),
-        "refused": len(set(refused) & set(names)),
+    shown: dict[str, bool | None] = {}
+    """By the names that were asked for, whether there are executions; None where the vendor refuses the list."""
+    stopped: TaskHistoryError | None = None
+    try:
+        with probing(settings, most=MAX_REQUESTS) as (client, _):
+            for name in (_NO_INTEGRATION, *names):
+                filters = {integrations.filter_name: name}
+                shown[name] = _has_executions(
+                    Pages(client, settings.system, settings.values, filters=filters), window
+                )
+                if shown.get(_NO_INTEGRATION):
+                    break
+    except TaskHistoryError as error:
+        stopped = error
+    is_filtered = not shown.pop(_NO_INTEGRATION, False)
+    result = {
+        "found": [name for name, has_any in shown.items() if has_any],
+        "asked": len(shown),
+        "refused": sum(has_any is None for has_any in shown.values()),
         "is_filtered": is_filtered,
-        "section": section,
+        "section": ".".join(Account(settings.system, settings.instance).section),
+        "stopped_by": None if stopped is None else str(stopped),
     }
+    return result, stopped
+
+
+def _has_executions(pages: Pages, window: Window) -> bool | None:
+    """Whether the list has any; None where the vendor refuses just this list, since others were given for the key."""
+    try:
+        return bool(pages.one(window).rows)
+    except Rejected:
+        return None
+    except AuthenticationError as error:
+        if error.status != _FORBIDDEN:
+            raise
+        return None
 
 
 def lines(result: Mapping[str, Any]) -> list[str]:
@@ -84,11 +100,13 @@ def lines(result: Mapping[str, Any]) -> list[str]:
             "The vendor gives executions for a name that no integration has: it does not filter by integration here. "
             "Name each workflow's integration in a file instead: the setting workflow_map."
         ]
-    if result["refused"] == result["asked"]:
+    if result["asked"] and result["refused"] == result["asked"]:
         return [
             f"The vendor refuses lists of one integration: it did so for all {result['asked']} names, which says nothing "
             "of what this account uses. Name each workflow's integration in a file instead: the setting workflow_map."
         ]
+    if result["stopped_by"] and not result["found"]:
+        return [f"None of the {result['asked']} common integrations asked for so far has executions here."]
     if not result["found"]:
         return [
             f"None of the {result['asked']} common integrations has executions here. Custom ones are named "

@@ -74,6 +74,7 @@ def plan(
         pages = Pages(client, settings.system, settings.values, filters=filters)
         estimate = Planner(pages, settings.system, settings.values).plan(selection, scope, stored)
         limit, period_s = budget.limit, budget.period_s
+        present = client.vendor_clock.present(now)
     share = min(0.9, syncs * period_s / limit) if limit else 0.0
     free = usage(settings).left
     own = max(1, round(limit * (1 - share))) if limit else 0
@@ -81,7 +82,7 @@ def plan(
     listing_s = seconds(estimate.costs.list, limit=own, period_s=period_s, free=free)
     risk = at_risk(
         asked.window,
-        now=now,
+        now=present,
         retention=settings.retention,
         listing_s=listing_s or 0.0,
         details_s=(whole_s or 0.0) - (listing_s or 0.0),

@@ -9,6 +9,7 @@ from typing import Any
 
 from task_history.client.connect import usage
 from task_history.core.models import Scope, Selection, Window, floor_ms
+from task_history.extract.listing import AHEAD
 from task_history.extract.pages import Pages
 from task_history.extract.settling_plan import plan as settling_plan
 from task_history.runs.estimate import seconds, stored_bytes
@@ -62,7 +63,7 @@ def dry_run(settings: Settings, target: Target, *, now: datetime | None = None) 
             if warehouse is None
             else _stored(warehouse.reaching(settings.retention), settings, scope)
         )
-    window = Window(floor_ms(stored.loaded_until or settings.start(now)), now)
+    start = floor_ms(stored.loaded_until or settings.start(now))
     result = {
         "command": "sync",
         "dry_run": True,
@@ -72,7 +73,7 @@ def dry_run(settings: Settings, target: Target, *, now: datetime | None = None) 
         "place": target.place,
         "dataset": settings.dataset_name,
         "is_first": stored.loaded_until is None,
-        **window.as_json(),
+        **Window(start, now).as_json(),
         "lists": stored.lists,
         "executions": None,
         "is_counted": False,
@@ -87,7 +88,7 @@ def dry_run(settings: Settings, target: Target, *, now: datetime | None = None) 
         "asked": 0,
         "warehouse": place,
     }
-    return result | _estimate(settings, stored, window, scope) if system.listing.is_countable else result
+    return result | _estimate(settings, stored, start, scope, now) if system.listing.is_countable else result
 
 
 def _stored(warehouse: Warehouse, settings: Settings, scope: Scope) -> _Stored:
@@ -120,19 +121,29 @@ def _stored(warehouse: Warehouse, settings: Settings, scope: Scope) -> _Stored:
     )
 
 
-def _estimate(settings: Settings, stored: _Stored, window: Window, scope: Scope) -> dict[str, Any]:
-    """The new executions, counted by the vendor, and what they and the backlog cost."""
+def _estimate(
+    settings: Settings, stored: _Stored, start: datetime, scope: Scope, now: datetime
+) -> dict[str, Any]:
+    """The new executions, counted by the vendor up to its present, and what they and the backlog cost."""
+    # The vendor's clock, which no answer has shown yet, may be ahead.
+    window = Window(start, now + AHEAD)
     facts = StoredFacts(
         (window,), 0, stored.details, stored.failed, stored.payloads, stored.averages, stored.workflows
     )
     with probing(settings, most=MAX_REQUESTS) as (client, budget):
         pages = Pages(client, settings.system, settings.values)
-        planned = Planner(pages, settings.system, settings.values).plan(Selection(window), scope, facts)
+
+        def edge() -> datetime:
+            return client.vendor_clock.present(now)
+
+        planner = Planner(pages, settings.system, settings.values, edge=edge)
+        planned = planner.plan(Selection(window), scope, facts)
         limit, period_s = budget.limit, budget.period_s
     costs, free = planned.costs, usage(settings).left
     requests = costs.total + stored.open_requests
     duration_s = seconds(requests, limit=limit, period_s=period_s, free=free)
     return {
+        **Window(start, edge()).as_json(),
         "executions": planned.amount.executions,
         "is_counted": planned.is_counted,
         "requests": requests,

@@ -43,7 +43,7 @@ SWITCHES: dict[str, Any] = {
     "insert_late_while_paging": 0,
     "short_pages": False,
     "status_filter": "works",  # ignored, refused
-    "integration_filter": "works",  # ignored, refused
+    "integration_filter": "works",  # ignored, refused, forbidden
     "wrong_project": 403,
     "payload_expired": False,
     "detail_404_share": 0.0,
@@ -219,6 +219,8 @@ class Paragon:
             raise Refused(400, "Invalid value for parameter: status")
         if filters.get("integration") and switches["integration_filter"] == "refused":
             raise Refused(400, "Invalid value for parameter: integration")
+        if filters.get("integration") and switches["integration_filter"] == "forbidden":
+            raise Refused(403, "This plan does not list executions by integration")
         if switches["status_filter"] == "ignored":
             filters.pop("status", None)
         if switches["integration_filter"] == "ignored":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from task_history.client.client import Client
 from task_history.client.connect import connected
@@ -17,7 +17,7 @@ from task_history.core.errors import (
     VendorError,
     VendorUnavailable,
 )
-from task_history.core.models import MS, Row, Window, floor_ms
+from task_history.core.models import MS, Row, Window
 from task_history.core.stop import StopSignal
 from task_history.extract.pages import Pages, holds_all
 from task_history.settings import Settings
@@ -62,9 +62,8 @@ def ask(
     system = settings.system
     with connected(settings, StopSignal(max_requests=MOST), longest_hold_s=_MAX_HOLD_S) as (client, _):
         reply = _single(client, settings, execution_id, integrations)
-        if client.vendor_clock_offset_s is not None and settings.retention is not None:
-            by_vendor = now + timedelta(seconds=client.vendor_clock_offset_s)
-            loaded = replace(loaded, horizon=floor_ms(by_vendor - settings.retention))
+        if settings.retention is not None:
+            loaded = replace(loaded, horizon=client.vendor_clock.present(now) - settings.retention)
         started_at = reply.started_at
         if not has_row and started_at is not None:
             window = Window(started_at, started_at + MS)

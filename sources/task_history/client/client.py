@@ -119,7 +119,7 @@ class Client:
         self._renewal = Renewal(refresh)
         self._holds = 0
         self._held_at = -1.0
-        self._vendor_clock = VendorClock()
+        self.vendor_clock = VendorClock()
         self._failure: VendorError | None = None
         self.meanwhile: Callable[[], AbstractContextManager[object]] = nullcontext
         """Entered while a request waits for a slot of the budget and for its answer."""
@@ -168,11 +168,6 @@ class Client:
         """How many requests were sent so far; every attempt counts."""
         with self._lock:
             return self._sent.total()
-
-    @property
-    def vendor_clock_offset_s(self) -> float | None:
-        """Seconds by which the vendor's clock is ahead of ours, to about one; None before an answer."""
-        return self._vendor_clock.offset_s
 
     @property
     def failure(self) -> VendorError | None:
@@ -310,7 +305,7 @@ class Client:
                 slot.done(is_answered=False)
                 return too_large(self.origin, sending.request, self._answer_max_bytes)
         self._count_answer(sending, status)
-        self._vendor_clock.note(answered.get("date", ""))
+        self.vendor_clock.note(answered.get("date", ""))
         return self._reader.outcome(
             sending.request,
             status,

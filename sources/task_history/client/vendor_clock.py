@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+from ..core.models import floor_ms
 from .responses import http_date
+
+_SECOND = timedelta(seconds=1)
 
 
 class VendorClock:
     """By how much the vendor's clock is ahead of this machine's."""
 
-    def __init__(self) -> None:
-        self.offset_s: float | None = None
+    def __init__(self, offset_s: float | None = None) -> None:
+        self.offset_s = offset_s
         """Seconds by which it is ahead, to about one; None before an answer."""
         self._dated = ""
 
@@ -24,3 +27,12 @@ class VendorClock:
         date = http_date(date_header)
         if date is not None:
             self.offset_s = (date - datetime.now(UTC)).total_seconds()
+
+    def present(self, now: datetime) -> datetime:
+        """The present instant by the vendor's clock; ``now``, by this machine's, before an answer has shown it.
+
+        One second is added, because the Date header is cut to whole seconds.
+        """
+        if self.offset_s is None:
+            return floor_ms(now)
+        return floor_ms(now + timedelta(seconds=self.offset_s) + _SECOND)

@@ -20,8 +20,10 @@ from ..core.models import Row
 from .warehouse_rows import Stamp
 
 _MAX_MAP_BYTES = 16_000_000
+_FORBIDDEN = 403
+"""The status by which a vendor says that the key may not filter by integration, whatever its name."""
 _MAX_FAILED_IN_A_ROW = 5
-"""Answers that cannot be read before a run asks no more: executions are loaded without them."""
+"""Answers that cannot be read, or forbid to ask, before a run asks no more: executions are loaded without them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,12 +202,18 @@ class _Answers:
             log.warning("integration_skipped", integration=integration, reason=str(error))
             return None
         except Rejected as error:
+            is_forbidden = error.status == _FORBIDDEN
             log.warning(
                 "integration_refused",
                 integration=integration,
                 status=error.status,
-                hint="check its spelling in the setting integrations",
+                hint="the key may not list by integration: name them in the setting workflow_map instead"
+                if is_forbidden
+                else "check its spelling in the setting integrations",
             )
+            if is_forbidden:
+                self._failed += 1
+                return None
             belongs = False
         self._failed = 0
         return belongs

@@ -43,7 +43,6 @@ from .tally import Tally
 if TYPE_CHECKING:
     from ..extract.columnar import ColumnarRows
 
-_SECOND = timedelta(seconds=1)
 RETENTION_MARGIN = timedelta(days=1)
 """Distance from the vendor's retention at which nothing is compared: rows may be purged during the comparison."""
 
@@ -298,14 +297,8 @@ class Context:
         return Stamp(self.run_id, self.now(), self._undocumented)
 
     def edge(self) -> datetime:
-        """The present instant, by the vendor's clock once an answer has shown it.
-
-        One second is added, because the vendor's Date header is cut to whole seconds.
-        """
-        offset = self.client.vendor_clock_offset_s
-        if offset is None:
-            return floor_ms(self.now())
-        return floor_ms(self.now() + timedelta(seconds=offset) + _SECOND)
+        """The present instant, by the vendor's clock once an answer has shown it."""
+        return self.client.vendor_clock.present(self.now())
 
     @property
     def horizon(self) -> datetime | None:

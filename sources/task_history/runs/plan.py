@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -54,11 +54,21 @@ class Plan:
 class Planner:
     """Estimates the cost of a backfill with at most ``MAX_REQUESTS`` requests for counts.
 
+    With ``edge``, the present by the vendor's clock, windows may reach beyond it: nothing is there.
+
     Raises, from ``plan``: the errors of the client, and UnexpectedResponse.
     """
 
-    def __init__(self, pages: Pages, system: System, values: SystemSettings) -> None:
+    def __init__(
+        self,
+        pages: Pages,
+        system: System,
+        values: SystemSettings,
+        *,
+        edge: Callable[[], datetime] | None = None,
+    ) -> None:
         self._pages = pages
+        self._edge = edge
         self._system = system
         self._values = values
         self._asked = 0
@@ -145,7 +155,8 @@ class Planner:
         if not rows:
             return 0
         span = after(self._system, rows, gaps[0].end) - gaps[0].start
-        whole = sum((gap.end - gap.start for gap in gaps), timedelta())
+        edge = self._edge() if self._edge else gaps[-1].end
+        whole = sum((max(gap.start, min(gap.end, edge)) - gap.start for gap in gaps), timedelta())
         return round(len(rows) * (whole / span)) if span else len(rows)
 
     def _spread(self, gaps: Sequence[Window], rows: int) -> list[float]:

@@ -503,9 +503,9 @@ def test_the_vendors_clock_is_known(tmp_path: Path) -> None:
         serving(lambda *_: (200, {"Date": ahead}, b"{}")) as served,
         client_of(served.url, tmp_path) as client,
     ):
-        assert client.vendor_clock_offset_s is None
+        assert client.vendor_clock.offset_s is None
         client.send(ask())
-        assert client.vendor_clock_offset_s == pytest.approx(5 * 3600, abs=3)
+        assert client.vendor_clock.offset_s == pytest.approx(5 * 3600, abs=3)
 
 
 def test_long_integers_stay_exact(tmp_path: Path) -> None:

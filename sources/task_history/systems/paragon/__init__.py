@@ -132,7 +132,7 @@ def read_execution(data: Json) -> Detail:
 
 def integration_request(values: ParagonSettings, workflow_id: str, integration: str) -> Request:
     params = (("workflowId", workflow_id), ("integration", integration), ("sortBy", "ASC"))
-    return Request("integration", _path(values), params)
+    return Request("integration", _path(values), params, is_partial=True)
 
 
 def payload_request(values: ParagonSettings, execution_id: str, step_id: str) -> Request:
