@@ -121,7 +121,7 @@ def test_a_copy_that_is_not_right_is_said(sandbox: SandboxProcess, tmp_path: Pat
 def test_many_accounts_are_compared_with_one(tmp_path: Path) -> None:
     """Both load all executions, and the rate of many is a share of that of one."""
     tables: list[str] = []
-    told = compare_accounts(Accounts(2, 40, jobs=2), tmp_path / "accounts", tables.append)
+    told = compare_accounts(Accounts(2, 40, jobs=1), tmp_path / "accounts", tables.append)
     assert told["many"]["stored"] == told["one"]["stored"] > 40
     assert told["share"] == pytest.approx(told["many"]["rows_per_s"] / told["one"]["rows_per_s"])
     assert f"at {told['share']:.2f} × the rate of one" in tables[0]

@@ -47,7 +47,7 @@ def run(place: Place, *words: str) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("system", short(SYSTEMS, ("paragon", "b3os")))
+@pytest.mark.parametrize("system", short(SYSTEMS, ("b3os",)))
 def test_no_command_prints_what_a_terminal_obeys(tmp_path: Path, system: str) -> None:
     """Every id, name, message and error of the vendor: shown by each command with escapes, in text and in JSON."""
     with SandboxProcess(system, executions=40, freeze=True) as sandbox, hostile(sandbox.base_url) as vendor:

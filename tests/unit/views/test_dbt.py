@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import duckdb
+import pytest
 import yaml
 
 from task_history import systems
@@ -19,6 +20,7 @@ from task_history.warehouse import tables
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support import environments, made_warehouse
 from tests.support.place import ROOT, Place
+from tests.support.short import short
 from tests.unit.views.test_views import access
 
 PROFILE = """
@@ -119,8 +121,20 @@ def test_tables_that_are_not_there_are_no_sources() -> None:
     assert "loaded_at" in columns["step_executions"]
 
 
-def test_the_incremental_model_has_every_execution(tmp_path: Path) -> None:
-    """Built after each of a sync, a backfill of older days and a further sync, it equals the view."""
+BACKFILL = ("backfill", "paragon", "--from", "2026-02-20", "--to", "2026-02-25")
+SYNC = ("sync", "paragon")
+
+
+BUILDS = {"each": [[SYNC], [BACKFILL], [SYNC]], "two": [[SYNC], [BACKFILL, SYNC]]}
+"""The commands before each build."""
+
+
+@pytest.mark.parametrize("builds", short(BUILDS, ["two"]))
+def test_the_incremental_model_has_every_execution(tmp_path: Path, builds: str) -> None:
+    """Built after a sync, after a backfill of older days and a further sync, it equals the view.
+
+    The package's semantic models are valid, too: each metric is of a measure.
+    """
     with SandboxProcess(
         executions=300, seed=5, days=30, now="2026-03-01T12:00:00+00:00", freeze=True
     ) as sandbox:
@@ -132,23 +146,15 @@ def test_the_incremental_model_has_every_execution(tmp_path: Path) -> None:
         (tmp_path / "packages.yml").write_text("packages:\n  - local: package\n")
         (tmp_path / "package" / "models" / "sources.yml").write_text(dictionary.dbt_sources(PARAGON), "utf-8")
         _dbt(tmp_path, "deps")
-        for command in (("sync",), ("backfill", "--from", "2026-02-20", "--to", "2026-02-25"), ("sync",)):
-            place.run(command[0], "paragon", *command[1:])
-            sandbox.advance(26 * 3600)
+        for commands in BUILDS[builds]:
+            for command in commands:
+                place.run(*command)
+                sandbox.advance(26 * 3600)
             _dbt(tmp_path, "build")
             columns = "execution_id, status, loaded_at"
             of_model = place.query(f"SELECT {columns} FROM analytics.task_history_executions ORDER BY ALL")
             assert of_model == place.query(f"SELECT {columns} FROM task_history.executions ORDER BY ALL")
         assert len({at for *_, at in of_model}) >= 3
-
-
-def test_semantic_models_are_valid(tmp_path: Path) -> None:
-    """dbt parses the package with its semantic models; each metric is of a measure, and what is printed is that file."""
-    _copy_package(tmp_path / "package")
-    _make_project(tmp_path, tmp_path / "warehouse.duckdb")
-    (tmp_path / "packages.yml").write_text("packages:\n  - local: package\n")
-    for words in (("deps",), ("parse",)):
-        _dbt(tmp_path, *words)
     manifest = json.loads((tmp_path / "target" / "semantic_manifest.json").read_text("utf-8"))
     assert {model["name"] for model in manifest["semantic_models"]} == {
         "task_history_executions",
