@@ -125,7 +125,10 @@ BACKFILL = ("backfill", "paragon", "--from", "2026-02-20", "--to", "2026-02-25")
 SYNC = ("sync", "paragon")
 
 
-BUILDS = {"each": [[SYNC], [BACKFILL], [SYNC]], "two": [[SYNC], [BACKFILL, SYNC]]}
+BUILDS: dict[str, list[list[tuple[str, ...]]]] = {
+    "each": [[SYNC], [BACKFILL], [SYNC]],
+    "two": [[SYNC], [BACKFILL, SYNC]],
+}
 """The commands before each build."""
 
 
