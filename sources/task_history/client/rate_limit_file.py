@@ -17,16 +17,9 @@ from pathlib import Path
 from ..core import files, lock_waits
 from ..core.errors import ConfigurationError
 from ..core.log import log
+from . import rate_limit_store
 from .rate_limit_rule import BudgetShare, Clock, Instant, RateLimitRule, answered_when_orphaned, shift_s
-from .rate_limit_store import (
-    EARLY_S,
-    GRACE_S,
-    WAITING_KEPT_S,
-    YIELD_S,
-    BudgetChanges,
-    BudgetReading,
-    StoreBusy,
-)
+from .rate_limit_store import BudgetChanges, BudgetReading, StoreBusy
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS slots (
@@ -103,7 +96,7 @@ class FileStore:
                 if self._rule.limit - reading.used > self._ahead(connection, now):
                     return self._insert(connection, now), reading
                 self._queue(connection, since=now.uptime, wakes=now.uptime)
-                return None, replace(reading, free_in_s=YIELD_S)
+                return None, replace(reading, free_in_s=rate_limit_store.YIELD_S)
             self._queue(connection, since=now.uptime, wakes=now.uptime + reading.free_in_s)
             return None, reading
 
@@ -203,15 +196,17 @@ class FileStore:
         mine = connection.execute(
             "SELECT since FROM waiting WHERE (pid, born, lane) = (?, ?, ?)", (*self._me, self._share)
         ).fetchone()
-        connection.execute("DELETE FROM waiting WHERE wakes < ?", (now.uptime - WAITING_KEPT_S,))
+        connection.execute(
+            "DELETE FROM waiting WHERE wakes < ?", (now.uptime - rate_limit_store.WAITING_KEPT_S,)
+        )
         count: int = connection.execute(
             "SELECT count(*) FROM waiting WHERE (lane, since, pid) < (?, ?, ?) AND wakes BETWEEN ? AND ?",
             (
                 self._share,
                 mine[0] if mine else now.uptime,
                 self.pid,
-                now.uptime - GRACE_S,
-                now.uptime + EARLY_S,
+                now.uptime - rate_limit_store.GRACE_S,
+                now.uptime + rate_limit_store.EARLY_S,
             ),
         ).fetchone()[0]
         return count

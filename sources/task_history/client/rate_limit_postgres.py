@@ -19,17 +19,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..core.log import log
 from ..state.postgres import OWNERS, Connection, SharedState, Unreachable, first_row
+from . import rate_limit_store
 from .rate_limit_rule import BudgetShare, Clock, RateLimitRule, answered_when_orphaned
-from .rate_limit_store import (
-    EARLY_S,
-    GRACE_S,
-    WAITING_KEPT_S,
-    YIELD_S,
-    BudgetChanges,
-    BudgetReading,
-    StoreBusy,
-    StoreUnreachable,
-)
+from .rate_limit_store import BudgetChanges, BudgetReading, StoreBusy, StoreUnreachable
 
 if TYPE_CHECKING:
     import psycopg
@@ -175,7 +167,7 @@ class PostgresStore:
                     connection.execute(_LEAVE_QUEUE, values)
                 else:
                     connection.execute(_QUEUE, {**values, "wakes": counts.now + reading.free_in_s})
-                    reading = replace(reading, free_in_s=reading.free_in_s or YIELD_S)
+                    reading = replace(reading, free_in_s=reading.free_in_s or rate_limit_store.YIELD_S)
                 connection.execute("COMMIT")
             slot_id = None if taken is None else int(first_row(taken)[0])
         self._under_way.difference_update(slot for _, slot in changes.finished)
@@ -315,9 +307,9 @@ def _values(rule: RateLimitRule) -> dict[str, Any]:
         "span_s": rule.span_s,
         "limit": rule.limit,
         "owed": rule.owed,
-        "grace_s": GRACE_S,
-        "early_s": EARLY_S,
-        "kept_s": WAITING_KEPT_S,
+        "grace_s": rate_limit_store.GRACE_S,
+        "early_s": rate_limit_store.EARLY_S,
+        "kept_s": rate_limit_store.WAITING_KEPT_S,
         "owners": OWNERS,
         "reconnect_s": _RECONNECT_S,
     }

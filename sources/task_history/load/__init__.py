@@ -21,7 +21,7 @@ dropped_by_hand   creates tables and columns again that were dropped by hand
 schema_changes    notes fields, types and statuses that the vendor sends for the first time
 descriptions      descriptions of tables and columns
 vendor_fields     which column holds which undocumented field of the vendor's
-former_columns    copies the values of renamed columns; former_texts writes texts as this version does
-former_keys       extends keys that were too short, and has what was overwritten read again
+migrated_columns  copies the values of renamed columns; migrated_texts writes texts as this version does
+migrated_keys     extends keys that were too short, and has what was overwritten read again
 memory            returns freed memory to the operating system
 """

@@ -29,9 +29,9 @@ from . import (
     destinations,
     direct_rows,
     dlt_internals,
-    former_columns,
-    former_keys,
-    former_texts,
+    migrated_columns,
+    migrated_keys,
+    migrated_texts,
     refused_packages,
     working_dir,
 )
@@ -127,7 +127,7 @@ class Loader(LoaderQueries):
             log.info("pending_package", loaded_now=True)
             self._load_pending()
         if not self._has_tables():
-            former_texts.rewrite(self)
+            migrated_texts.rewrite(self)
             self._make_tables()
         self._restore_dropped()
         self._migrate()
@@ -346,7 +346,7 @@ class Loader(LoaderQueries):
         name, known = self.system.name, self._schema()
         if known is not None:
             dialect = str(self.client.capabilities.sqlglot_dialect)
-            self.execute(former_keys.added_columns(self.system, known, self.qualified, dialect))
+            self.execute(migrated_keys.added_columns(self.system, known, self.qualified, dialect))
         if not self._uses_internals:
             writer = self.writer()
             empty = {table.name: writer.arrow(table, []) for table in tables.of(self.system)}
@@ -357,7 +357,7 @@ class Loader(LoaderQueries):
         wanted = source(self.system, empty_resources(self.system)).discover_schema()
         dlt_internals.mark_as_seen(wanted)
         with self.pipeline.managed_state():
-            self.pipeline.schemas.save_schema(former_keys.with_new_tables(self.system, known, wanted))
+            self.pipeline.schemas.save_schema(migrated_keys.with_new_tables(self.system, known, wanted))
             if self.pipeline.default_schema_name is None:
                 self.pipeline.default_schema_name = name  # type: ignore[assignment]  # so says dlt, of None
         self._cached_schema = None
@@ -378,10 +378,10 @@ class Loader(LoaderQueries):
     def _migrate(self) -> None:
         """Brings the rows of an earlier version to the columns and keys of this one, once."""
         with self.opened() as client:
-            if former_columns.copied(self.pipeline, self._schema(), self.system, client):
+            if migrated_columns.copied(self.pipeline, self._schema(), self.system, client):
                 self._cached_schema = None
             own = (self.pipeline, self._schema(), self.system)
-            if former_keys.extended(*own, client, self.backend.begin_commit, self._horizon):
+            if migrated_keys.extended(*own, client, self.backend.begin_commit, self._horizon):
                 self._cached_schema = None
 
     def _restore_dropped(self) -> None:

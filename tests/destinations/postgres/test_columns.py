@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from task_history.core.columns import customer_data, customer_json
-from task_history.load.former_texts import statements
+from task_history.load.migrated_texts import statements
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import Server
 from tests.destinations.postgres.test_postgres import NOW, ON_POSTGRES, START, PostgresPlace

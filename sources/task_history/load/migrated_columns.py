@@ -1,4 +1,4 @@
-"""Renamed columns: copies the values that an earlier version wrote under the former name, once."""
+"""Migration of renamed columns: copies the values that an earlier version wrote under the former name, once."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from task_history import systems
-from task_history.load import former_texts
+from task_history.load import migrated_texts
 
 
 def _loader(dialect: str, *stored: tuple[str, str]) -> Any:
@@ -32,5 +32,5 @@ def test_the_log_says_that_former_texts_are_not_rewritten_on_bigquery(
 ) -> None:
     """Once, by the sync that takes over a warehouse of an earlier version; no statement is run."""
     with caplog.at_level(logging.WARNING, "task_history"):
-        former_texts.rewrite(_loader("bigquery", *stored))
+        migrated_texts.rewrite(_loader("bigquery", *stored))
     assert caplog.text.count("former_texts_not_rewritten") == lines

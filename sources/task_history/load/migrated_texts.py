@@ -1,4 +1,4 @@
-"""Texts that an earlier version wrote in another form: JSON without the quotes of a text, prose as JSON."""
+"""Migration of texts that an earlier version wrote in another form: JSON without the quotes of a text, prose as JSON."""
 
 from __future__ import annotations
 

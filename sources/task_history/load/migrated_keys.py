@@ -1,4 +1,4 @@
-"""Extends primary keys that were shorter in an earlier version, and has the rows that it overwrote read again, once."""
+"""Migration of primary keys: extends those of an earlier version, and has the rows that it overwrote read again, once."""
 
 from __future__ import annotations
 
