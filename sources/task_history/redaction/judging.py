@@ -14,6 +14,7 @@ from itertools import islice, pairwise
 
 from ..core.models import Json
 from .names import ABOUT, Kind, kind_of, words_of
+from .placeholders import CREDENTIAL_SCHEMES, is_algorithm, is_placeholder, is_public
 from .rules import rules, word_set
 
 Judge = Callable[[Kind, Json], bool]
@@ -24,7 +25,6 @@ REPORTING = word_set(rules("words")["reports"])
 _ORDINARY_WORDS = REPORTING | {word.lower() for word in word_set(rules("words")["schemes"])}
 _STATES = word_set(rules("words")["states"])
 _MESSAGES = word_set(rules("words")["messages"])
-_CREDENTIAL_SCHEMES = word_set(rules("words")["credential_schemes"])
 _VALIDATIONS = word_set(rules("words")["validations"])
 _ORDINARY_CHARS = 500
 """Maximum characters of a value that is compared to ordinary forms; prose may be longer."""
@@ -33,7 +33,7 @@ _MIN_SECRET_NUMBER = 100
 """Numbers below this count or measure under any name."""
 _MAX_SETTING = 1_000
 """Numbers below this are settings where other settings stand beside them."""
-_CODE_CHARS = 3
+_CODE_CHARS = 4
 """Maximum characters of a short code, such as that of a room."""
 _KEY_CHARS = 16
 """Minimum characters of a key in a list of keys."""
@@ -59,59 +59,42 @@ _ID = re.compile(
     r"|[0-7][0-9A-HJKMNP-TV-Z]{25}"  # ULID: https://github.com/ulid/spec
     rf"|(?:{'|'.join(sorted(word_set(rules('words')['id_prefixes'])))})_(?:test_|live_)?[A-Za-z0-9]{{6,40}}"
     r"|[A-Z]{2}[A-Z0-9]{9}[0-9]"  # ISIN: https://www.iso.org/standard/78502.html
-    r"|[A-Z]{2,6}[0-9]{3,10}[A-Z]{0,3}"
+    r"|[A-Z]{2,8}[0-9]{3,10}[A-Z]{0,3}"
     r"|(?=.{5,40}\Z)[A-Z]{2,12}(?:[-_][A-Z0-9]{1,12}){1,3}"
     r"|(?=.{5,40}\Z)[A-Z0-9]{1,8}(?:[-_/.][A-Za-z0-9]{1,6}){1,6}"  # numbers of articles
-    r"|0x[0-9a-fA-F]{40}"
+    r"|0x[0-9a-fA-F]{40}|[A-Z0-9]{8,10}"
+    r"|(?:[A-Za-z]{3,20}-){2,5}[0-9a-f]{32,64}"  # of a cache: its words and a checksum
 )
 _KNOWN_ID = re.compile(
     r"(?=[\w-]{1,20}\Z)[A-Za-z]{1,12}(?:[-_][0-9]{1,4}){1,3}|"
     rf"(?:{'|'.join(sorted(word_set(rules('words')['id_prefixes'])))})_(?:test_|live_)?[A-Za-z0-9]{{6,40}}"
     r"|S-1-[0-9-]{3,80}"  # https://learn.microsoft.com/en-us/windows-server/identity/ad-ds/manage/understand-security-identifiers
-    r"|(?:AC|SM|MM|CA|PN|IS|VA)[0-9a-f]{32}"  # https://www.twilio.com/docs/glossary/what-is-a-sid
+    r"|[A-Z]{2}[0-9a-f]{32}"  # https://www.twilio.com/docs/glossary/what-is-a-sid
 )
 _LICENCE = re.compile(r"(?=\D*\d)(?=[^A-Z]*[A-Z])(?:[A-Z0-9]{4,6}-){3,7}[A-Z0-9]{4,6}")
 _PATH = re.compile(
     r"(?:https?|s3|gs|file)://[\w.:-]+(?:/[\w.%+~-]{1,64})*/?"
     r"|(?:~|\.{1,2}|[A-Za-z]:)?[/\\](?:[\w.+ -]{1,64}[/\\])*[\w.+ -]{1,64}"
-    r"|[a-z][a-z0-9_-]{0,40}/(?:[\w.=+-]{1,64}/)*[\w.+=-]{1,80}|[\w.+-]{1,80}\.[a-z][a-z0-9]{1,4}"
+    r"|[a-z][a-z0-9_-]{0,40}/(?:[\w.=+@-]{1,64}/)*[\w.+=@-]{1,80}|[\w.+-]{1,80}\.[a-z][a-z0-9]{1,4}"
 )
 _FILE_IN_FOLDER = re.compile(r"/[^/]{1,120}\.[a-z][a-z0-9]{1,6}\Z")
 _FILE = re.compile(r"[\w./\\:~-]{1,200}\.(?:pem|key|crt|cer|p12|pfx|jks|pub|json|txt|ya?ml|env|ini|conf)")
 _PROSE_WORD = re.compile(
     r"[(\"'«„“]?(?:[^\W\d_]+(?:['’-][^\W\d_]+)*|\d{1,4})[)\"'».,;:!?…”]*|[-–—&/+]|\+?[\d()]{1,6}"
 )
+_APP_PASSWORD = re.compile(r"[a-z]{4}(?: [a-z]{4}){3}")
+"""https://support.google.com/accounts/answer/185833"""
 _NAME_LIKE = re.compile(r"(?:[A-Z][a-z]{2,}){1,4}|[a-z]{0,3}[A-Z]{2,6}|[^\W\d_]*[^\x00-\x7f\W\d_][^\W\d_]*")
 _WORD = re.compile(r"[^\W\d_]+(?:[-_. ][^\W\d_]+)*")
 _PLAIN = re.compile(
     rf"{DATE}|[0-2]?\d:[0-5]\d(?::[0-5]\d)?(?:[ ]?[AaPp][Mm])?|v?\d{{1,3}}(?:\.\d{{1,3}}){{0,3}}"
     rf"|[A-Z]{{2,10}}-\d{{1,7}}|0x[0-9a-fA-F]{{40}}|[\w.+-]+@[\w-]+\.[\w.-]+"
     r"|[A-Z]{1,4}\d{1,2}|[\[<]/?[A-Za-z_]{1,12}[\]>]"
+    r"|[a-z]{2,12}(?:_[a-z]{2,12}){1,4}(?:_[0-9]{1,4})?|[a-z]{3,20}-[0-9]{14,30}"
     r"|[A-Z]{2,6}[/-][A-Z]{2,6}|[a-z]{1,8}-[a-z]{1,8}|#[0-9a-fA-F]{3,8}|-?\d{1,5}(?:\.\d{1,3})?(?:px|rem|em|%|ms|s|m|h|d|pt|vh|vw|fr)"
 )
-_PLACEHOLDER = re.compile(
-    r"[*•xX.]{3,64}|\$\{[^{}\r\n]{1,80}\}|\$?\{\{[^{}\r\n]{1,80}\}\}|<[A-Za-z][\w .-]{0,60}>|%[A-Z_]{3,60}%"
-    r"|\$[A-Z][A-Z0-9_]{2,60}|\{[A-Za-z_.]{1,60}\}|#\{[^{}\r\n]{1,60}\}|[?]|\$[0-9]{1,3}|%s|%\(\w{1,40}\)s|:[a-z_]{2,40}"
-    r"|(?i:(?:your|insert|enter|put)[-_ ][\w -]{0,40}?(?:key|token|secret|password|pass|code)s?(?:[-_ ]here)?)"
-    r"|#\{[^{}\r\n]{1,60}\}#|(?:([A-Z])\1{2,9}[/_-]?){2,8}|\$\{\{[^{}\r\n]{1,80}\}\}|\$env:\w{1,60}|\$\([^()\r\n]{1,80}\)"
-    r"|[\w-]{0,12}[*•]{4,64}[\w-]{0,6}|\[?(?i:redacted|masked|hidden|filtered)\]?|process\.env\.\w{1,60}|os\.environ\[[^\]]{1,60}\]"
-)
-_REFERENCE = re.compile(
-    r"[$@&*]?(?=(?:var|local|locals|env|process|os|config|settings|self|this|secrets|args|options|params|request|req|ctx|props"
-    r"|data|module|vars|inputs|steps|values|Values)(?![A-Za-z0-9])|[^\s([]*[(\[]|\S*(?i:pass|secret|token|key|cred))"
-    r"[A-Za-z_]\w{0,40}(?:(?:\??\.|::|->)[A-Za-z_]\w{0,40}){1,6}(?:\[[^\[\]\r\n]{0,60}\]?|\([^\r\n]*)?;?"
-    r"|[A-Za-z_]\w{0,40}\((?:[^\r\n\"']*|[\"'][\w .:/-]{0,40}[\"']?\)?)\)?;?|Read-Host"
-)
-"""What code takes a secret from: ``settings.get("api_key")``, ``var.db_password``."""
-_PUBLIC = re.compile(
-    r"(?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-\w{1,20}|sk-\w{1,40}@openssh\.com) AAAA[\w+/=]+(?: .{0,100})?"
-    r"|\s*-----BEGIN (?:[A-Z0-9 ]{0,30}PUBLIC KEY|CERTIFICATE|CERTIFICATE REQUEST|X509 CRL)-----"
-    r"[^-]+-----END [A-Z0-9 ]{1,40}-----\s*"
-    r"|pk_(?:live|test)_\w{8,}"
-)
-"""Public keys and certificates: https://www.rfc-editor.org/rfc/rfc4253#section-6.6, https://docs.stripe.com/keys."""
 _VERSION = re.compile(
-    r"[~^v>=<]{1,3}\d{1,4}(?:\.\d{1,4}){0,3}|\d{1,4}\.\d{1,4}\.\d{1,4}(?:-[a-z]{1,8}\.?\d{0,4})?"
+    r"(?:GPIO|[A-D])_?[0-9]{1,2}|-?[0-9]{1,3}\.[0-9]{1,8},-?[0-9]{1,3}\.[0-9]{1,8}|[~^v>=<]{1,3}\d{1,4}(?:\.\d{1,4}){0,3}|\d{1,4}\.\d{1,4}\.\d{1,4}(?:-[a-z]{1,8}\.?\d{0,4})?"
 )
 _MNEMONIC_WORDS = (12, 15, 18, 21, 24)
 """https://github.com/bitcoin/bips/blob/master/bip-0039.mediawiki"""
@@ -190,32 +173,16 @@ def is_number(value: Json) -> bool:
 def is_prose(text: str) -> bool:
     """Whether a text is words that a person wrote; the words of a wallet's seed are none."""
     words = text.split() if len(text) <= _PROSE_CHARS else []
-    if len(words) < 2 or len(words) > 400 or words[0].lower().strip(":") in _CREDENTIAL_SCHEMES:
+    if (
+        len(words) < 2
+        or len(words) > 400
+        or _APP_PASSWORD.fullmatch(text)
+        or words[0].lower().strip(":") in CREDENTIAL_SCHEMES
+    ):
         return False
     if not all(_PROSE_WORD.fullmatch(word) for word in words) or not any(len(word) > 2 for word in words):
         return False
     return not _is_mnemonic(words, text)
-
-
-def is_placeholder(text: str) -> bool:
-    """Whether a text stands for a secret that is set elsewhere, behind a scheme, too: ``Bearer $TOKEN``."""
-    if len(text) > _ORDINARY_CHARS:
-        return False
-    text = text.strip("\"'\\ ")
-    scheme, _, rest = text.partition(" ")
-    return (
-        _PLACEHOLDER.fullmatch(rest.lstrip() if scheme.lower() in _CREDENTIAL_SCHEMES else text) is not None
-    )
-
-
-def is_reference(text: str) -> bool:
-    """Whether a word of code says where a secret is taken from, and is none."""
-    return len(text) <= _LABEL_CHARS and _REFERENCE.fullmatch(text) is not None and not has_long_run(text)
-
-
-def is_public(text: str) -> bool:
-    """Whether a text is a public key or a certificate."""
-    return _PUBLIC.fullmatch(text) is not None
 
 
 def is_schema(value: Json) -> bool:
@@ -270,7 +237,12 @@ def is_ordinary(value: Json) -> bool:
         return is_prose(value)
     if value.lower() in _ORDINARY_WORDS or not value or is_prose(value) or _are_weak_words(value):
         return True
-    if _NAME_LIKE.fullmatch(value) or _FILE.fullmatch(value) or _PLAIN.fullmatch(value):
+    if (
+        _NAME_LIKE.fullmatch(value)
+        or _FILE.fullmatch(value)
+        or _PLAIN.fullmatch(value)
+        or is_algorithm(value)
+    ):
         return True
     return (
         _PATH.fullmatch(value) is not None
@@ -282,7 +254,7 @@ def is_ordinary(value: Json) -> bool:
 def _are_weak_words(text: str) -> bool:
     """Whether a text of several words holds none that could be a secret, as a sentence or a line of code does."""
     words = text.split()
-    if len(words) < 2 or words[0].lower().strip(":") in _CREDENTIAL_SCHEMES or _is_mnemonic(words, text):
+    if len(words) < 2 or words[0].lower().strip(":") in CREDENTIAL_SCHEMES or _is_mnemonic(words, text):
         return False
     if not _DATA_SIGNS.isdisjoint(text):
         return False
@@ -358,7 +330,7 @@ def _is_label(value: str) -> bool:
         telling = [word in _MESSAGES or word in REPORTING or bool(kind_of(word)) for word in words]
         return sum(telling) * 2 >= len(words)
     is_lower = value.isascii() and value.islower() and len(words) == 1
-    if any(map(str.isdigit, value)) or is_lower or words[0] in _CREDENTIAL_SCHEMES:
+    if any(map(str.isdigit, value)) or is_lower or words[0] in CREDENTIAL_SCHEMES:
         return False
     return (len(words) == 1 or is_prose(value)) and kind_of(value) is not Kind.HARMLESS
 
@@ -409,7 +381,7 @@ _IS_SECRET: dict[Kind, Callable[[Json], bool]] = {
     ),
     Kind.UNLESS_POSTAL: lambda value: not _POSTAL.fullmatch(str(value)),
     Kind.IF_RANDOM: is_random,
-    Kind.IF_JUMBLED: lambda value: isinstance(value, str) and is_key_material(value),
+    Kind.IF_JUMBLED: lambda value: isinstance(value, str) and is_key_material(value) and not _is_id(value),
 }
 
 

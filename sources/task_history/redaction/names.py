@@ -101,7 +101,8 @@ _HUMAN_CHOSEN = frozenset(
 """Names of secrets that people choose: a word may be one."""
 KEY_KINDS = frozenset(map(spelled, _RULES["kinds_of_key"]))
 _ORDINARY = tuple(f" {spelled(name)} " for name in _RULES["ordinary"])
-ABOUT = word_set(_RULES["endings"]["about"])
+_ABOUT = word_set(_RULES["endings"]["about"])
+ABOUT = _ABOUT | {f"{word[:-1]}ies" if word[-1] == "y" else f"{word}s" for word in _ABOUT}
 """A name that ends in one of these tells about a secret; it does not hold it."""
 _ID_IS_SECRET = word_set(_RULES["endings"]["id_is_secret"])
 ASKS = word_set(_RULES["endings"]["asks"])
@@ -130,6 +131,7 @@ GLUED: dict[str, Kind] = {
     **{f"{kind.replace(' ', '')}key": Kind.SECRET for kind in KEY_KINDS if len(kind) > 3},
 }
 """Names written as one word, with letters before them."""
+_GLUED_PHRASES = frozenset(squash(name) for name in PHRASES)
 _GLUED_LENGTHS = sorted({len(name) for name in GLUED}, reverse=True)
 _GLUED_PAGING = tuple(word + "token" for word in PAGING)
 IN_URL = frozenset({"key", "code"})
@@ -191,14 +193,26 @@ def _kind_in_latin(name: str) -> Kind:
             if words != camel and (kind := _kind_of_words(words)):
                 break
     if kind is Kind.HARMLESS and camel and not _tells_about(camel):
-        kind = _kind_of_glued(squash(name))
+        kind = _kind_of_glued(squash(name), camel)
     return kind
 
 
-def _kind_of_glued(name: str) -> Kind:
+def _kind_of_glued(name: str, words: list[str]) -> Kind:
     """The kind of a name that ends in one of a secret, without anything between."""
     end = next((name[-length:] for length in _GLUED_LENGTHS if name[-length:] in GLUED), None)
+    if end in _GLUED_PHRASES and len(words) > 1 and name.isascii() and not _begins_a_word(end, words):
+        return Kind.HARMLESS
     return Kind.HARMLESS if end is None or name.endswith(_GLUED_PAGING) else GLUED[end]
+
+
+def _begins_a_word(end: str, words: list[str]) -> bool:
+    """Whether the end of a name is within its last word, or begins with a word: not as ``lockcode`` in "clock code"."""
+    chars = 0
+    for word in reversed(words):
+        chars += len(word)
+        if chars >= len(end):
+            return chars == len(end) or word == words[-1]
+    return True
 
 
 def _tells_about(words: list[str]) -> bool:

@@ -69,10 +69,26 @@ def own_fields(value: Json, kind_of: KindOf) -> dict[str, Json] | None:
             value = json.loads(value)
         except (ValueError, RecursionError):
             return None
-    if not isinstance(value, dict) or len(value) < 2:
+    if not isinstance(value, dict):
         return None
-    names_secret = any(kind_of(name) not in NO_SECRET_BY_NAME for name in value)
-    return value if names_secret and not all(map(may_hold, value)) else None
+    if len(value) == 1:
+        return (
+            value
+            if any(kind_of(name) not in NO_SECRET_BY_NAME or not may_hold(name) for name in value)
+            else None
+        )
+    return None if all(map(may_hold, value)) else value
+
+
+def kind_within(name: str, outer: Kind, kind_of: KindOf) -> Kind:
+    """The kind of a field of an object under the name of a secret of the kind ``outer``."""
+    own = kind_of(name)
+    if may_hold(name):
+        return own if own not in NO_SECRET_BY_NAME else outer
+    return own or (Kind.IF_RANDOM if words_of(name)[-1] in _IDS else Kind.HARMLESS)
+
+
+_IDS = frozenset({"id", "hash"})
 
 
 def _is_secret(value: Json) -> bool:
@@ -83,12 +99,21 @@ def secrets_beside_names(value: Mapping[str, Json], kind_of: KindOf) -> dict[str
     """The fields of an object that are secrets, or hold some, because another field is the name of one; redacted."""
     if not 2 <= len(value) <= _FIELDS:
         return {}
-    held = {key: cut for key, inner in value.items() if may_hold(key) and (cut := _cut(inner)) is not inner}
+    held = {
+        key: cut
+        for key, inner in value.items()
+        if may_hold(key) and not kind_of(key) and (cut := _cut(inner)) is not inner
+    }
     if not held:
         return {}
     plain = {key: cut for key, cut in held.items() if squash(key) in _PLAIN}
-    labels = [name for key, name in value.items() if key not in held and not kind_of(key)]
+    labels = [name for key, name in value.items() if key not in held and _may_name(key, kind_of)]
     return held if any(kind_of_label(name, kind_of) in _KINDS for name in labels) else plain
+
+
+def _may_name(key: str, kind_of: KindOf) -> bool:
+    """Whether a field may hold the name of a secret: not one that tells about a secret, such as ``token_type``."""
+    return not kind_of(key) and not kind_of(" ".join(words_of(key)[:-1]))
 
 
 def _cut(value: Json) -> Json:

@@ -99,11 +99,18 @@ def pair_kind(value: Mapping[str, Json], kind_of: KindOf) -> tuple[Kind, str]:
             continue
         if word == "type" and squash(name) in FIELD_TYPES:
             return Kind.SECRET, key
+        if word == "text" and _holds_digits(name):
+            continue  # a message that holds its secret itself
         if word in ("name", "text") and (kind := kind_of(name) or _kind_of_question(name)):
             return kind, key
     return Kind.HARMLESS, ""
 
 
+def _holds_digits(text: str) -> bool:
+    return " " in text and _DIGITS.search(text) is not None
+
+
+_DIGITS = re.compile(r"[0-9]{4}")
 _HOLDING = frozenset({"value", "text", "answer"})
 _QUESTION = re.compile("|".join(rules("words")["security_questions"]), re.IGNORECASE)
 
@@ -121,6 +128,14 @@ def kinds_by_neighbours(value: Mapping[str, Json]) -> dict[str, Kind]:
         kinds["number"] = Kind.SECRET
     if not names.isdisjoint(_OAUTH):
         kinds["code"] = Kind.IF_RANDOM
+    if not names.isdisjoint(_ARTICLE):
+        kinds |= dict.fromkeys(("key", "Key"), Kind.IF_JUMBLED)
+    if not names.isdisjoint(_PAYMENT):
+        kinds |= dict.fromkeys(("authorization", "Authorization"), Kind.IF_JUMBLED)
+    if len(names) > 2:
+        kinds |= dict.fromkeys(_SESSION_IDS, Kind.UNLESS_WORDS_OR_NUMBERS)
+    if not names.isdisjoint(_VISIT):
+        kinds |= dict.fromkeys(_SESSION_IDS, Kind.IF_JUMBLED)
     if not names.isdisjoint(_ADDRESS):
         kinds |= dict.fromkeys(("pin", "PIN", "Pin"), Kind.UNLESS_POSTAL)
     if not names.isdisjoint(_BLOCKCHAIN):
@@ -135,17 +150,81 @@ _ADDRESS = frozenset(
 _BLOCKCHAIN = frozenset(
     {"slot", "blocktime", "blockhash", "blocknumber", "lamports", "mint", "txhash", "confirmations"}
 )
-_TELLING = _OAUTH | _ADDRESS | _BLOCKCHAIN
+_ARTICLE = frozenset(
+    {
+        "price",
+        "sku",
+        "ean",
+        "gtin",
+        "upc",
+        "barcode",
+        "stock",
+        "qty",
+        "typeid",
+        "doccount",
+        "etag",
+        "lastmodified",
+    }
+    | {"storageclass", "hit"}
+)
+"""Fields of an article, a bucket of an aggregation, a file or an entry of a cache, whose "key" names it."""
+_VISIT = frozenset(
+    {
+        "event",
+        "eventname",
+        "events",
+        "distinctid",
+        "anonymousid",
+        "visitorid",
+        "visitor",
+        "userpseudoid",
+        "pageview",
+    }
+    | {
+        "pageviews",
+        "page",
+        "pageurl",
+        "url",
+        "referrer",
+        "duration",
+        "durationms",
+        "sessioncount",
+        "sessionduration",
+    }
+    | {
+        "queryid",
+        "utmsource",
+        "lib",
+        "intent",
+        "utterance",
+        "campaign",
+        "bounce",
+        "gasessionnumber",
+        "startedat",
+    }
+)
+"""Fields of a visit, a call or a query: its session is counted by an id and signs nobody in."""
+_PAYMENT = frozenset(
+    {"gateway", "amount", "currency", "receipt", "testcase", "capture", "acquirer", "merchant"}
+)
+"""Fields of a payment, whose authorization is a number of the bank."""
+_SESSION_IDS = frozenset(
+    {"session_id", "sessionId", "SessionId", "session", "$session_id", "sessionID", "sessionid", "SessionID"}
+)
+_TELLING = _OAUTH | _ADDRESS | _BLOCKCHAIN | _ARTICLE | _VISIT | _PAYMENT
 
 
 @lru_cache(5_000)
 def may_tell(names: tuple[str, ...]) -> bool:
     """Whether fields of these names may tell what stands in others."""
     told = any(
-        name in ("code", "number") or name.lower() in ("pin", "sig", "signature", "signatures")
+        name in ("code", "number", "key", "Key", "authorization", "Authorization")
+        or name in _SESSION_IDS
+        or name.lower() in ("pin", "sig", "signature", "signatures")
         for name in names
     )
-    return told and (is_card(names) or not _TELLING.isdisjoint(map(squash, names)))
+    has_session = len(names) > 2 and not _SESSION_IDS.isdisjoint(names)
+    return told and (is_card(names) or has_session or not _TELLING.isdisjoint(map(squash, names)))
 
 
 def _kind_within(name: Mapping[str, Json], kind_of: KindOf) -> Kind:

@@ -9,7 +9,7 @@ from typing import Any
 
 from . import compounds, names
 from .names import words_of
-from .rules import rules
+from .rules import rules, word_set
 
 _GLUE = {"no": r"[ \t=]{1,4}", "may": r"[ \t]{0,4}", "only": ""}
 """What stands between the flag of a command and its value."""
@@ -247,7 +247,7 @@ PARTING = re.compile(
     rf"(?P<sep>=>|->|[→⇒]|:=|:-(?=[^\s{{}}]{{1,200}}\}})|={{1,3}}(?!=)|::?(?!:|//)|(?:%(?:25){{0,3}}3[ad]){{1,2}}|{_PHP_TYPE})"
     rf"(?:\*{{1,3}}+(?=[ \t]))?(?:[ \t\u00a0]|%(?:25){{0,3}}20|\+(?=%))*+(?:{_COMMENT}[ \t]*+)?(?:\r?\n[ \t]++)?"
     rf"(?:string\([0-9]{{1,9}}\)[ ]?|(?:{_ELEMENT}|&nbsp;){{1,3}})?"
-    rf"(?:[ubrn](?=[\"']))?(?P<open>(?(twice)\"\"|(?:\"{{3}}|'{{3}}|{_QUOTE})))?"
+    rf"(?:[ubrnf](?=[\"']))?(?P<open>(?(twice)\"\"|(?:\"{{3}}|'{{3}}|{_QUOTE})))?"
 )
 # password: string = "…", @password nvarchar(50) = '…', as languages with types write it.
 _TYPES = r"n?(?:var)?char2?|VARCHAR2?|(?:std::)?string|String|&(?:'static )?str|str|text|bytes|any|final|Optional\[str\]"
@@ -307,7 +307,7 @@ MNEMONIC = re.compile(r"[a-z]{3,8}(?:[ ][a-z]{3,8}){11,23}(?![ ]?[a-z])")
 """The words of a wallet's seed: https://github.com/bitcoin/bips/blob/master/bip-0039.mediawiki"""
 ADDRESS = re.compile(
     r"(?i)\b(?:flat|road|street|nagar|ship to|address|deliver|district|dist|sector|block"
-    r"|lane|marg|colony|house no|plot|floor)\b"
+    rf"|lane|marg|colony|house no|plot|floor|{'|'.join(sorted(word_set(rules('words')['places_with_pin'])))})\b"
 )
 """Words of an address, in which a PIN is a postal code."""
 CARD = re.compile(

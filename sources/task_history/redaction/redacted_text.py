@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from .edits import MARK, Edit, Span, applied, joined
 from .folding import lowered
-from .judging import is_placeholder
+from .placeholders import is_placeholder
 
 
 class RedactedText:

@@ -154,7 +154,9 @@ class _Pass(DocumentPass):
         if kind and self._is_secret(kind, value):
             if depth < MAX_DEPTH and (fields := neighbours.own_fields(value, self._kind)):
                 kept = self._fields_under(kind, fields, depth + 1)
-                return self.whole(value) if kept is fields else self._as_given(value, kept, depth)
+                return value if kept is fields else self._as_given(value, kept, depth)
+            if depth < MAX_DEPTH and isinstance(value, list) and any(isinstance(i, dict) for i in value):
+                return _unless_same(value, [self.under(kind, inner, depth + 1) for inner in value])
             return self.whole(value)
         if kind and isinstance(value, dict) and is_schema(value):
             kept = {
@@ -166,9 +168,7 @@ class _Pass(DocumentPass):
     def _fields_under(self, kind: Kind, value: dict[str, Json], depth: int) -> dict[str, Json]:
         """Redacts an object under the name of a secret whose fields say themselves which of them are secrets."""
         new = {
-            name: self.under(
-                own if (own := self._kind(name)) or not neighbours.may_hold(name) else kind, inner, depth
-            )
+            name: self.under(neighbours.kind_within(name, kind, self._kind), inner, depth)
             for name, inner in value.items()
         }
         return value if all(new[name] is value[name] for name in value) else new

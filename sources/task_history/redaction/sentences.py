@@ -9,7 +9,8 @@ from . import compounds
 from .edits import Span
 from .judging import FAMILIAR, is_jumbled, is_ordinary
 from .lookalikes import in_latin
-from .names import spelled, words_of
+from .names import ABOUT, spelled, words_of
+from .placeholders import is_algorithm
 from .rules import rules, word_set
 
 _WORDS = rules("words")
@@ -51,20 +52,10 @@ _STRONG_CHARS = 6
 _PHRASE_CHARS = 16
 """Characters before a name in which its other words stand."""
 _NO_SECRET = re.compile(
-    r"(?i:https?|ftp|file|s3|gs|arn|urn):.*|[\w.-]{1,40}/[\w./-]*|v?\d+(?:[.:/,x-]\d+)*[A-Za-z%]{0,4}|[\w.-]+\(.*|#\d+"
+    r"(?i:https?|ftp|file|s3|gs|arn|urn):.*|[\w.-]{1,40}/[\w./-]*(?::[\w.-]{1,40})?|v?\d+(?:[.:/,x-]\d+)*[A-Za-z%]{0,4}|[\w.-]+\(.*|#\d+"
     r"|[A-Z]{2,6}-?\d[\d.]{0,9}|[A-Za-z]{1,8}[-_]\d{1,6}|\d{1,4}(?:st|nd|rd|th)|[a-z]+(?:[-_][a-z]+)+[-_]?\d{0,3}|(?![a-z]*[bcdfghjklmnpqrstvwxz]{4})[a-z]+\d{1,2}|\d+[-_][A-Za-z]+.*"
-    r"|[a-z]{1,4}_[0-9a-z]{2,6}|[a-z]{2,12}(?::[\w.@/-]{1,80}){2,4}|(?:[a-z0-9][a-z0-9-]{0,62}\.){1,6}[a-z]{2,12}(?::\d{2,5})?"
+    r"|[a-z]{1,4}_[0-9a-z]{2,6}|[a-z]{2}\d{6,9}|[A-Z]{2}[0-9a-f]{32}|[a-z]{2,12}(?::[\w.@/-]{1,80}){2,4}|(?:[a-z0-9][a-z0-9-]{0,62}\.){1,6}[a-z]{2,12}(?::\d{2,5})?"
 )
-
-
-_CIPHER = re.compile(
-    r"(?i)(?:aes|des|3des|sha|rsa|md|hmac|rs|es|hs|ps|pbkdf|argon|utf|iso|tls|ssl|ecdsa|ed|chacha|blake)[-_/]?\w{0,5}(?:[-_/]\w{1,12}){0,4}"
-)
-
-
-def is_cipher(value: str) -> bool:
-    """Whether a text is the name of a cipher, a hash or an encoding, such as ``aes-256-gcm``."""
-    return len(value) <= 40 and _CIPHER.fullmatch(value) is not None
 
 
 def is_path_or_id(value: str) -> bool:
@@ -78,7 +69,9 @@ def is_strong(value: str) -> bool:
         return False
     if not any(map(str.isdigit, value)) and not _SIGN_WITHIN.search(value):
         return False
-    return not (_NO_SECRET.fullmatch(value) or FAMILIAR.fullmatch(value) or is_ordinary(value))
+    return not (
+        is_algorithm(value) or _NO_SECRET.fullmatch(value) or FAMILIAR.fullmatch(value) or is_ordinary(value)
+    )
 
 
 def _is_secret(name: str, value: str) -> bool:
@@ -107,6 +100,9 @@ def secret_behind(text: str, name: str, position: int) -> Span | None:
     part = "value" if match["value"] else "plain"
     begin = match.start(part)
     value = match[part].rstrip(".,;:!?*")
+    between = text[position : match.start("open") if match["value"] else begin]
+    if (words := words_of(between)) and len(words) == 1 and len(words[0]) > 2 and words[0] in ABOUT:
+        return None
     around = text[max(0, position - len(name) - _PHRASE_CHARS) : begin]
     if not _is_secret(around, value) or (part == "plain" and value.isdigit()):
         return None

@@ -13,8 +13,9 @@ from .known_secrets import KnownSecrets
 from .lookalikes import in_latin
 from .names import Kind
 from .neighbours import kind_of_label
+from .placeholders import is_cipher
 from .redacted_text import RedactedText
-from .sentences import is_cipher, is_passphrase, is_password, is_strong
+from .sentences import is_passphrase, is_password, is_strong
 from .values import closing
 
 _NAMING_ATTRIBUTES = frozenset({"name", "key", "property", "field", "param"})
@@ -27,6 +28,8 @@ _JUDGES: dict[str, Callable[[str], bool]] = {
     "mixed": is_mixed,
 }
 """Groups of forms whose values are secrets if they look like one."""
+_METAVAR = re.compile(r"<?[A-Z][A-Z_]{1,30}>?[\])]{0,2}(?:\.\.\.)?")
+"""What the help of a command shows for a value: ``[--token TOKEN]``."""
 _MARKS = frozenset(["", *"\"'`.,;:-/|"])
 """Values that are no more than a mark."""
 
@@ -123,7 +126,7 @@ class SignPass:
             value = match["value"]
             if value.strip() in _MARKS or not self._is_secret(self._kind(match["name"]), value):
                 continue
-            if pattern is patterns.FLAG and value.lower() in REPORTING:
+            if pattern is patterns.FLAG and (value.lower() in REPORTING or _METAVAR.fullmatch(value)):
                 continue
             if pattern is patterns.LIST and (not is_no_name(value) or self._kind(value)):
                 continue

@@ -9,7 +9,7 @@ from . import patterns, shapes
 from .edits import MARK, Edit, Origin, Span, applied, joined, without_overlaps
 from .encodings import MIN_CHARS, encoded_runs, may_be_escaped_again, spaced_hex, unescapes
 from .folding import folded, folds
-from .judging import FAMILIAR, REPORTING, is_key_material, is_no_name, is_random, is_reference, is_secret
+from .judging import FAMILIAR, REPORTING, has_long_run, is_key_material
 from .known_secrets import KnownSecrets
 from .names import (
     HEADINGS,
@@ -22,6 +22,8 @@ from .names import (
     may_precede,
     words_before,
 )
+from .no_values import is_message, is_no_value, is_postal
+from .placeholders import is_reference
 from .redacted_text import RedactedText
 from .sentences import (
     BEFORE_CHARS,
@@ -40,8 +42,9 @@ from .vocabulary import FEW_WORDS
 
 _PHRASE_CHARS = 48
 """Characters around a word in which the other words of a name may stand."""
-_ADDRESS_CHARS = 160
-"""Characters before a postal code in which its address stands."""
+_NAMED_IN_QUOTES = ("token", "secret", "secrets", "credentials")
+"""Names in front of a quotation that is the secret's name as often: ``secret "web-tls" not found``."""
+_DECIMAL = re.compile(r"[0-9]+[.][0-9]")
 _NAME_CHARS = 256
 """Maximum characters of a name before the word that marks it as a secret's."""
 
@@ -254,15 +257,22 @@ class TextPass(SignPass):
         if not kind:
             return None
         value = text[slice(*(span := _span_of_value(text, lower, match, start, kind)))]
-        if not match["open"] and not value.startswith("(") and is_reference(value.rstrip(",")):
+        if (
+            not match["open"]
+            and not value.startswith("(")
+            and is_reference(value.rstrip(","))
+            and not has_long_run(value)
+        ):
             return self._span_of_default(text, span[0]) if kind not in NO_SECRET_BY_NAME else None
-        if _is_no_value(lower, name, value, match) or (
-            name.lower() == "pin" and _is_postal(text, start, value)
+        if is_no_value(lower, name, value, match) or (
+            name.lower() == "pin" and is_postal(text, start, value)
         ):
             return None
         # A header's value of several words is a scheme and a credential, whatever the scheme is called.
-        is_header = " " in value and name.lower().endswith(SCHEMED_HEADERS)
-        return span if is_header or self._is_secret(kind, value) else None
+        if " " in value and name.lower().endswith(SCHEMED_HEADERS):
+            return None if is_message(value) else span
+        judged = value if match["open"] or kind is Kind.SECRET else value.rstrip(".,;:!?")
+        return span if self._is_secret(kind, judged) else None
 
     def _span_of_default(self, text: str, begin: int) -> tuple[int, int] | None:
         """The span of the secret that code takes where another is not set: ``get("TOKEN") or "…"``."""
@@ -274,11 +284,14 @@ class TextPass(SignPass):
         value = match["value"]
         if MARK in value or value.strip(".,;:!?") in REPORTING or name.lower() in HEADINGS - {"pin"}:
             return None
-        is_quoted = match["open"].strip("(") and not name.lower().endswith("token")
+        is_quoted = match["open"].strip("(") and not name.lower().endswith(_NAMED_IN_QUOTES)
         if text.startswith("(", match.start()) and not is_strong(value):
             return None
+        if name.lower() == "pin" and is_postal(text, start, value):
+            return None
         if not is_quoted and (
-            not any(map(str.isdigit, value)) or (is_path_or_id(value) and any(map(str.isalpha, value)))
+            not any(map(str.isdigit, value))
+            or (is_path_or_id(value) and (any(map(str.isalpha, value)) or _DECIMAL.match(value)))
         ):
             return None
         return match.span("value") if self._is_secret(self._kind_in_text(text, start, name), value) else None
@@ -363,15 +376,6 @@ def _is_in_arn(text: str, start: int, end: int) -> bool:
     return "arn:" in text[max(0, start - 120) : start].rsplit(None, 1)[-1]
 
 
-def _is_assigned(lower: str, match: re.Match[str], value: str) -> bool:
-    """Whether ``==`` gives a value: ``password==x`` does; ``token == other`` compares, unless a secret follows."""
-    begin, end = match.span("sep")
-    if match["open"]:
-        return lower[match.end() : match.end() + 1] not in ("", " ", ",", ":", ";", "}", "]", ")", "\n", "\r")
-    is_glued = not (lower[begin - 1].isspace() or lower[end : end + 1].isspace())
-    return is_glued or is_random(value)
-
-
 def without_long_runs(text: str) -> str:
     """The text without runs of twenty characters or more in which letters and digits mix, since their meaning is
     unknown. UUIDs and dates stay."""
@@ -400,40 +404,6 @@ def _span_of_value(text: str, lower: str, match: re.Match[str], start: int, kind
     if kind is Kind.SECRET and not match["open"] and ":" in match["sep"]:
         end = phrase_end(text, begin, end)
     return begin, end
-
-
-def _is_no_value(lower: str, name: str, value: str, match: re.Match[str]) -> bool:
-    """Whether what stands behind a name and a sign is none of its value, but compared, another name, or a report."""
-    if not any(map(str.isalnum, value)):
-        return True
-    if match["sep"].startswith("==") and not _is_assigned(lower, match, value):
-        return True
-    if match["open"]:
-        return False
-    if value == "await" or value.rstrip(";,)").lower() == name.rpartition(".")[2].lower():
-        return True
-    if match["sep"] in patterns.ALSO_BETWEEN_NAMES and not is_no_name(value):
-        return True
-    return value.split()[1:] == [MARK] or _is_report(name, value, match)
-
-
-def _is_postal(text: str, start: int, value: str) -> bool:
-    """Whether six digits behind an address are its postal code."""
-    before = text[max(0, start - _ADDRESS_CHARS) : start]
-    return not is_secret(Kind.UNLESS_POSTAL, value.rstrip(".,;")) and bool(patterns.ADDRESS.search(before))
-
-
-def _is_report(name: str, value: str, match: re.Match[str]) -> bool:
-    is_on_next_line = "\n" in match.string[match.end("sep") : match.end()]
-    word = (value.split(None, 1)[0] if is_on_next_line else value).strip(".,;:!?()[]{}<>").lower()
-    if word in ("null", "none", "nil", "true", "false", "undefined", ""):
-        return True
-    # The number of a field in a protocol buffer: string password = 2;
-    if match[0].endswith("= ") and match.string.startswith(";", match.end() + len(value)) and len(value) < 3:
-        return True
-    if ":" not in match["sep"] or match["quote"]:
-        return False
-    return word in REPORTING or (name.lower() in HEADINGS and word.isalpha())
 
 
 def _name_start(text: str, start: int, floor: int) -> int:

@@ -49,7 +49,7 @@ def test_what_is_arguable_is_damaged(value: Any) -> None:
     assert Redactor().payload(value).value != value
 
 
-WRITTEN = ("fourth", "fifth", "sixth", "seventh", "eighth")
+WRITTEN = ("fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
 LEFT = {
     # Encrypted, or known to be a secret by what stands beside it only.
     "fourth": (
@@ -68,6 +68,7 @@ LEFT = {
     "sixth": (),
     "seventh": ("Connecting as bob:«pw»@host",),
     "eighth": (),
+    "ninth": ('{"entry":{"type":"lockbox","code":"«aln9»"}}',),
 }
 """Secrets that are not found."""
 DAMAGED = {
@@ -84,6 +85,20 @@ DAMAGED = {
     "sixth": (),
     "seventh": (),
     "eighth": (),
+    # Numbers, ids and words under names that are those of secrets as often.
+    "ninth": (
+        '{"order":{"id":450789469,"token":"b1946ac92492d2347c6235b4d2611184","name":"#1001","total_price":"409.94","gateway":"authorize_net"}}',
+        '{"kind":"bigquery#job","id":"alder:EU.bquxjob_5a1b2c3d_18f0","statistics":{"sessionInfo":{"sessionId":"CgwKCmZhbGluZy1qb2IQARokNGE"}}}',
+        '{"license":"Apache-2.0","license_key":"apache-2.0","spdx_id":"Apache-2.0"}',
+        '{"EventLogFile":{"EventType":"Login","SESSION_KEY":"l+eHGqtKIGUBPXRq","LOGIN_KEY":"GeJCsym5eyvtEK2I"}}',
+        '{"radar":{"session":"rse_1N2abcLkdIwHu7ix","risk_score":12,"rule":"block_if_cvc_fails"}}',
+        '{"kind":"ExternalSecret","spec":{"refreshInterval":"1h","secretStoreRef":{"name":"vault","kind":"SecretStore"},"data":[{"secretKey":"db","remoteRef":{"key":"prod/db","property":"password"}}]}}',
+        '{"kind":"Ingress","spec":{"tls":[{"hosts":["alder.example"],"secretName":"alder-tls"}]},"annotations":{"nginx.ingress.kubernetes.io/auth-type":"basic","nginx.ingress.kubernetes.io/auth-secret":"basic-auth"}}',
+        "Session ID: 88123\\nDuration: 33 min\\nAgent: Mara",
+        "<order><key>ORD-88123</key><auth>none</auth><pin>560001</pin><city>Bengaluru</city></order>",
+        '{"exam":{"seed":1,"key_stage":"KS3","pass":"merit","invigilator":"Lin"}}',
+        '{"consignment":{"ref":"C-88123","pin":"top-left","signature_name":"J DOE","pod":"yes"}}',
+    ),
 }
 """Ordinary objects that are damaged."""
 

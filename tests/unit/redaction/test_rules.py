@@ -371,3 +371,19 @@ def test_data_files_are_all_read() -> None:
         path.stem for path in FOLDER.iterdir()
     }
     assert patterns.COMMANDS is COMMANDS
+
+
+@for_each("word", rules("words")["instructions"].split())
+def test_word_that_begins_an_instruction(word: str) -> None:
+    """What to do, or where to look, in place of a secret stays; the secret goes, also one that begins with the word."""
+    text = f"password = {word} it before use"
+    assert text == redacted(text)
+    assert f"password = {MARK} before use" == redacted(f"password = {word}{SECRET} before use")
+
+
+@for_each("place", rules("words")["places_with_pin"].split())
+def test_place_of_a_postal_code(place: str) -> None:
+    """Six digits behind PIN are a postal code beside such a place, and a secret without."""
+    text = f"PIN: 560001, {place.capitalize()}"
+    assert text == redacted(text)
+    assert f"PIN: {MARK}, for the terminal" == redacted("PIN: 560001, for the terminal")
