@@ -85,10 +85,8 @@ def with_names(value: Any, names: set[str], numbers: Any) -> Any:
     short(
         [(name, False) for name in SYSTEMS] + [("paragon", True)],
         kept=[
-            ("paragon", False),
             ("paragon", True),
             ("sailpoint", False),
-            ("twinit", False),
             ("b3os", False),
         ],
     ),

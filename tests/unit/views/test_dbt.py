@@ -45,9 +45,6 @@ def _make_project(folder: Path, file: Path) -> None:
     (folder / "profiles.yml").write_text(PROFILE.format(file=file))
 
 
-PARAGON = [ShownDataset("paragon", systems.find("paragon"), "")]
-
-
 def _copy_package(folder: Path) -> None:
     """Copies the dbt package into a folder of a project, as a user does."""
     shutil.copytree(ROOT / "docs" / "how-to" / "dbt", folder)
@@ -88,24 +85,6 @@ def test_dbt_takes_the_sources(tmp_path: Path) -> None:
         assert connection.execute("SELECT sum(failures) FROM analytics.failures").fetchone() == (failures,)
 
 
-def test_the_sources_are_of_what_is_loaded(tmp_path: Path) -> None:
-    """Where one system is loaded, all tests of the printed sources hold; other systems are no part of them."""
-    with SandboxProcess(
-        executions=120, seed=6, days=5, now="2026-03-01T12:00:00+00:00", freeze=True
-    ) as sandbox:
-        place = Place(tmp_path, sandbox, start_date="2026-02-25", retention_days=0)
-        assert "name: sailpoint" in place.run("views", "--dbt").stdout
-        place.run("sync", "paragon")
-        sources = place.run("views", "--dbt").stdout
-        (tmp_path / "models").mkdir()
-        (tmp_path / "models" / "sources.yml").write_text(sources, "utf-8")
-        (tmp_path / "models" / "failures.sql").write_text(MODEL)
-        _make_project(tmp_path, place.file)
-        _dbt(tmp_path, "build")
-    names = {source["name"] for source in yaml.safe_load(sources)["sources"]}
-    assert names == {"task_history", "paragon"}
-
-
 def test_tables_that_are_not_there_are_no_sources() -> None:
     """A second account has its dataset's name; a table that an earlier version did not create is left out."""
     lacking = frozenset(
@@ -136,28 +115,32 @@ BUILDS: dict[str, list[list[tuple[str, ...]]]] = {
 def test_the_incremental_model_has_every_execution(tmp_path: Path, builds: str) -> None:
     """Built after a sync, after a backfill of older days and a further sync, it equals the view.
 
-    The package's semantic models are valid, too: each metric is of a measure.
+    All tests hold of the sources that are printed once one system is loaded: others are no part of them. The package's
+    semantic models are valid: each metric is of a measure.
     """
     with SandboxProcess(
         executions=300, seed=5, days=30, now="2026-03-01T12:00:00+00:00", freeze=True
     ) as sandbox:
-        place = Place(
-            tmp_path, sandbox, start_date="2026-02-25", retention_days=0, steps="none", payloads="none"
-        )
+        place = Place(tmp_path, sandbox, start_date="2026-02-25", retention_days=0)
         _copy_package(tmp_path / "package")
         _make_project(tmp_path, place.file)
         (tmp_path / "packages.yml").write_text("packages:\n  - local: package\n")
-        (tmp_path / "package" / "models" / "sources.yml").write_text(dictionary.dbt_sources(PARAGON), "utf-8")
-        _dbt(tmp_path, "deps")
+        assert "name: sailpoint" in place.run("views", "--dbt").stdout
         for commands in BUILDS[builds]:
             for command in commands:
                 place.run(*command)
                 sandbox.advance(26 * 3600)
+            sources = place.run("views", "--dbt").stdout
+            (tmp_path / "package" / "models" / "sources.yml").write_text(sources, "utf-8")
+            if not (tmp_path / "dbt_packages").exists():
+                _dbt(tmp_path, "deps")
             _dbt(tmp_path, "build")
             columns = "execution_id, status, loaded_at"
             of_model = place.query(f"SELECT {columns} FROM analytics.task_history_executions ORDER BY ALL")
             assert of_model == place.query(f"SELECT {columns} FROM task_history.executions ORDER BY ALL")
         assert len({at for *_, at in of_model}) >= 3
+    names = {source["name"] for source in yaml.safe_load(sources)["sources"]}
+    assert names == {"task_history", "paragon"}
     manifest = json.loads((tmp_path / "target" / "semantic_manifest.json").read_text("utf-8"))
     assert {model["name"] for model in manifest["semantic_models"]} == {
         "task_history_executions",
