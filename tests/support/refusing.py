@@ -12,7 +12,7 @@ from tests.support.altering import altering
 from tests.support.place import PERFECT, STEP_FIELDS, Place, differences, truth
 
 NOW = "2026-10-20T12:00:00+00:00"
-WORLD: dict[str, Any] = {"executions": 400, "seed": 17, "days": 20, "now": NOW, "freeze": True}
+WORLD: dict[str, Any] = {"executions": 120, "seed": 17, "days": 20, "now": NOW, "freeze": True}
 SETTINGS: dict[str, Any] = {"start_date": "2026-09-01", "integrations": None}
 REFUSED = {
     "execution": ("workflow_executions", "workflow_id", "id", "workflowId"),
@@ -76,7 +76,7 @@ def check_that_a_refused_package_holds_nothing_up(
         step["id"]: {key: step.get(key) for key in STEP_FIELDS.values()}
         for row in sandbox.truth(steps=True)
         for step in row["_steps"]
-        if row["dateEnded"]
+        if row.get("dateEnded")
     }
     held = place.steps()
     assert {key: held.get(key) for key in steps} == steps
