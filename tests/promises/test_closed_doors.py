@@ -20,7 +20,7 @@ from task_history.core.errors import ConfigurationError, WarehouseUnavailable
 from task_history.load.destinations.duckdb_settings import check_credentials
 from task_history.settings import Settings
 from task_history.systems.paragon.settings import ParagonSettings
-from task_history.views.access import Access
+from task_history.views.access import ViewAccess
 from task_history.views.create import refresh
 from task_history.warehouse.duckdb_file import open_for_reading
 from task_history.warehouse.sql_text import BIGQUERY, quoted_name, quoted_text
@@ -66,7 +66,7 @@ def test_a_hostile_dataset_name_stays_a_name(tmp_path: Path) -> None:
             for statement in statements:
                 connection.execute(statement)
 
-        made = refresh(Access("duckdb", query, execute))
+        made = refresh(ViewAccess("duckdb", query, execute))
         assert made.datasets == (name,)
         assert query("SELECT count(*) FROM task_history.executions")[1] == [(0,)]
     settings = Settings(systems.find("paragon"), None, ParagonSettings(dataset_name=name))

@@ -18,7 +18,7 @@ from task_history.settings import load
 
 from ..console import arguments, output, times
 from ..console.failures import described, worst
-from ..fleet.accounts import Account, configured_accounts, selected
+from ..fleet.accounts import FleetAccount, configured_accounts, selected
 from ..fleet.shared_file import SharedFile, prepare
 from ..fleet.worker_processes import WorkerProcesses
 from ..runtime import result_output
@@ -73,7 +73,7 @@ def _jobs(text: str) -> int:
     return jobs
 
 
-def _list(args: argparse.Namespace, accounts: Sequence[Account]) -> int:
+def _list(args: argparse.Namespace, accounts: Sequence[FleetAccount]) -> int:
     code = worst(account.error.exit_code for account in accounts if account.error)
     if args.json:
         now = datetime.now(UTC)
@@ -98,7 +98,7 @@ def _list(args: argparse.Namespace, accounts: Sequence[Account]) -> int:
     return code
 
 
-def _sync(args: argparse.Namespace, accounts: Sequence[Account]) -> int:
+def _sync(args: argparse.Namespace, accounts: Sequence[FleetAccount]) -> int:
     began = time.monotonic()
     entries = [
         _entry(account.name, account.error.exit_code, str(account.error))
@@ -156,7 +156,7 @@ def _sync(args: argparse.Namespace, accounts: Sequence[Account]) -> int:
     return code
 
 
-def _prepare(args: argparse.Namespace, accounts: Sequence[Account]) -> tuple[bool, set[str]]:
+def _prepare(args: argparse.Namespace, accounts: Sequence[FleetAccount]) -> tuple[bool, set[str]]:
     """Makes tables and views where several accounts are loaded into one DuckDB file.
 
     Returns whether a signal asked to stop, and the datasets that the views show.
@@ -256,7 +256,7 @@ def _summary(result: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _status(args: argparse.Namespace, accounts: Sequence[Account]) -> int:
+def _status(args: argparse.Namespace, accounts: Sequence[FleetAccount]) -> int:
     entries: list[dict[str, Any]] = []
     codes = []
     for account in accounts:

@@ -37,9 +37,7 @@ def advice(settings: Settings) -> list[str]:
     ]
 
 
-def search(
-    settings: Settings, *, now: datetime | None = None
-) -> tuple[dict[str, Any], TaskHistoryError | None]:
+def search(settings: Settings) -> tuple[dict[str, Any], TaskHistoryError | None]:
     """Asks for the executions of each common integration, one request each, as long as the vendor answers.
 
     Returns what was found, and the error that ended the search early, or None.
@@ -52,7 +50,7 @@ def search(
         raise UsageError(
             f"{settings.system.title} has no integrations to look for: leave --find-integrations out."
         )
-    now = now or datetime.now(UTC)
+    now = datetime.now(UTC)
     window = Window(floor_ms(now - (settings.retention or timedelta(days=365))), now + timedelta(days=1))
     names = integrations.common_names[: MAX_REQUESTS - 1]
     shown: dict[str, bool | None] = {}

@@ -8,10 +8,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from task_history.client import connect as connecting
+from task_history.client.connect import known_usage
 from task_history.core.errors import (
-    ConfigurationError,
-    StateUnavailable,
     TaskHistoryError,
     WarehouseUnavailable,
 )
@@ -75,19 +73,13 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
 
 def _budget(settings: Settings, number: int) -> dict[str, Any] | None:
     """The budget left on this machine, and the expected wait; None while the key is not set."""
-    if not settings.has_key:
+    usage = known_usage(settings)
+    if usage is None:
         return None
-    try:
-        usage = connecting.usage(settings)
-    except (ConfigurationError, StateUnavailable):
-        return None
-    period_s, short = (
-        settings.values.rate_limit_period_s,
-        number - (number if usage.left is None else usage.left),
-    )
+    short = number - (number if usage.left is None else usage.left)
     return {
         "limit": usage.limit,
-        "period_s": period_s,
+        "period_s": settings.values.rate_limit_period_s,
         "left": usage.left,
         "waits": short > 0 or usage.hold_s > 0,
     }

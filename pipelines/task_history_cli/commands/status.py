@@ -10,8 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from task_history import systems
-from task_history.client import connect as connecting
-from task_history.core.errors import ConfigurationError, StateUnavailable
+from task_history.client.connect import known_usage
 from task_history.core.exit_codes import ExitCode
 from task_history.core.intervals import merged
 from task_history.core.models import Scope, Selection, Window
@@ -297,11 +296,8 @@ def _reason_text(days: Sequence[DaySummary]) -> str:
 
 def _budget(settings: Settings) -> dict[str, Any] | None:
     """The budget used on this machine now; None while the key is not set."""
-    if not settings.has_key:
-        return None
-    try:
-        usage = connecting.usage(settings)
-    except (ConfigurationError, StateUnavailable):
+    usage = known_usage(settings)
+    if usage is None:
         return None
     return {
         "limit": usage.limit,

@@ -45,13 +45,13 @@ class _Stored:
     workflows: frozenset[str] = frozenset()
 
 
-def dry_run(settings: Settings, target: Target, *, now: datetime | None = None) -> dict[str, Any]:
+def dry_run(settings: Settings, target: Target) -> dict[str, Any]:
     """What the next sync would request and write, if nothing limited its requests or time.
 
     Raises:
         TaskHistoryError: the API or the warehouse cannot be used.
     """
-    now = now or datetime.now(UTC)
+    now = datetime.now(UTC)
     system, values = settings.system, settings.values
     output.keep_secret(settings.secrets)
     scope = Scope(values.steps, values.payloads)

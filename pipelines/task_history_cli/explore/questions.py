@@ -19,7 +19,7 @@ from task_history.warehouse.sql_text import quoted_text
 from ..report import charts
 from ..report.data import ALL, Report, Rows, Scope, report
 from ..report.period import SPAN, Period
-from ..report.texts import UNKNOWN, account, number, rate
+from ..report.texts import FIGURES, UNKNOWN, account
 from ..runtime.target import find_target
 from ..runtime.views import asked
 
@@ -170,14 +170,7 @@ def totals(found: Report) -> list[tuple[str, str, str]]:
             write(now[key]) or "–",
             f"{write(before.get(key))} before" if before.get(key) is not None else "",
         )
-        for name, key, write in (
-            ("executions", "executions", number),
-            ("failed", "failures", number),
-            ("failure rate", "failure_rate", rate),
-            ("tasks, at least", "tasks", number),
-            ("users", "users", number),
-            ("users affected", "users_affected", number),
-        )
+        for name, key, write in FIGURES
     ]
 
 

@@ -23,7 +23,7 @@ _BACKFILL_WITHOUT_RETENTION = timedelta(days=365)
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class FleetAccount:
     """One configured account. Without ``settings`` it cannot run, for the reason in ``error``."""
 
     system: str
@@ -65,7 +65,7 @@ class Account:
         }
 
 
-def configured_accounts(destination: str | None) -> list[Account]:
+def configured_accounts(destination: str | None) -> list[FleetAccount]:
     """All accounts that settings are made for, in the order of the systems; checked, no request is sent.
 
     Raises:
@@ -89,7 +89,7 @@ def configured_accounts(destination: str | None) -> list[Account]:
     return found
 
 
-def selected(accounts: Sequence[Account], patterns: Sequence[str]) -> list[Account]:
+def selected(accounts: Sequence[FleetAccount], patterns: Sequence[str]) -> list[FleetAccount]:
     """The accounts whose name matches one of the patterns, such as ``paragon*``; all of them without a pattern.
 
     Raises:
@@ -113,7 +113,7 @@ def first_month(settings: Settings, now: datetime) -> datetime:
     return datetime(first.year, first.month, 1, tzinfo=UTC)
 
 
-def _checked(system: str, instance: str | None, destination: str | None) -> Account:
+def _checked(system: str, instance: str | None, destination: str | None) -> FleetAccount:
     try:
         settings = load(system, instance=instance)
         output.keep_secret(settings.secrets)
@@ -121,5 +121,5 @@ def _checked(system: str, instance: str | None, destination: str | None) -> Acco
         # What finds out the warehouse's own place also finds out whether its credentials can be used.
         _ = target.place
     except TaskHistoryError as error:
-        return Account(system, instance, error=error)
-    return Account(system, instance, settings, target)
+        return FleetAccount(system, instance, error=error)
+    return FleetAccount(system, instance, settings, target)

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from task_history import systems
 from task_history.core.models import Window
 from task_history.views import create
-from task_history.views.access import Access
+from task_history.views.access import ViewAccess
 from task_history.views.dialects import DATASET, named, rendered
 from task_history.views.files import views
 from task_history.views.relations import relations
@@ -199,7 +199,7 @@ def _scope_of(row: Mapping[str, Any]) -> Scope:
     return (*account, (row["integration"] or "") if "integration" in row["scope"] else None)
 
 
-def report(access: Access, period: Period, *, now: datetime) -> Report:
+def report(access: ViewAccess, period: Period, *, now: datetime) -> Report:
     """Queries all figures. Raises WarehouseUnavailable."""
     ask = _asking(access)
     freshness = ask(queries.FRESHNESS)
@@ -263,7 +263,7 @@ def _values(period: Period, now: datetime) -> dict[str, str]:
     }
 
 
-def _asking(access: Access) -> Callable[..., Rows]:
+def _asking(access: ViewAccess) -> Callable[..., Rows]:
     """A function that queries the views.
 
     Columns that views of an earlier version lack are NULL, and views that it did not have yet have no rows.
@@ -289,7 +289,7 @@ def _asking(access: Access) -> Callable[..., Rows]:
     return ask
 
 
-def _steps(access: Access, window: Window, *, top: int) -> Rows:
+def _steps(access: ViewAccess, window: Window, *, top: int) -> Rows:
     """The slowest steps, of the view ``step_performance`` as it were if the period alone were loaded."""
     since, until = _instant(window.start), _instant(window.end)
     starts = {"executions": "started_at", "steps": "execution_started_at", "details": "execution_started_at"}
@@ -322,7 +322,7 @@ def _waits() -> str:
     return f"CASE system {cases} ELSE FALSE END"
 
 
-def _rows(access: Access, sql: str) -> Rows:
+def _rows(access: ViewAccess, sql: str) -> Rows:
     names, rows = access.query(sql)
     return [dict(zip(names, map(_plain, row), strict=True)) for row in rows]
 

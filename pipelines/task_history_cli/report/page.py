@@ -18,7 +18,7 @@ from .charts import charts
 from .data import ALL, Report, Rows, Scope
 from .headline import headline
 from .sections import sections
-from .texts import UNKNOWN, account, incident, incident_figures, number, rate
+from .texts import FIGURES, UNKNOWN, account, incident, incident_figures, number
 
 MAX_FILTERED_ROWS = 40_000
 """Rows by day, account and integration that the page carries, about a megabyte; with more, filters leave out the days."""
@@ -87,12 +87,7 @@ def _figures(report: Report, scope: Scope) -> list[tuple[str, str, str]]:
         # How many of the period before are open now says nothing.
         (name, write(totals[key]), "" if key == "open_executions" else write(before.get(key)))
         for name, key, write in (
-            ("executions", "executions", number),
-            ("failed", "failures", number),
-            ("failure rate", "failure_rate", rate),
-            ("tasks, at least", "tasks", number),
-            ("users", "users", number),
-            ("users affected by failures", "users_affected", number),
+            *FIGURES,
             ("workflows", "workflows", number),
             ("still open", "open_executions", number),
         )

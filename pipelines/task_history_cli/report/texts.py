@@ -55,3 +55,14 @@ def joined(words: Sequence[str]) -> str:
     """The words as a list in a sentence: a, b and c."""
     *others, last = words
     return f"{', '.join(others)} and {last}" if others else last
+
+
+FIGURES = (
+    ("executions", "executions", number),
+    ("failed", "failures", number),
+    ("failure rate", "failure_rate", rate),
+    ("tasks, at least", "tasks", number),
+    ("users", "users", number),
+    ("users affected by failures", "users_affected", number),
+)
+"""The first figures of a period: name, column of the totals, and how its value is written."""

@@ -16,7 +16,7 @@ from task_history.core.errors import TaskHistoryError, UsageError, WarehouseUnav
 from task_history.core.log import log
 from task_history.settings import datasets
 from task_history.settings_accounts import Account
-from task_history.views.access import Access
+from task_history.views.access import ViewAccess
 from task_history.views.account_registry import holdings
 from task_history.views.check import BROKEN, Finding, findings
 from task_history.views.create import definition, refresh
@@ -136,13 +136,13 @@ def _since_last_checks(loader: Loader, since: datetime) -> datetime | None:
     return since if is_due else None
 
 
-def _own(loader: Loader, access: Access, name: str) -> ShownDataset | None:
+def _own(loader: Loader, access: ViewAccess, name: str) -> ShownDataset | None:
     """The run's own dataset as views show it, from what the run knows of its columns; None where they do not."""
     names = [(name, table, column) for table, column in sorted(loader.stored_columns())]
     return next((shown for shown in found(names, access.owners)[0] if shown.name == name), None)
 
 
-def _are_unchanged(loader: Loader, access: Access) -> bool:
+def _are_unchanged(loader: Loader, access: ViewAccess) -> bool:
     """Whether views, registry and datasets are as a former run from this working folder left them.
 
     False where asking that takes a query.
@@ -154,7 +154,7 @@ def _are_unchanged(loader: Loader, access: Access) -> bool:
         return False
 
 
-def _note_unchanged(loader: Loader, access: Access) -> None:
+def _note_unchanged(loader: Loader, access: ViewAccess) -> None:
     """Notes that the views are up to date."""
     if (mark := _views_mark(loader, access)) is not None:
         files.replace(_views_file(loader), mark.encode())
@@ -164,7 +164,7 @@ def _views_file(loader: Loader) -> Path:
     return Path(loader.pipeline.working_dir) / "task_history_views"
 
 
-def _views_mark(loader: Loader, access: Access) -> str | None:
+def _views_mark(loader: Loader, access: ViewAccess) -> str | None:
     """A hash of what the views depend on; None where asking that takes a query."""
     state = loader.views_state(DATASET)
     if state is None:
@@ -197,7 +197,7 @@ def warn(finding: Finding) -> None:
 
 
 @contextmanager
-def asked(target: Target) -> Iterator[Access]:
+def asked(target: Target) -> Iterator[ViewAccess]:
     """A warehouse whose views are only read, a DuckDB file also while a sync is active.
 
     Raises:
@@ -211,7 +211,7 @@ def asked(target: Target) -> Iterator[Access]:
             raise WarehouseUnavailable(_missing(access, target) or str(error)) from error
 
 
-def _missing(access: Access, target: Target) -> str:
+def _missing(access: ViewAccess, target: Target) -> str:
     """What the warehouse lacks, with the command that brings it; empty where it lacks nothing, or does not answer."""
     stored: dict[str, set[tuple[str, str]]] = {}
     try:
@@ -233,7 +233,7 @@ def _missing(access: Access, target: Target) -> str:
     return ""
 
 
-def missing_views(access: Access) -> list[str]:
+def missing_views(access: ViewAccess) -> list[str]:
     """The views that are not made yet, as before the first sync of a newer version. Raises WarehouseUnavailable."""
     stored: dict[str, set[tuple[str, str]]] = {}
     for dataset, table, column in holdings(access).columns:
@@ -247,7 +247,7 @@ def _not_made(stored: Mapping[str, set[tuple[str, str]]]) -> list[str]:
 
 
 @contextmanager
-def _reading(target: Target) -> Iterator[Access]:
+def _reading(target: Target) -> Iterator[ViewAccess]:
     if target.file is None:
         with opened(target) as access:
             yield access
@@ -272,13 +272,13 @@ def _reading(target: Target) -> Iterator[Access]:
             query(statement)
 
     try:
-        yield Access("duckdb", query, execute, owners=datasets(os.environ))
+        yield ViewAccess("duckdb", query, execute, owners=datasets(os.environ))
     finally:
         connection.close()
 
 
 @contextmanager
-def opened(target: Target) -> Iterator[Access]:
+def opened(target: Target) -> Iterator[ViewAccess]:
     """A warehouse in which views are made without a run.
 
     Raises:
@@ -307,7 +307,7 @@ def opened(target: Target) -> Iterator[Access]:
         loader.close()
 
 
-def _access(loader: Loader) -> Access:
+def _access(loader: Loader) -> ViewAccess:
     client = loader.client
     dialect = str(client.capabilities.sqlglot_dialect)
     is_bigquery = dialect == "bigquery"
@@ -318,7 +318,7 @@ def _access(loader: Loader) -> Access:
             {view.name: {column.name: column.description for column in view.columns} for view in views},
         )
 
-    return Access(
+    return ViewAccess(
         dialect,
         loader.query,
         loader.execute,

@@ -19,7 +19,7 @@ from task_history.warehouse.tables import COVERAGE, READS, REPLAYS, STATES, SYNC
 
 from ..runtime.reader import Reader
 from .coverage import Loaded, blind, read_filters
-from .present import Details, Reason, Words
+from .present import DetailFacts, Reason, Words
 
 _CLOCK_DIFFERENCE = timedelta(days=1)
 
@@ -37,7 +37,7 @@ class Facts:
     runs: dict[str, Row] = field(default_factory=dict)
     run_then: str | None = None
     """The run that was active when it was first seen."""
-    details: Details | None = None
+    details: DetailFacts | None = None
     integrations: dict[str, str] = field(default_factory=dict)
     """Rows of workflows by id."""
     replay: Row | None = None
@@ -164,7 +164,7 @@ class FactReader:
         unseen = blind(windows, self._settings.retention)
         return replace(loaded(self._settings, now, self._warehouse), lost=lost, blind=unseen)
 
-    def _details(self, facts: Facts, row: Row) -> Details:
+    def _details(self, facts: Facts, row: Row) -> DetailFacts:
         system, scope = self._system, Scope(self._settings.values.steps, self._settings.values.payloads)
         identity = facts.execution_id
         day = row.get(system.started_column)
@@ -191,7 +191,7 @@ class FactReader:
         remedy = self._remedy(row.get(system.started_column), facts.loaded)
         log_row = self._first(system.details.log.name, "id", identity, day=day)
         is_loaded = log_row is not None and log_row.get("outcome") == "loaded"
-        return Details(
+        return DetailFacts(
             scope,
             log_row,
             len(steps),

@@ -54,7 +54,7 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
-class Details:
+class DetailFacts:
     """Which steps and payloads of an execution are loaded, and which are wanted."""
 
     scope: Scope
@@ -125,7 +125,7 @@ def changed(words: Words, row: Row, status: str | None) -> list[Reason]:
     return [Reason("changed_at_source", f"The vendor shows it as {status} now.", step)]
 
 
-def details(words: Words, row: Row, facts: Details) -> list[Reason]:
+def details(words: Words, row: Row, facts: DetailFacts) -> list[Reason]:
     """Remarks on its steps and payloads, or on why they are missing."""
     log_row = facts.log_row
     if log_row is None:
@@ -186,7 +186,7 @@ def _failing(words: Words, row: Row, what: str) -> Reason:
     return Reason("details_failing", tried + reason, step)
 
 
-def _no_steps(words: Words, row: Row, facts: Details) -> Reason:
+def _no_steps(words: Words, row: Row, facts: DetailFacts) -> Reason:
     scope = facts.scope.steps
     has_failed = row.get("status") in words.system.failed_statuses
     if row.get("purged_at_source") is not None:
@@ -210,7 +210,7 @@ def _no_steps(words: Words, row: Row, facts: Details) -> Reason:
     )
 
 
-def _payloads(words: Words, facts: Details) -> list[Reason]:
+def _payloads(words: Words, facts: DetailFacts) -> list[Reason]:
     scope = facts.scope.payloads
     loaded, gone = facts.payloads.get("loaded", 0), facts.payloads.get("gone", 0)
     reasons = []

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
+from ..core.errors import ConfigurationError, StateUnavailable
 from ..core.stop import StopSignal
 from ..settings import Settings
 from . import rate_limit
@@ -80,3 +81,11 @@ def usage(settings: Settings) -> Usage:
         origin=origin(settings),
         key=settings.system.access.credential(settings.values),
     )
+
+
+def known_usage(settings: Settings) -> Usage | None:
+    """How much of the budget is used now; None while the key is not set, or where the count cannot be read."""
+    try:
+        return usage(settings) if settings.has_key else None
+    except (ConfigurationError, StateUnavailable):
+        return None

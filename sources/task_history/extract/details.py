@@ -12,13 +12,12 @@ from ..core.log import log
 from ..core.models import Answer, Request, Row, Sender
 from ..systems.common_settings import SystemSettings
 from ..systems.ids import check_id
-from ..systems.protocol import GONE_STATUSES, Detail, Payload, System
-from ..systems.protocol import Payloads as PayloadReads
+from ..systems.protocol import GONE_STATUSES, Detail, Payload, Payloads, System
 from ..warehouse.backlog import MissingDetail
 from . import warehouse_rows
 from .read_context import ReadContext
 from .single_reads import MAX_KNOWN_READABLE, Failure, Item, SingleReads, is_refused
-from .warehouse_rows import PayloadRecord, Payloads, ReadProblem
+from .warehouse_rows import PayloadRecord, PayloadRows, ReadProblem
 
 _MAX_EQUAL_ANSWERS = 50
 """Answers in a row that are alike to the byte: then offsets lead nowhere, and what came is all."""
@@ -113,7 +112,7 @@ class DetailLoader:
     """
 
     def __init__(
-        self, context: ReadContext, *, payloads: Payloads, changed: Callable[[str, Detail], Chunk]
+        self, context: ReadContext, *, payloads: PayloadRows, changed: Callable[[str, Detail], Chunk]
     ) -> None:
         self._context = context
         self._system, self._warehouse = context.system, context.warehouse
@@ -207,9 +206,7 @@ class DetailLoader:
     def _detail(self, item: MissingDetail, request: Request, answer: Answer) -> _Sized:
         return _Sized(self._reader.whole(item.execution_id, request, answer), len(answer.body))
 
-    def _payload(
-        self, payloads: PayloadReads, item: MissingDetail, request: Request, answer: Answer
-    ) -> Payload:
+    def _payload(self, payloads: Payloads, item: MissingDetail, request: Request, answer: Answer) -> Payload:
         check_id("execution", payloads.execution_ids, answer.data, item.execution_id)
         check_id("step", payloads.step_ids, answer.data, item.step_id)
         payload = payloads.read(warehouse_rows.exact(answer))

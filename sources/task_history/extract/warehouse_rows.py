@@ -404,7 +404,7 @@ class PayloadRecord:
     size: int
 
 
-class Payloads:
+class PayloadRows:
     """Payloads without secrets and of bounded size."""
 
     def __init__(self, redactor: Redactor, *, max_bytes: int) -> None:

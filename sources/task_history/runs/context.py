@@ -24,7 +24,7 @@ from ..extract.listing_kinds import Readers, rows_per_piece
 from ..extract.read_context import ReadContext
 from ..extract.settling import Settler
 from ..extract.single_reads import FaultDeadline
-from ..extract.warehouse_rows import Payloads, Stamp, UndocumentedFields
+from ..extract.warehouse_rows import PayloadRows, Stamp, UndocumentedFields
 from ..load.destinations import Cost
 from ..redaction.redactor import Redactor
 from ..settings import Settings
@@ -175,7 +175,7 @@ class Context:
         self.settler = Settler(read_context, scope=self.scope)
         self.details = DetailLoader(
             read_context,
-            payloads=Payloads(self.redactor, max_bytes=settings.values.payload_max_bytes),
+            payloads=PayloadRows(self.redactor, max_bytes=settings.values.payload_max_bytes),
             changed=self.settler.changed,
         )
         self.progress: CommitProgress = root.progress if root else CommitProgress()

@@ -22,7 +22,7 @@ WHERE c.relkind IN ('r', 'p', 'v', 'f', 'm') AND a.attnum > 0 AND NOT a.attisdro
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class ViewAccess:
     """Access to a warehouse in which views can be created."""
 
     dialect: str
@@ -47,7 +47,7 @@ class Access:
         return qualified_view(view, self.dialect, self.project)
 
 
-def stored_columns(access: Access, datasets: Iterable[str] | None = None) -> list[tuple[str, str, str]]:
+def stored_columns(access: ViewAccess, datasets: Iterable[str] | None = None) -> list[tuple[str, str, str]]:
     """Every column in the warehouse, or in these datasets, as dataset, table and column.
 
     BigQuery's datasets have to be named, and to be there.
@@ -57,7 +57,7 @@ def stored_columns(access: Access, datasets: Iterable[str] | None = None) -> lis
     return [(str(dataset), str(table), str(column)) for dataset, table, column in rows]
 
 
-def _columns(access: Access, datasets: Sequence[str] | None) -> str:
+def _columns(access: ViewAccess, datasets: Sequence[str] | None) -> str:
     if access.dialect == BIGQUERY:
         return " UNION ALL ".join(
             "SELECT table_schema, table_name, column_name "

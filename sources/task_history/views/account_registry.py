@@ -22,7 +22,7 @@ from ..systems.protocol import System
 from ..warehouse import tables
 from ..warehouse.sql_text import BIGQUERY, DUCKDB, POSTGRES, quoted_name, quoted_text
 from ..warehouse.user_map import USER_MAP, UserMap
-from .access import Access, stored_columns
+from .access import ViewAccess, stored_columns
 from .dialects import DATASET
 from .relations import of_name, shown_columns
 from .user_map import StoredMaps, configured_map
@@ -96,7 +96,7 @@ class Holdings:
         return {table for dataset, table, _ in self.columns if dataset == DATASET}
 
 
-def holdings(access: Access, *, is_thorough: bool = False) -> Holdings:
+def holdings(access: ViewAccess, *, is_thorough: bool = False) -> Holdings:
     """What the warehouse holds; ``is_thorough`` also looks for BigQuery's datasets that the registry should have.
 
     Raises:
@@ -143,7 +143,7 @@ def _set(due: dict[str, RegistryRow], configured: Mapping[str, Account]) -> dict
     return maps
 
 
-def registration(access: Access, held: Holdings, *, has_schema: bool) -> list[str]:
+def registration(access: ViewAccess, held: Holdings, *, has_schema: bool) -> list[str]:
     """The statements, some of them several at once, that bring the registry up to date; none where it is."""
     gone = [name for name, own in held.entered.items() if not own.is_of(held.due.get(name))]
     new = {name: own for name, own in held.due.items() if not own.is_of(held.entered.get(name))}
@@ -170,7 +170,7 @@ def registration(access: Access, held: Holdings, *, has_schema: bool) -> list[st
 
 
 def _changes(
-    access: Access,
+    access: ViewAccess,
     held: Holdings,
     gone: Collection[str],
     new: Mapping[str, RegistryRow],
@@ -181,7 +181,7 @@ def _changes(
     yield from _rows(access, gone, new, moved)
 
 
-def _statements(access: Access, changes: Iterable[str], *, has_schema: bool) -> Iterator[str]:
+def _statements(access: ViewAccess, changes: Iterable[str], *, has_schema: bool) -> Iterator[str]:
     dialect = access.dialect
     name = access.view_name(REGISTRY.name)
     if dialect != BIGQUERY:
@@ -200,7 +200,7 @@ def _statements(access: Access, changes: Iterable[str], *, has_schema: bool) -> 
         yield "COMMIT"
 
 
-def _added_columns(access: Access) -> Iterator[str]:
+def _added_columns(access: ViewAccess) -> Iterator[str]:
     names = [column.name for column in REGISTRY.columns]
     for name, column in zip(names, _columns_of_registry(access.dialect), strict=True):
         if name in _LATER_COLUMNS:
@@ -208,7 +208,10 @@ def _added_columns(access: Access) -> Iterator[str]:
 
 
 def _rows(
-    access: Access, gone: Collection[str], new: Mapping[str, RegistryRow], moved: Mapping[str, RegistryRow]
+    access: ViewAccess,
+    gone: Collection[str],
+    new: Mapping[str, RegistryRow],
+    moved: Mapping[str, RegistryRow],
 ) -> Iterator[str]:
     """The statements that delete, insert and update rows."""
     dialect = access.dialect
@@ -257,7 +260,7 @@ def _columns_of_registry(dialect: str) -> Iterator[str]:
         yield f"{column.name} {kind}{' PRIMARY KEY' if is_key else ''}"
 
 
-def _entered(access: Access, there: Collection[str]) -> tuple[dict[str, RegistryRow], bool, str | None]:
+def _entered(access: ViewAccess, there: Collection[str]) -> tuple[dict[str, RegistryRow], bool, str | None]:
     """The rows of the registry, oldest first, whether it lacks columns, and the fingerprint of the views."""
     if REGISTRY.name not in there:
         return {}, False, None
@@ -292,7 +295,7 @@ def _calendar(row: Mapping[str, Any]) -> Calendar:
 
 
 def _datasets(
-    access: Access, configured: Mapping[str, Account], entered: Collection[str], *, searches: bool
+    access: ViewAccess, configured: Mapping[str, Account], entered: Collection[str], *, searches: bool
 ) -> set[str]:
     """BigQuery's datasets whose columns are asked: those of the registry and of the configuration, and of the views."""
     listed = {name for name in access.datasets() if not name.endswith("_staging")}
@@ -310,7 +313,7 @@ def _datasets(
 
 
 def _account(
-    access: Access, name: str, existing: Mapping[str, set[str]], configured: Mapping[str, Account]
+    access: ViewAccess, name: str, existing: Mapping[str, set[str]], configured: Mapping[str, Account]
 ) -> Account | None:
     """The account of a dataset that the registry lacks; None where it is none of this connector's."""
     account = configured.get(name)
@@ -325,7 +328,7 @@ def _account(
     return account if account and account.system.executions.name in existing else None
 
 
-def _of_pipeline(access: Access, name: str) -> Account | None:
+def _of_pipeline(access: ViewAccess, name: str) -> Account | None:
     """The account by the name of the pipeline that loaded the dataset."""
     parts = (access.project if access.dialect == BIGQUERY else None, name, _STATE)
     state = quoted_name(*filter(None, parts), dialect=access.dialect)

@@ -14,7 +14,7 @@ from .dialects import named, rendered
 from .files import Check, checks, views
 from .relations import ShownDataset, relations
 
-BROKEN, NOTICE = "broken", "notice"
+BROKEN = "broken"
 SHOWN = 5
 _SINCE = "{since}"
 _EVER = "1900-01-01 00:00:00+00:00"

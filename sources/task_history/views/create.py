@@ -13,7 +13,7 @@ from ..core.errors import WarehouseUnavailable
 from ..core.log import log
 from ..warehouse.sql_text import BIGQUERY, DUCKDB, POSTGRES, quoted_name, quoted_text
 from ..warehouse.user_map import USER_MAP
-from .access import Access, qualified_view, stored_columns
+from .access import ViewAccess, qualified_view, stored_columns
 from .account_registry import CATALOGUE, LOCK, holdings, registration
 from .dialects import DATASET, rendered
 from .files import FOLDER, View, views
@@ -41,7 +41,7 @@ class RefreshResult:
         return tuple(dataset.name for dataset in self.shown)
 
 
-def refresh(access: Access, *, anew: bool = False) -> RefreshResult:
+def refresh(access: ViewAccess, *, anew: bool = False) -> RefreshResult:
     """Creates the views over the existing datasets unless they are up to date.
 
     ``anew`` creates them in any case.
@@ -59,7 +59,7 @@ def refresh(access: Access, *, anew: bool = False) -> RefreshResult:
     return replace(result, is_new=True)
 
 
-def _refreshed(access: Access, *, anew: bool) -> RefreshResult:
+def _refreshed(access: ViewAccess, *, anew: bool) -> RefreshResult:
     held = holdings(access, is_thorough=anew)
     shown, incomplete = found(held.columns, held.owners)
     for text in incomplete:
@@ -79,7 +79,7 @@ def _refreshed(access: Access, *, anew: bool) -> RefreshResult:
     return RefreshResult(result.shown, wanted, is_new=True)
 
 
-def _create(access: Access, shown: Sequence[ShownDataset], mark: str, *, has_schema: bool) -> None:
+def _create(access: ViewAccess, shown: Sequence[ShownDataset], mark: str, *, has_schema: bool) -> None:
     made_of = statements(shown, access.dialect, project=access.project, mark=mark, has_schema=has_schema)
     for number, made in enumerate(made_of):
         statement = made if access.describes_columns else _without_column_comments(made)
@@ -104,7 +104,7 @@ def _without_former_views(statement: str) -> str:
     return f"{LOCK};\nDROP VIEW IF EXISTS {names};\n{statement}"
 
 
-def datasets(access: Access) -> list[ShownDataset]:
+def datasets(access: ViewAccess) -> list[ShownDataset]:
     """The datasets that the views show. Raises WarehouseUnavailable."""
     held = holdings(access)
     shown = found(held.columns, held.owners)[0]
@@ -112,7 +112,7 @@ def datasets(access: Access) -> list[ShownDataset]:
     return [replace(one, has_users=one.has_users and USER_MAP.name in held.views) for one in shown]
 
 
-def lacking_columns(access: Access) -> dict[str, list[str]]:
+def lacking_columns(access: ViewAccess) -> dict[str, list[str]]:
     """Columns by view that views of an earlier version lack, all of one that is missing. Raises WarehouseUnavailable."""
     existing: dict[str, set[str]] = {}
     for _, view, column in stored_columns(access, [DATASET]):
@@ -134,7 +134,7 @@ def statements(
 ) -> Iterator[str]:
     """The statements that create the dataset and every view in it, with descriptions.
 
-    Columns of DuckDB and Postgres have theirs from them too; BigQuery's from ``Access.describe``.
+    Columns of DuckDB and Postgres have theirs from them too; BigQuery's from ``ViewAccess.describe``.
     """
     selects = [
         (views()[name], sql) for name, sql in _texts(tuple(shown), dialect, project, mark=mark).items()
@@ -156,7 +156,7 @@ def statements(
         yield from (";\n".join(["BEGIN", *_commented_view(view, sql), "COMMIT"]) for view, sql in selects)
 
 
-def fingerprint(shown: Sequence[ShownDataset], access: Access) -> str:
+def fingerprint(shown: Sequence[ShownDataset], access: ViewAccess) -> str:
     """A hash of everything that defines the views; a different one means that they must be created anew."""
     parts = [access.dialect, access.project or "", version("sqlglot"), _files()]
     parts += [

@@ -12,7 +12,7 @@ from ..settings_accounts import Account
 from ..warehouse.forgotten_people import FORGOTTEN, LeftOut
 from ..warehouse.sql_text import BIGQUERY, quoted_name, quoted_text, sql_type
 from ..warehouse.user_map import USER_MAP, MappedUser, UserMap, user_map
-from .access import Access
+from .access import ViewAccess
 
 _MAX_STATEMENT_CHARS = 200_000
 """BigQuery takes a million bytes.
@@ -33,7 +33,7 @@ def configured_map(account: Account) -> UserMap | None:
 class StoredMaps:
     """The statements about the table; ``columns`` are those of the warehouse, as dataset, table and column."""
 
-    def __init__(self, access: Access, columns: Sequence[tuple[str, str, str]]) -> None:
+    def __init__(self, access: ViewAccess, columns: Sequence[tuple[str, str, str]]) -> None:
         self._access = access
         self._name = access.view_name(USER_MAP.name)
         self._with_forgotten = {dataset for dataset, table, _ in columns if table == FORGOTTEN.name}

@@ -9,7 +9,7 @@ import pytest
 
 from task_history.core.models import Window
 from task_history.views import create as creating
-from task_history.views.access import Access
+from task_history.views.access import ViewAccess
 from task_history.views.relations import by_default
 from task_history.warehouse import tables
 from task_history_cli.report import data as report_data
@@ -38,7 +38,7 @@ def test_bigquery_takes_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(creating, "lacking_columns", lambda _: {})
     monkeypatch.setattr(creating, "datasets", lambda _: by_default())
     period = Period(NOVEMBER, "2026-11", "America/New_York", MONTH)
-    access = Access("bigquery", query, lambda _: None, project="lab")
+    access = ViewAccess("bigquery", query, lambda _: None, project="lab")
     report_data.report(access, period, now=datetime(2026, 11, 20, tzinfo=UTC))
     assert len(asked) > 10
     for sql in asked:

@@ -14,7 +14,7 @@ from google.oauth2 import service_account
 
 from task_history import systems
 from task_history.views import create as creating
-from task_history.views.access import Access
+from task_history.views.access import ViewAccess
 from task_history.views.check import findings
 from task_history.views.files import views
 from task_history.warehouse import tables
@@ -44,7 +44,9 @@ OF_NOW = {"open_ms", "times_p99", "lag_s", "fingerprint"}
 
 
 @pytest.fixture(scope="module")
-def both(bigquery: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Access, Any]]:
+def both(
+    bigquery: Emulator, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Any, ViewAccess, Any]]:
     """The same rows in DuckDB and in BigQuery, and the views over both, made as the command makes them."""
     local = duckdb.connect()
     local.execute("SET TimeZone = 'UTC'")
@@ -111,7 +113,7 @@ def plain(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", views())
-def test_both_say_the_same(both: tuple[Any, Access, Any], name: str) -> None:
+def test_both_say_the_same(both: tuple[Any, ViewAccess, Any], name: str) -> None:
     """The same rows in the same types, whatever is null, open, unknown or broken in the raw ones."""
     local, remote, _ = both
     view = views()[name]
@@ -137,7 +139,7 @@ def test_both_say_the_same(both: tuple[Any, Access, Any], name: str) -> None:
     assert shown(remote.query(sql)[1]) == here
 
 
-def test_columns_are_described(both: tuple[Any, Access, Any]) -> None:
+def test_columns_are_described(both: tuple[Any, ViewAccess, Any]) -> None:
     """Each view and column has its sentence, and the type of its header."""
     client = both[2]
     for view in views().values():
@@ -148,7 +150,7 @@ def test_columns_are_described(both: tuple[Any, Access, Any]) -> None:
         }
 
 
-def test_the_readme_runs_here_too(both: tuple[Any, Access, Any]) -> None:
+def test_the_readme_runs_here_too(both: tuple[Any, ViewAccess, Any]) -> None:
     """The three short queries, word for word, say the same as in DuckDB."""
     local, remote, _ = both
     for sql in blocks("sql"):
@@ -156,13 +158,13 @@ def test_the_readme_runs_here_too(both: tuple[Any, Access, Any]) -> None:
         assert sorted(there, key=str) == sorted(here, key=str)
 
 
-def test_views_are_made_once(both: tuple[Any, Access, Any]) -> None:
+def test_views_are_made_once(both: tuple[Any, ViewAccess, Any]) -> None:
     """A second look finds them as they should be."""
     assert not creating.refresh(both[1]).is_new
 
 
 @pytest.mark.torture
-def test_checks_say_the_same(both: tuple[Any, Access, Any]) -> None:
+def test_checks_say_the_same(both: tuple[Any, ViewAccess, Any]) -> None:
     """What holds on one holds on the other."""
     local, remote, _ = both
     own = creating.datasets(remote)

@@ -16,7 +16,7 @@ from psycopg2.extras import execute_values
 
 from task_history import systems
 from task_history.views import create as creating
-from task_history.views.access import Access
+from task_history.views.access import ViewAccess
 from task_history.views.files import views
 from task_history.warehouse import tables
 from task_history.warehouse.sql_text import sql_type
@@ -33,7 +33,7 @@ OF_NOW = {"open_ms", "times_p99", "lag_s", "fingerprint"}
 @pytest.fixture(scope="module")
 def both(
     postgres_of_the_file: Server, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Any, Access]]:
+) -> Iterator[tuple[Any, ViewAccess]]:
     """Two accounts, one of them in a zone of its own, and the views over both, made as the command makes them."""
     local = duckdb.connect()
     for seed, dataset in enumerate(("paragon", "paragon_eu")):
@@ -73,7 +73,7 @@ def _plain(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", views())
-def test_both_say_the_same(both: tuple[Any, Access], name: str) -> None:
+def test_both_say_the_same(both: tuple[Any, ViewAccess], name: str) -> None:
     """The same rows in both, in the zone of each account."""
     local, remote = both
     view = views()[name]
@@ -101,6 +101,6 @@ def test_both_say_the_same(both: tuple[Any, Access], name: str) -> None:
     assert shown(remote.query(sql)[1]) == here
 
 
-def test_views_are_made_once(both: tuple[Any, Access]) -> None:
+def test_views_are_made_once(both: tuple[Any, ViewAccess]) -> None:
     """A second look finds them as they should be."""
     assert not creating.refresh(both[1]).is_new

@@ -18,7 +18,7 @@ from task_history.core.errors import ConfigurationError
 from task_history.settings import datasets
 from task_history.settings_accounts import Account
 from task_history.views import create as creating
-from task_history.views.access import Access
+from task_history.views.access import ViewAccess
 from task_history.views.check import findings
 from tests.support import made_warehouse
 from tests.support.short import short
@@ -73,14 +73,14 @@ def in_zones() -> dict[str, str]:
     }
 
 
-def access_of(connection: Any, environ: dict[str, str]) -> Access:
+def access_of(connection: Any, environ: dict[str, str]) -> ViewAccess:
     """The connection as it is for a configuration."""
     return replace(
         access(connection), owners=datasets({**environ, "DLT_DATA_DIR": "/nowhere"}, Path("/nowhere"))
     )
 
 
-def _access(connection: Any, **calendars: Calendar) -> Access:
+def _access(connection: Any, **calendars: Calendar) -> ViewAccess:
     """The connection as it is for a configuration with these accounts, by dataset."""
     owners = {
         dataset: Account(systems.find("paragon"), dataset.partition("_")[2] or None, calendar)

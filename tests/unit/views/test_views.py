@@ -13,7 +13,7 @@ import pytest
 from task_history import systems
 from task_history.systems.statuses import STATUSES
 from task_history.views import create as creating
-from task_history.views.access import Access
+from task_history.views.access import ViewAccess
 from task_history.views.check import findings
 from task_history.views.dialects import DIALECTS
 from task_history.views.files import checks, header, views
@@ -32,7 +32,7 @@ SHOWN_AS = {
 }
 
 
-def access(connection: Any) -> Access:
+def access(connection: Any) -> ViewAccess:
     """The connection as the views are made through it."""
 
     def query(sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -43,7 +43,7 @@ def access(connection: Any) -> Access:
         for statement in statements:
             connection.execute(statement)
 
-    return Access("duckdb", query, execute)
+    return ViewAccess("duckdb", query, execute)
 
 
 def made(*datasets: str, executions: int = 6_000) -> Any:

@@ -14,7 +14,7 @@ from task_history_cli.console.times import exact
 from task_history_cli.why.absent import Absent, VendorReply, absent
 from task_history_cli.why.coverage import KnownExecution, Loaded, blind, fits
 from task_history_cli.why.history import brought, timeline
-from task_history_cli.why.present import Details, Words, details, present
+from task_history_cli.why.present import DetailFacts, Words, details, present
 
 PARAGON = find("paragon")
 WORDS = Words(PARAGON, None, 90)
@@ -214,7 +214,7 @@ def test_every_resolution_has_its_answer() -> None:
 def test_steps_that_differ_from_the_details_log() -> None:
     """Steps that somebody deleted are seen."""
     log_row = {"outcome": "loaded", "steps": 4, "fetched_at": at(3)}
-    facts = Details(Scope("all", "none"), log_row, 3, {}, 0, [], 0, "task-history sync paragon")
+    facts = DetailFacts(Scope("all", "none"), log_row, 3, {}, 0, [], 0, "task-history sync paragon")
     (found,) = details(WORDS, {"status": "FAILED", "is_open": False}, facts)
     assert found.code == "details_altered"
 
