@@ -11,11 +11,28 @@ from task_history import systems
 from task_history.core.models import Table
 from task_history.systems.common_tables import BOOKKEEPING, PROVENANCE
 from task_history_cli.sandbox.process import SandboxProcess
-from tests.support.place import Place
+from tests.support.place import PERFECT, Place, differences
 
 RETENTION_DAYS = 10
 OF_A_RUN = {*BOOKKEEPING, *(column.name for column in PROVENANCE)}
 """Columns that say how a row came here."""
+
+
+def check_dropped_staging(
+    make: Callable[[SandboxProcess], Place], execute: Callable[[Place, str], Any]
+) -> None:
+    """After a column and a table of the staging dataset were dropped, a sync brings all that is new."""
+    with SandboxProcess(executions=40, seed=8, days=5, future_hours=40, freeze=True) as sandbox:
+        place = make(sandbox)
+        place.set(integrations=None, steps="none")
+        assert place.sync()["complete"]
+        execute(place, "ALTER TABLE paragon_staging.workflow_executions DROP COLUMN status")
+        execute(place, "DROP TABLE paragon_staging.workflows")
+        sandbox.advance(30 * 3600)
+        result = place.sync()
+        assert result["complete"]
+        assert differences(place, sandbox) == PERFECT
+        assert "workflow_executions.status" in result["stderr"]
 
 
 def check_dropped(

@@ -198,6 +198,33 @@ def make_own_tables(pipeline: dlt.Pipeline, schema: Schema) -> None:
                 own.sql_client.execute_many(own._get_table_update_sql(name, columns, generate_alter=False))
 
 
+def completed_staging(pipeline: dlt.Pipeline, schema: Schema) -> dict[str, list[str] | None]:
+    """Creates what staging tables lack, and returns their lacking columns; None for a table that was not there.
+
+    dlt does not look: it notes which version of the schema the staging dataset has.
+    """
+    from dlt.common.destination.client import WithStagingDataset
+
+    with pipeline.destination_client(schema.name) as found:
+        if not isinstance(found, WithStagingDataset):
+            return {}
+        client: Any = found
+        names = list(filter(client.should_load_data_to_staging_dataset, schema.data_table_names()))
+        if not names:
+            return {}
+        with client.with_staging_dataset():
+            client.initialize_storage()
+            stored = dict(client.get_storage_tables(names))
+            lacking = {
+                name: sorted(missing) if stored.get(name) else None
+                for name in names
+                if (missing := column_types(schema, name).keys() - stored.get(name, {}).keys())
+            }
+            if lacking:
+                client.update_stored_schema([*lacking, schema.version_table_name], force=True)
+        return lacking
+
+
 def columns_with(table: Any, hint: Any) -> list[str]:
     """Names of the table's columns that have the hint, in order; the hint ``name`` returns all columns."""
     from dlt.common.schema.utils import get_columns_names_with_prop

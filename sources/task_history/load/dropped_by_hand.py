@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import dlt
@@ -17,6 +18,7 @@ from ..core.models import Table
 from ..systems.protocol import System
 from ..warehouse import tables
 from ..warehouse.forgotten_people import FORGOTTEN
+from . import dlt_internals, working_dir
 from .destinations import Backend
 
 _REASON = (
@@ -109,6 +111,28 @@ def restore_dropped(
                 f"UPDATE {client.make_qualified_table_name(table)} SET {column} = 0 WHERE TRUE"
             )
     return has_forgotten
+
+
+def restore_staging(pipeline: dlt.Pipeline, schema: Schema) -> bool:
+    """Creates staging tables and columns again that were dropped by hand; returns whether there are such.
+
+    Pending packages stage the rows of these tables again.
+    """
+    lost = dlt_internals.completed_staging(pipeline, schema)
+    if not lost:
+        return False
+    working_dir.stage_again(Path(pipeline.working_dir), lost.keys())
+    missing = sorted(
+        name if columns is None else f"{name}.{column}"
+        for name, columns in lost.items()
+        for column in columns or [""]
+    )
+    log.warning(
+        "altered_by_hand",
+        missing=",".join(missing),
+        hint="of staging; put back, and the rows are staged again",
+    )
+    return True
 
 
 def _delete_coverage(client: Any, there: Mapping[tuple[str, str], str], horizon: datetime | None) -> None:

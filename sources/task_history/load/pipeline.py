@@ -13,6 +13,7 @@ from typing import Any
 
 import dlt
 from dlt.common.pipeline import LoadInfo
+from dlt.pipeline.exceptions import PipelineStepFailed
 
 from ..core import lock_waits
 from ..core.batch import Batch
@@ -37,7 +38,7 @@ from . import (
 )
 from .commit_pace import CommitPace
 from .descriptions import descriptions
-from .dropped_by_hand import restore_dropped
+from .dropped_by_hand import restore_dropped, restore_staging
 from .errors import causes, warehouse_errors
 from .load_package import PackageWriter, can_make_packages, fits_schema
 from .loader_queries import LoaderQueries
@@ -163,7 +164,12 @@ class Loader(LoaderQueries):
         """Loads the package that is pending. Called again, it goes on with what is not loaded, and replaces by keys."""
         self.backend.begin_commit(client)
         try:
-            info = self.pipeline.load()
+            try:
+                info = self.pipeline.load()
+            except PipelineStepFailed:
+                if not restore_staging(self.pipeline, self._schema()):
+                    raise
+                info = self.pipeline.load()
         except Exception as error:
             self._set_aside(error, client)
             raise
@@ -184,7 +190,9 @@ class Loader(LoaderQueries):
                 try:
                     self.pipeline.run()
                 except Exception as error:
-                    self._set_aside(error, client)
+                    is_restored = restore_staging(self.pipeline, self._schema())
+                    if not is_restored:
+                        self._set_aside(error, client)
                     if not self._has_tables():
                         raise
                     # A table or column may have been dropped since the package was made.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from . import refused_packages
@@ -61,6 +61,14 @@ def remove_killed_extracts(folder: Path) -> None:
 def unloaded(folder: Path) -> list[Path]:
     """Packages and extracts in the working folder that are not loaded."""
     return [*_entries(load_folder(folder) / "normalized"), *_entries(folder / "normalize" / "extracted")]
+
+
+def stage_again(folder: Path, tables: Collection[str]) -> None:
+    """Has pending packages stage the rows of these tables again, which they may have staged already."""
+    for package in _entries(load_folder(folder) / "normalized"):
+        for file in _entries(package / "completed_jobs"):
+            if file.name.split(".")[0] in tables and file.suffix != ".sql":
+                file.rename(package / "new_jobs" / file.name)
 
 
 def erase_kept_rows(folder: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.destinations.bigquery.place import BigQueryPlace
 from tests.destinations.bigquery.recorder import Recorder
-from tests.support.dropped import check_dropped
+from tests.support.dropped import check_dropped, check_dropped_staging
 
 
 def test_what_was_dropped_is_asked_again_within_the_retention(recorder: Recorder, tmp_path: Path) -> None:
@@ -15,4 +15,11 @@ def test_what_was_dropped_is_asked_again_within_the_retention(recorder: Recorder
         lambda sandbox: BigQueryPlace(tmp_path, sandbox, recorder),
         lambda place, sql: place.query(sql),
         at_once=True,
+    )
+
+
+def test_what_was_dropped_of_staging_is_made_again(recorder: Recorder, tmp_path: Path) -> None:
+    """A column and a table of the staging dataset: the next sync stages and loads all."""
+    check_dropped_staging(
+        lambda sandbox: BigQueryPlace(tmp_path, sandbox, recorder), lambda place, sql: place.query(sql)
     )

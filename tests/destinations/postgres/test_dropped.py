@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import Server
 from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlace
-from tests.support.dropped import check_dropped
-from tests.support.place import Place
+from tests.support.dropped import check_dropped, check_dropped_staging
+from tests.support.place import Place, truth
 
 
 class _Place(PostgresPlace):
@@ -24,3 +25,34 @@ def test_what_was_dropped_is_asked_again_within_the_retention(postgres: Server, 
         place.execute(f"{sql} CASCADE")
 
     check_dropped(lambda sandbox: _Place(tmp_path, sandbox, postgres), execute)
+
+
+def test_what_was_dropped_of_staging_is_made_again(postgres: Server, tmp_path: Path) -> None:
+    """A column and a table of the staging dataset: the next sync stages and loads all."""
+
+    def execute(place: Place, sql: str) -> None:
+        assert isinstance(place, PostgresPlace)
+        place.execute(sql)
+
+    check_dropped_staging(lambda sandbox: _Place(tmp_path, sandbox, postgres), execute)
+
+
+def test_rows_that_were_staged_and_dropped_before_they_were_merged_are_staged_again(
+    postgres: Server, tmp_path: Path
+) -> None:
+    """A run that could not merge left a load package; its staging table is dropped, and the next sync loses no row."""
+    with SandboxProcess(executions=40, seed=8, days=5, freeze=True) as sandbox:
+        place = _Place(tmp_path, sandbox, postgres, integrations=None, steps="none")
+        place.run("sync", "paragon", *ON_POSTGRES, "--max-requests", "0")
+        place.execute(
+            "CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION USING ERRCODE = '57014'; END $$",
+            "CREATE TRIGGER refuse BEFORE INSERT ON paragon.workflow_executions EXECUTE FUNCTION public.refuse()",
+        )
+        place.run("sync", "paragon", *ON_POSTGRES, expect=4)
+        place.execute(
+            "DROP TRIGGER refuse ON paragon.workflow_executions",
+            "DROP TABLE paragon_staging.workflow_executions",
+        )
+        assert place.sync()["complete"]
+        assert place.executions() == truth(sandbox)
