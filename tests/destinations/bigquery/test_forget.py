@@ -9,7 +9,7 @@ from typing import Any
 
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.bigquery.emulator import Emulator
-from tests.destinations.bigquery.gate import Gate
+from tests.destinations.bigquery.gates import gate_of
 from tests.destinations.bigquery.place import BigQueryPlace
 from tests.destinations.bigquery.pruning import unpruned
 from tests.destinations.bigquery.recorder import Recorder
@@ -78,7 +78,7 @@ def test_a_forgotten_person_is_in_no_table(bigquery: Emulator, tmp_path: Path) -
         ]
         assert len(deleted) >= 4
         assert [(sql, left) for sql in deleted if (left := unpruned(sql, PARTITIONS))] == []
-        assert Gate(recorder.project).check(recorder.statements) == []
+        assert gate_of(recorder.project).check(recorder.statements) == []
 
         sandbox.advance(20 * 3600)
         assert place.sync()["complete"]

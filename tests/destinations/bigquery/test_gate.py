@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.destinations.bigquery.gate import Gate
+from tests.destinations.bigquery.gates import Gate, gate_of
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS `lab.raw.executions` (
@@ -21,7 +21,7 @@ def parameter(kind: str, name: str | None = None) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def gate() -> Gate:
-    found = Gate("lab")
+    found = gate_of("lab")
     assert found.analyse(TABLE) == []
     return found
 
@@ -69,7 +69,7 @@ def test_what_bigquery_refuses_is_found(gate: Gate, sql: str, why: str) -> None:
 
 def test_tables_are_followed() -> None:
     """New columns, views, copies and dropped tables are known to the statements that come after."""
-    gate = Gate("lab")
+    gate = gate_of("lab")
     assert gate.analyse(TABLE) == []
     assert gate.analyse("SELECT extra FROM executions", [], "raw")
     assert gate.analyse("ALTER TABLE raw.executions ADD COLUMN extra STRING, ADD COLUMN more DATE") == []

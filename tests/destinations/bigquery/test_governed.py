@@ -10,7 +10,7 @@ from task_history.systems import find
 from task_history.warehouse import tables
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.bigquery.emulator import Emulator
-from tests.destinations.bigquery.gate import Gate
+from tests.destinations.bigquery.gates import gate_of
 from tests.destinations.bigquery.place import BigQueryPlace
 from tests.destinations.bigquery.pruning import unpruned
 from tests.destinations.bigquery.recorder import Recorder
@@ -58,7 +58,7 @@ def test_old_rows_and_columns(bigquery: Emulator, tmp_path: Path) -> None:
                 ("coverage", "day", ""),
             )
         ]
-        problems = Gate(recorder.project).check(recorder.statements)
+        problems = gate_of(recorder.project).check(recorder.statements)
     assert deleting["deleted_rows"] > 0
     assert deleting["complete"]
     deletes = [one.sql for one in said if one.sql.startswith("DELETE") and "staging" not in one.sql]

@@ -13,7 +13,7 @@ from google.api_core.exceptions import BadRequest, Forbidden
 from google.cloud import bigquery
 from google.oauth2 import service_account
 
-from tests.destinations.bigquery.gate import Gate
+from tests.destinations.bigquery.gates import gate_of
 from tests.destinations.bigquery.pruning import unpruned
 from tests.destinations.bigquery.recorder import Recorder
 
@@ -55,7 +55,7 @@ def test_a_merge_of_dlt_works(recorder: Recorder, monkeypatch: pytest.MonkeyPatc
         "merged._dlt_pipeline_state",
     }
     assert recorder.tokens > 0
-    gate = Gate(recorder.project)
+    gate = gate_of(recorder.project)
     assert gate.check(recorder.statements) == []
     assert gate.analysed > len(recorder.statements) / 2
     scanned = [found.sql for found in recorder.statements if unpruned(found.sql, {"things": "started"})]

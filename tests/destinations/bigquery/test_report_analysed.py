@@ -14,7 +14,7 @@ from task_history.views.relations import by_default
 from task_history.warehouse import tables
 from task_history_cli.report import data as report_data
 from task_history_cli.report.period import MONTH, Period
-from tests.destinations.bigquery.gate import Gate
+from tests.destinations.bigquery.gates import gate_of
 from tests.destinations.bigquery.test_views_analysed import TYPES
 
 NOVEMBER = Window(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
@@ -22,7 +22,7 @@ NOVEMBER = Window(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinf
 
 def test_bigquery_takes_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each question over the views, in a zone with days of 25 hours."""
-    gate = Gate("lab")
+    gate = gate_of("lab")
     for dataset in by_default():
         for table in tables.of(dataset.system):
             columns = ", ".join(f"`{column.name}` {TYPES[column.type]}" for column in table.columns)

@@ -18,7 +18,7 @@ from task_history.systems import find
 from task_history.warehouse import tables
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.bigquery.emulator import Emulator
-from tests.destinations.bigquery.gate import Gate
+from tests.destinations.bigquery.gates import gate_of
 from tests.destinations.bigquery.place import STEP_FIELDS, BigQueryPlace
 from tests.destinations.bigquery.pruning import unpruned
 from tests.destinations.bigquery.recorder import Recorder
@@ -261,7 +261,7 @@ def test_no_statement_reads_a_large_table_whole(world: SyncedWorld) -> None:
 
 def test_googles_analyzer_accepts_every_statement(world: SyncedWorld) -> None:
     """Everything that was said to BigQuery in this world is GoogleSQL, with the tables as they were then."""
-    gate = Gate(world.recorder.project)
+    gate = gate_of(world.recorder.project)
     assert gate.check(world.recorder.statements) == []
     assert gate.analysed > 100
 

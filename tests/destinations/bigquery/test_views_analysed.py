@@ -7,14 +7,14 @@ from task_history.views.check import findings
 from task_history.views.files import checks
 from task_history.views.relations import by_default
 from task_history.warehouse import tables
-from tests.destinations.bigquery.gate import Gate
+from tests.destinations.bigquery.gates import gate_of
 
 TYPES = {"text": "STRING", "bigint": "INT64", "bool": "BOOL", "timestamp": "TIMESTAMP", "double": "FLOAT64"}
 
 
 def test_bigquery_takes_views_and_checks() -> None:
     """Each view over the systems' tables, and each check over those: names, types and functions."""
-    gate = Gate("lab")
+    gate = gate_of("lab")
     for dataset in by_default():
         for table in tables.of(dataset.system):
             columns = ", ".join(f"`{column.name}` {TYPES[column.type]}" for column in table.columns)
