@@ -61,6 +61,12 @@ def running_workers(parent: int) -> list[int]:
     return found
 
 
+def sync_fleet(place: Place, *words: str) -> None:
+    """One sync of the fleet, which has to end well."""
+    done = place.run_process("fleet", "sync", *words)
+    assert done.returncode == 0, done.stderr
+
+
 def wait_until(condition: Any) -> Any:
     """What the condition gives once it gives something."""
     end = time.monotonic() + 300
@@ -161,7 +167,7 @@ def test_views_are_made_once_for_all_accounts_of_a_file(
         assert made("--select", "paragon/four") == ["paragon,paragon_four,paragon_one"]
         assert made("--select", "paragon/four") == []
     else:
-        place.run("fleet", "sync", "--select", "paragon/five")
+        sync_fleet(place, "--select", "paragon/five")
         assert made() == ["paragon,paragon_five,paragon_four,paragon_one"]
         assert made() == []
 
@@ -178,7 +184,7 @@ def test_an_account_has_views_though_its_tables_were_not_made_before(
     with run_lock(lock_path(working, "task_history_paragon_busy"), "task_history_paragon_busy", task="other"):
         done = place.run_process("fleet", "sync")
     assert done.returncode == 5, done.stderr
-    place.run("fleet", "sync", "--select", "paragon/busy")
+    sync_fleet(place, "--select", "paragon/busy")
     assert place.query("SELECT count(*) FROM task_history.executions WHERE instance = 'busy'") == [
         (EXECUTIONS,)
     ]
@@ -198,7 +204,7 @@ def test_a_killed_worker_fails_only_its_account(tmp_path: Path, sandbox: Sandbox
     assert "paragon: exit code 1. Its process was killed" in err
     assert "1 of 2 accounts done" in err
     assert place.executions("paragon_one") == truth(sandbox)
-    place.run("fleet", "sync", "--select", "paragon")
+    sync_fleet(place, "--select", "paragon")
     assert place.executions() == truth(sandbox)
 
 
@@ -220,7 +226,7 @@ def test_a_signal_ends_it_after_the_commit_in_hand(
     assert told["is_stopped"]
     assert told["not_begun"] == ["paragon/second"]
     assert told["accounts"][0]["result"]["stopped"]
-    place.run("fleet", "sync")
+    sync_fleet(place)
     assert place.executions() == place.executions("paragon_second") == truth(sandbox)
 
 
@@ -228,13 +234,13 @@ def test_workers_end_with_their_parent(tmp_path: Path, sandbox: SandboxProcess) 
     """SIGKILL of the command: no worker stays behind, and the same command goes on."""
     place = Place(tmp_path, sandbox)
     sandbox.post("latency", {"ms": 100})
-    process = place.start("fleet", "sync", "--jobs", "1")
+    process = place.start_new("fleet", "sync", "--jobs", "1")
     workers = wait_until(lambda: sandbox.counters().get("status_200") and running_workers(process.pid))
     process.kill()
     sandbox.post("latency", {"ms": 0})
     process.communicate(timeout=60)
     wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
-    place.run("fleet", "sync")
+    sync_fleet(place)
     assert place.executions() == truth(sandbox)
 
 

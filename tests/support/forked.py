@@ -8,7 +8,6 @@ takes an order for each command, as JSON with the descriptors of its three strea
 from __future__ import annotations
 
 import atexit
-import ctypes
 import gc
 import importlib
 import inspect
@@ -17,17 +16,15 @@ import os
 import socket
 import subprocess
 import sys
-import threading
-import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.support.forked_workers import adopting, fork_twice, fork_workers, run_to_end
+
 _ROOT = Path(__file__).parents[2]
 _MAX_ORDER_BYTES = 1 << 20
-_PR_SET_CHILD_SUBREAPER = 36  # https://man7.org/linux/man-pages/man2/PR_SET_CHILD_SUBREAPER.2const.html
 _BY_INTERPRETER = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC_")
 """Variables that are read when an interpreter starts."""
 _MODULES = (
@@ -90,7 +87,7 @@ class Forked(subprocess.Popen[str]):
         given = _SIGNATURE.bind(self, *values).arguments
         order = [given["args"], str(given["cwd"]), given["env"], given["start_new_session"]]
         streams = [given[name] for name in ("p2cread", "c2pwrite", "errwrite")]
-        with _adopting():
+        with adopting():
             server = _server()
             socket.send_fds(server, [json.dumps(order).encode()], streams)
             self.pid = int(server.recv(64))
@@ -101,17 +98,6 @@ class Forked(subprocess.Popen[str]):
 
 
 _SIGNATURE = inspect.signature(subprocess.Popen._execute_child)  # type: ignore[attr-defined]
-
-
-@contextmanager
-def _adopting() -> Iterator[None]:
-    """While it lasts, what loses its parent below this process becomes a child of it, which can be waited for."""
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-    for is_on in (1, 0):
-        if prctl(_PR_SET_CHILD_SUBREAPER, is_on, 0, 0, 0):
-            raise OSError(ctypes.get_errno(), "prctl")
-        if is_on:
-            yield
 
 
 @cache
@@ -153,19 +139,11 @@ def _serve(server: socket.socket) -> list[str]:
         order, streams, _, _ = socket.recv_fds(server, _MAX_ORDER_BYTES, 3)
         if not order:
             sys.exit()
-        source, target = os.pipe()
-        middle = os.fork()
-        if not middle:
-            command = os.fork()
-            if command:
-                os.write(target, str(command).encode())
-                os._exit(0)
-            for descriptor in (source, target, server.detach()):
-                os.close(descriptor)
+        if not (command := fork_twice()):
+            server.close()
             return _become(streams, *json.loads(order))
-        os.waitpid(middle, 0)  # now the command is a child of whose server this is
-        server.send(os.read(source, 64))
-        for descriptor in (source, target, *streams):
+        server.send(str(command).encode())
+        for descriptor in streams:
             os.close(descriptor)
 
 
@@ -185,26 +163,15 @@ def _become(
     os.environ.clear()
     os.environ.update(env)
     os.chdir(folder)
+    if words[:2] == ["fleet", "sync"] or "--shards" in words:
+        fork_workers()
     return words
 
 
 def _run(words: list[str]) -> None:
-    """Runs the command and ends this process as an interpreter does, but for taking all apart."""
     from task_history_cli.cli import main
 
-    code: Any = 1
-    try:
-        code = main(words)
-    except SystemExit as end:
-        code = end.code
-    except BaseException:  # noqa: BLE001 - as an interpreter prints it
-        traceback.print_exc()
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):
-            stream.flush()
-    os._exit(code if isinstance(code, int) else code is not None)
+    run_to_end(lambda: main(words))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from sqlglot import exp
 _PROJECT = "<project>"
 _MAX_KEPT = 5_000
 # What depends on more than its text, its parameters and the columns of its tables.
-_NOT_KEPT = re.compile(r"@@|INFORMATION_SCHEMA|_PARTITION|__TABLES__|CURRENT_|SESSION_USER", re.IGNORECASE)
+_NOT_KEPT = re.compile(r"@@|INFORMATION_SCHEMA|_PARTITION|__TABLES__|SESSION_USER", re.IGNORECASE)
 _KEPT_KINDS = (exp.Query, exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.TruncateTable, exp.Create)
 _translate, _values = translation.translate, information_schema._values
 _named: threading.local = threading.local()

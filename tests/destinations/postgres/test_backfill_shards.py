@@ -16,6 +16,7 @@ import pytest
 
 from task_history.core.exit_codes import ExitCode
 from task_history_cli.sandbox.process import SandboxProcess
+from tests.commands.test_fleet import running_workers
 from tests.destinations.postgres.server import Server
 from tests.destinations.postgres.test_postgres import MONTH, NOW, ON_POSTGRES, PostgresPlace
 from tests.support.place import Place, truth
@@ -42,13 +43,6 @@ def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
     assert process.returncode == 0, err
     found: dict[str, Any] = json.loads(out)
     return found
-
-
-def shards_of(process: subprocess.Popen[str]) -> list[int]:
-    """The processes of a backfill's shards; multiprocessing has one of its own beside them."""
-    threads = Path(f"/proc/{process.pid}/task").glob("*/children")
-    children = [Path(f"/proc/{child}") for file in threads for child in file.read_text().split()]
-    return [int(child.name) for child in children if b"spawn_main" in (child / "cmdline").read_bytes()]
 
 
 def wait_for_requests(sandbox: SandboxProcess, number: int) -> None:
@@ -97,7 +91,7 @@ def test_days_of_a_shard_that_is_killed_are_taken_by_another(tmp_path: Path, own
         place = PostgresPlace(tmp_path, sandbox, own_postgres, **SETTINGS)
         process = start(place, *TEN_DAYS, "--shards", "2")
         wait_for_requests(sandbox, 150)
-        os.kill(shards_of(process)[0], signal.SIGKILL)
+        os.kill(running_workers(process.pid)[0], signal.SIGKILL)
         result = ended(process)
         assert result["complete"]
         assert [shard["exit_code"] for shard in result["shards"]].count(None) == 1
