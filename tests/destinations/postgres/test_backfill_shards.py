@@ -22,7 +22,7 @@ from tests.destinations.postgres.test_postgres import MONTH, NOW, ON_POSTGRES, P
 from tests.support.place import Place, truth
 
 WHOLE: dict[str, Any] = {"days": 75, "now": NOW, "freeze": True}
-TEN_DAYS = ("--from", "2026-09-01", "--to", "2026-09-11")
+FIVE_DAYS = ("--from", "2026-09-01", "--to", "2026-09-06")
 """As much of the month as shows the promise: each day is a commit in each test."""
 SETTINGS: dict[str, Any] = {"payloads": "none", "integrations": None, "retention_days": 0}
 
@@ -52,7 +52,7 @@ def wait_for_requests(sandbox: SandboxProcess, number: int) -> None:
         time.sleep(0.05)
 
 
-def check_days(place: PostgresPlace, sandbox: SandboxProcess, *, days: int = 10) -> None:
+def check_days(place: PostgresPlace, sandbox: SandboxProcess, *, days: int = 5) -> None:
     """The first days of September are complete in every field, each is covered once, and each detail is there."""
     right = inside(truth(sandbox), days=days)
     assert right
@@ -64,14 +64,15 @@ def check_days(place: PostgresPlace, sandbox: SandboxProcess, *, days: int = 10)
 
 
 @pytest.mark.parametrize(
-    ("words", "days", "shards"), [(TEN_DAYS, 10, 2), pytest.param(MONTH, 30, 3, marks=pytest.mark.torture)]
+    ("words", "days", "shards", "executions"),
+    [(FIVE_DAYS, 5, 2, 1_500), pytest.param(MONTH, 30, 3, 4_000, marks=pytest.mark.torture)],
 )
 def test_shards_share_the_days_of_a_range(
-    tmp_path: Path, own_postgres: Server, words: tuple[str, ...], days: int, shards: int
+    tmp_path: Path, postgres: Server, words: tuple[str, ...], days: int, shards: int, executions: int
 ) -> None:
     """Several processes: the range is complete, nothing was read twice, and a later backfill finds nothing to do."""
-    with SandboxProcess(executions=4_000, seed=61, **WHOLE) as sandbox:
-        place = PostgresPlace(tmp_path, sandbox, own_postgres, **SETTINGS)
+    with SandboxProcess(executions=executions, seed=61, **WHOLE) as sandbox:
+        place = PostgresPlace(tmp_path, sandbox, postgres, **SETTINGS)
         result = ended(start(place, *words, "--shards", str(shards)))
         check_days(place, sandbox, days=days)
         assert (result["complete"], result["not_covered"]) == (True, [])
@@ -85,12 +86,12 @@ def test_shards_share_the_days_of_a_range(
         assert ended(start(place, *words))["requests"] <= 1
 
 
-def test_days_of_a_shard_that_is_killed_are_taken_by_another(tmp_path: Path, own_postgres: Server) -> None:
+def test_days_of_a_shard_that_is_killed_are_taken_by_another(tmp_path: Path, postgres: Server) -> None:
     """SIGKILL of one process amid the work: the command ends well and the range is complete."""
-    with SandboxProcess(executions=3_000, seed=62, latency_ms=50, **WHOLE) as sandbox:
-        place = PostgresPlace(tmp_path, sandbox, own_postgres, **SETTINGS)
-        process = start(place, *TEN_DAYS, "--shards", "2")
-        wait_for_requests(sandbox, 150)
+    with SandboxProcess(executions=1_500, seed=62, latency_ms=50, **WHOLE) as sandbox:
+        place = PostgresPlace(tmp_path, sandbox, postgres, **SETTINGS)
+        process = start(place, *FIVE_DAYS, "--shards", "2")
+        wait_for_requests(sandbox, 40)
         os.kill(running_workers(process.pid)[0], signal.SIGKILL)
         result = ended(process)
         assert result["complete"]
@@ -98,17 +99,17 @@ def test_days_of_a_shard_that_is_killed_are_taken_by_another(tmp_path: Path, own
         check_days(place, sandbox)
 
 
-def test_two_machines_share_a_range(tmp_path: Path, own_postgres: Server) -> None:
+def test_two_machines_share_a_range(tmp_path: Path, postgres: Server) -> None:
     """Two working folders and one Postgres: each day is loaded by one of them; a machine that is killed holds up none."""
-    with SandboxProcess(executions=3_000, seed=65, latency_ms=50, **WHOLE) as sandbox:
+    with SandboxProcess(executions=1_500, seed=65, latency_ms=50, **WHOLE) as sandbox:
         places = []
         for name in ("a", "b", "c"):
             (tmp_path / name).mkdir()
-            place = PostgresPlace(tmp_path / name, sandbox, own_postgres, **SETTINGS)
-            place.env["TASK_HISTORY_STATE"] = own_postgres.url
+            place = PostgresPlace(tmp_path / name, sandbox, postgres, **SETTINGS)
+            place.env["TASK_HISTORY_STATE"] = postgres.url
             places.append(place)
-        running = [start(place, *TEN_DAYS, "--shards", "1") for place in places]
-        wait_for_requests(sandbox, 100)
+        running = [start(place, *FIVE_DAYS, "--shards", "1") for place in places]
+        wait_for_requests(sandbox, 40)
         running[0].kill()
         running[0].communicate()
         found = [ended(process) for process in running[1:]]
@@ -117,24 +118,24 @@ def test_two_machines_share_a_range(tmp_path: Path, own_postgres: Server) -> Non
         check_days(places[1], sandbox)
 
 
-def test_two_backfills_of_different_ranges_run_at_once(tmp_path: Path, own_postgres: Server) -> None:
+def test_two_backfills_of_different_ranges_run_at_once(tmp_path: Path, postgres: Server) -> None:
     """Two ranges of one account side by side: both end well, and both are complete."""
     with SandboxProcess(executions=1_000, seed=63, latency_ms=50, **WHOLE) as sandbox:
-        place = PostgresPlace(tmp_path, sandbox, own_postgres, **SETTINGS)
+        place = PostgresPlace(tmp_path, sandbox, postgres, **SETTINGS)
         ranges = (
-            ("--from", "2026-09-01", "--to", "2026-09-06"),
-            ("--from", "2026-09-06", "--to", "2026-09-11"),
+            ("--from", "2026-09-01", "--to", "2026-09-03"),
+            ("--from", "2026-09-03", "--to", "2026-09-06"),
         )
         running = [start(place, *words, "--shards", "1") for words in ranges]
         assert [ended(process)["complete"] for process in running] == [True, True]
         check_days(place, sandbox)
 
 
-def test_a_second_backfill_of_the_same_range_is_told_so(tmp_path: Path, own_postgres: Server) -> None:
+def test_a_second_backfill_of_the_same_range_is_told_so(tmp_path: Path, postgres: Server) -> None:
     """While one loads a range, another one of it ends with exit code 5 and sends nothing."""
     with SandboxProcess(executions=2_000, seed=64, latency_ms=200, **WHOLE) as sandbox:
-        place = PostgresPlace(tmp_path, sandbox, own_postgres, **SETTINGS)
-        place.env["TASK_HISTORY_STATE"] = own_postgres.url
+        place = PostgresPlace(tmp_path, sandbox, postgres, **SETTINGS)
+        place.env["TASK_HISTORY_STATE"] = postgres.url
         first = start(place, *MONTH)
         wait_for_requests(sandbox, 1)
         second = place.run_process("backfill", "paragon", *ON_POSTGRES, *MONTH)
@@ -146,14 +147,14 @@ def test_a_second_backfill_of_the_same_range_is_told_so(tmp_path: Path, own_post
         assert first.returncode == 0
 
 
-def test_two_machines_never_sync_one_account_at_once(tmp_path: Path, own_postgres: Server) -> None:
+def test_two_machines_never_sync_one_account_at_once(tmp_path: Path, postgres: Server) -> None:
     """While one machine syncs, another one is told so; once the first is killed it works."""
     with SandboxProcess(executions=2_000, seed=66, latency_ms=200, **WHOLE) as sandbox:
         places = []
         for name in ("a", "b"):
             (tmp_path / name).mkdir()
-            place = PostgresPlace(tmp_path / name, sandbox, own_postgres, **SETTINGS)
-            place.env["TASK_HISTORY_STATE"] = own_postgres.url
+            place = PostgresPlace(tmp_path / name, sandbox, postgres, **SETTINGS)
+            place.env["TASK_HISTORY_STATE"] = postgres.url
             places.append(place)
         first = places[0].start("sync", "paragon", *ON_POSTGRES)
         wait_for_requests(sandbox, 1)

@@ -18,12 +18,12 @@ def midnight_before(days: int) -> datetime:
     return day.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def test_old_rows_and_columns(own_postgres: Server, tmp_path: Path) -> None:
+def test_old_rows_and_columns(postgres: Server, tmp_path: Path) -> None:
     """What is older is deleted once and not asked for again; old values are erased, new ones are never written."""
     start = midnight_before(12).date().isoformat()
-    with SandboxProcess("paragon", executions=150, seed=72, days=11) as sandbox:
+    with SandboxProcess("paragon", executions=60, seed=72, days=11) as sandbox:
         place = PostgresPlace(
-            tmp_path, sandbox, own_postgres, start_date=start, payloads="all", integrations=None
+            tmp_path, sandbox, postgres, start_date=start, payloads="all", integrations=None
         )
         place.told("sync")
         users = {row[0] for row in place.query("SELECT user_id FROM paragon.workflow_executions")} - {None}
