@@ -43,7 +43,15 @@ def _part(node: Any) -> Any:
         return exp.Anonymous(this=name, expressions=[instant] if is_utc else [instant, zone])
     if isinstance(node, exp.AtTimeZone):
         # The clock's reading in the zone, as an instant: where an instant is read, a cast says as what.
-        return exp.Anonymous(this="TIMESTAMP", expressions=[node.this.transform(_part), node.args["zone"]])
+        zone = node.args["zone"]
+        if isinstance(node.this, exp.Cast):
+            # A date's midnight; TIMESTAMP takes a column for a zone, too, but not every reader of its SQL knows that.
+            date = exp.cast(node.this.this, "TEXT")
+            return exp.Anonymous(this="PARSE_TIMESTAMP", expressions=[exp.Literal.string("%F"), date, zone])
+        return exp.Anonymous(this="TIMESTAMP", expressions=[node.this.transform(_part), zone])
+    if isinstance(node, exp.DataType) and node.is_type("DECIMAL"):
+        # NUMERIC has 29 digits before the point; in a CAST BigQuery takes no number of digits.
+        return exp.DataType.build("DECIMAL")
     if isinstance(node, exp.Cast) and isinstance(node.this, exp.GenerateSeries):
         series = node.this
         return exp.GenerateDateArray(

@@ -101,7 +101,7 @@ midnights AS (
     CROSS JOIN UNNEST(CAST(generate_series(a.first_day, a.last_day, INTERVAL '1' DAY) AS DATE[])) AS d(day)
 ),
 
--- Where clocks go back from one o'clock to midnight, the day begins with the first of the two midnights.
+-- Where clocks go back from 1:00 to midnight, the day begins with the first of the two midnights.
 starts AS (
     SELECT
         system,
