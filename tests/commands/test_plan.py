@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from task_history.core.models import Scope, Window
-from task_history.runs.estimate import Amount, Pace, details, list_requests, seconds
+from task_history.runs.estimate import ExecutionCounts, Pace, details, list_requests, seconds
 from task_history.runs.plan import at_risk
 from task_history.warehouse.averages import Averages
 from task_history_cli.sandbox.process import SandboxProcess
@@ -135,7 +135,7 @@ def test_pages_are_counted(rows: int, requests: int) -> None:
 def test_details_follow_the_scope() -> None:
     """Steps cost one request for each settled execution in scope, payloads one for each step in scope."""
     averages = Averages(1_000, 100, 0, 200, 1_000, 40, 20, 60)
-    amount = Amount(executions=500, failed=50, open=10)
+    amount = ExecutionCounts(executions=500, failed=50, open=10)
     assert details(amount, Scope("none", "all"), averages) == (0, 0)
     assert details(amount, Scope("failed", "failed"), averages) == (50, 100)
     assert details(amount, Scope("failed", "all"), averages) == (50, 150)

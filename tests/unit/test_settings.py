@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from task_history.core.errors import ConfigurationError
-from task_history.extract.integrations import Named, read_map
+from task_history.extract.integrations import WorkflowIntegration, read_map
 from task_history.settings import Settings, load, settings_of
 from task_history.settings_suggestions import VARIABLES
 from task_history.systems import find, names
@@ -387,7 +387,10 @@ def test_mapping_files(tmp_path: Path, name: str, text: str) -> None:
     """CSV, JSON and TOML say the same."""
     path = tmp_path / name
     path.write_text(text)
-    assert read_map(str(path)) == {"w1": Named("slack", "Alerts"), "w2": Named(None, None)}
+    assert read_map(str(path)) == {
+        "w1": WorkflowIntegration("slack", "Alerts"),
+        "w2": WorkflowIntegration(None, None),
+    }
 
 
 @pytest.mark.parametrize(

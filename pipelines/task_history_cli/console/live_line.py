@@ -18,7 +18,7 @@ _REFRESHES_PER_S = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownProgress:
     """The content of the live line at one moment."""
 
     title: str
@@ -31,7 +31,7 @@ class Shown:
 class LiveLine(Progress):
     """Shows for as long as its block lasts what ``shown`` gives, which is called twice a second."""
 
-    def __init__(self, shown: Callable[[], Shown]) -> None:
+    def __init__(self, shown: Callable[[], ShownProgress]) -> None:
         self._shown = shown
         super().__init__(
             TextColumn("{task.description}", markup=False),

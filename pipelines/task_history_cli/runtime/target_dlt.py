@@ -22,7 +22,7 @@ from .dlt_defaults import configure_dlt
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundDestination:
     """The place of a warehouse."""
 
     place: str
@@ -31,7 +31,7 @@ class Found:
     """A key that differs between warehouses."""
 
 
-def found(destination: Any) -> Found:
+def found(destination: Any) -> FoundDestination:
     """The place that dlt's settings name. Raises ConfigurationError when they name none."""
     configure_dlt()
     name = destination.destination_name
@@ -53,14 +53,16 @@ def found(destination: Any) -> Found:
         check_credentials(credentials, name)
     if is_lake(credentials):
         check_lake(credentials)
-        return Found(f"{name} {lake_location(credentials)}", lake_location(credentials))
+        return FoundDestination(f"{name} {lake_location(credentials)}", lake_location(credentials))
     project = getattr(config, "project_id", None) or getattr(credentials, "project_id", None)
     if project is not None:
         location = str(getattr(config, "location", ""))
-        return Found(f"{name} project {project} ({location})", f"{project}\0{location}")
+        return FoundDestination(f"{name} project {project} ({location})", f"{project}\0{location}")
     host, database = (getattr(credentials, key, None) for key in ("host", "database"))
     place = " ".join(str(part) for part in (name, database, host and f"on {host}") if part)
-    return Found(place, f"{host}\0{getattr(credentials, 'port', None)}\0{database}\0{config.fingerprint()}")
+    return FoundDestination(
+        place, f"{host}\0{getattr(credentials, 'port', None)}\0{database}\0{config.fingerprint()}"
+    )
 
 
 def _check_service_account(credentials: Any) -> None:

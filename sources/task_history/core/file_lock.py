@@ -18,7 +18,7 @@ def file_lock(path: Path, *, wait_s: float) -> FileLock:
     Threads share it: it is held until it was released as often as it was acquired.
 
     Raises:
-        OSError: the file cannot be opened, or is not this user's (``files.NotOurs``).
+        OSError: the file cannot be opened, or is not this user's (``files.ForeignFile``).
     """
     from filelock import FileLock
 

@@ -26,7 +26,7 @@ _LINK = "is a link, and links are not followed"
 _NOT_REGULAR = "is not a regular file"
 
 
-class NotOurs(OSError):
+class ForeignFile(OSError):
     """The path is not a regular file or folder of this user; the message gives the reason after the name."""
 
 
@@ -70,7 +70,7 @@ def read_bytes(path: Path, *, max_bytes: int) -> bytes:
     """The bytes of a regular file.
 
     Raises:
-        NotOurs: it is a pipe, a device or a folder, or longer than ``max_bytes``.
+        ForeignFile: it is a pipe, a device or a folder, or longer than ``max_bytes``.
         OSError: it cannot be read.
     """
     # Without O_NONBLOCK the opening of a pipe waits for its writer.
@@ -79,7 +79,7 @@ def read_bytes(path: Path, *, max_bytes: int) -> bytes:
         _check_regular(os.fstat(handle))
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:
-        raise NotOurs(0, f"is longer than {max_bytes:,} bytes")
+        raise ForeignFile(0, f"is longer than {max_bytes:,} bytes")
     return content
 
 
@@ -87,7 +87,7 @@ def open_own(path: Path, *, mode: int) -> int:
     """Opens a regular file of this user for reading and writing, and creates it if it is missing.
 
     Raises:
-        NotOurs: it is a link, has a second name, is no regular file, or belongs to another user.
+        ForeignFile: it is a link, has a second name, is no regular file, or belongs to another user.
         OSError: it cannot be opened.
     """
     check_own(path)
@@ -96,7 +96,7 @@ def open_own(path: Path, *, mode: int) -> int:
         status = os.fstat(handle)
         _check_regular(status)
         if status.st_nlink > 1:
-            raise NotOurs(0, "has a second name (a hard link)")
+            raise ForeignFile(0, "has a second name (a hard link)")
         _check_owner(status)
     except BaseException:
         os.close(handle)
@@ -110,7 +110,7 @@ def make_own(path: Path) -> None:
     No descriptor of a file that is there is opened: closing it would end the locks that this process holds on it.
 
     Raises:
-        NotOurs: it is a link, no regular file, or belongs to another user.
+        ForeignFile: it is a link, no regular file, or belongs to another user.
         OSError: it cannot be made.
     """
     if not os.path.lexists(path):
@@ -123,7 +123,7 @@ def make_own(path: Path) -> None:
 
 
 def check_own(path: Path) -> None:
-    """Raises NotOurs when the path exists and is not a regular file of this user."""
+    """Raises ForeignFile when the path exists and is not a regular file of this user."""
     try:
         status = path.lstat()
     except FileNotFoundError:
@@ -136,7 +136,7 @@ def make_folder(path: Path, *, mode: int) -> None:
     """Creates the folder unless it exists; an existing folder must belong to this user.
 
     Raises:
-        NotOurs: it is a link, no folder, or belongs to another user.
+        ForeignFile: it is a link, no folder, or belongs to another user.
         OSError: it cannot be made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -145,7 +145,7 @@ def make_folder(path: Path, *, mode: int) -> None:
     # Not followed: in a folder that all may write to, anybody can have laid a link.
     status = path.lstat()
     if not stat.S_ISDIR(status.st_mode):
-        raise NotOurs(0, _LINK if stat.S_ISLNK(status.st_mode) else "is not a folder")
+        raise ForeignFile(0, _LINK if stat.S_ISLNK(status.st_mode) else "is not a folder")
     _check_owner(status)
 
 
@@ -164,7 +164,7 @@ def replace(path: Path, content: bytes) -> None:
     """Writes a file atomically; it may replace a regular file, and nothing else.
 
     Raises:
-        NotOurs: a link, a folder, a pipe or a device stands there.
+        ForeignFile: a link, a folder, a pipe or a device stands there.
         OSError: it cannot be written.
     """
     check_replaceable(path)
@@ -179,7 +179,7 @@ def replace(path: Path, content: bytes) -> None:
 
 
 def check_replaceable(path: Path) -> None:
-    """Raises NotOurs when the path exists and is not a regular file."""
+    """Raises ForeignFile when the path exists and is not a regular file."""
     try:
         status = path.lstat()
     except FileNotFoundError:
@@ -214,9 +214,9 @@ def _beside(path: Path) -> Path:
 
 def _check_regular(status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise NotOurs(0, _LINK if stat.S_ISLNK(status.st_mode) else _NOT_REGULAR)
+        raise ForeignFile(0, _LINK if stat.S_ISLNK(status.st_mode) else _NOT_REGULAR)
 
 
 def _check_owner(status: os.stat_result) -> None:
     if hasattr(os, "getuid") and status.st_uid != os.getuid():
-        raise NotOurs(0, f"belongs to user {status.st_uid}, not to {os.getuid()}")
+        raise ForeignFile(0, f"belongs to user {status.st_uid}, not to {os.getuid()}")

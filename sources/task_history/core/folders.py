@@ -75,7 +75,7 @@ def make_state_folder(path: Path) -> None:
     advice = f"name a folder of your own in the environment variable {STATE_DIR}."
     try:
         files.make_folder(path, mode=0o700)
-    except files.NotOurs as error:
+    except files.ForeignFile as error:
         raise ConfigurationError(f"The budget's folder {path} {error.strerror}: {advice}") from error
     except OSError as error:
         raise ConfigurationError(

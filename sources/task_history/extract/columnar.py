@@ -19,7 +19,7 @@ from ..core.json_reading import around_strings, parse
 from ..core.models import Json, Page, Row, Table, Window
 from ..core.row_keys import apart, key_apart
 from ..systems.protocol import PageForm
-from .listed_rows import Part, Rows
+from .listed_rows import PageRows, Rows
 
 _JSON = {**ARROW, "timestamp": pa.string()}
 _SCALARS = {pa.bool_(), pa.int64(), pa.string()}
@@ -105,7 +105,7 @@ class ColumnarRows:
             return self
         return self._taken(pc.indices_nonzero(inside))
 
-    def followed_by(self, part: Part) -> ColumnarRows | None:
+    def followed_by(self, part: PageRows) -> ColumnarRows | None:
         """Both as one part; None where they do not stand side by side in one group."""
         if isinstance(part, ColumnarRows) and part.group is self.group and part.first == self.end:
             return ColumnarRows(self.group, self.first, part.end)

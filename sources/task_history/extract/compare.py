@@ -57,7 +57,7 @@ class CountedExecutions(StoredExecutions, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
+class DifferingWindow:
     """A window of which all rows were read, and that differs."""
 
     window: Window
@@ -79,7 +79,7 @@ class Comparison:
     """The vendor's count for the whole window."""
     unverified: list[Window] = field(default_factory=list)
     """Windows in which a difference in the counts was not accounted for."""
-    leaves: list[Leaf] = field(default_factory=list)
+    differing_windows: list[DifferingWindow] = field(default_factory=list)
     """The windows that differ, with their ids."""
     read: list[Row] = field(default_factory=list)
     """Rows that were read on the way; some may lie outside of the window, some may be there twice."""
@@ -96,7 +96,7 @@ class Comparison:
         self.fresh += other.fresh
         self.vanished += other.vanished
         self.unverified += other.unverified
-        self.leaves += other.leaves
+        self.differing_windows += other.differing_windows
         self.read += other.read
         self.evidence &= other.evidence
 
@@ -123,7 +123,7 @@ class Comparison:
         self.fresh += [inside[identity] for identity in missing]
         self.vanished += surplus
         if missing or surplus:
-            self.leaves.append(Leaf(window, tuple(missing), tuple(surplus)))
+            self.differing_windows.append(DifferingWindow(window, tuple(missing), tuple(surplus)))
 
     def add_outside(self, system: System, row: Row, stored: StoredExecutions) -> None:
         """Takes a row that stood in an answer and began outside of the window, unless it is stored."""
@@ -133,7 +133,7 @@ class Comparison:
         window = Window(floor_ms(start), floor_ms(start) + MS)
         if identity not in stored.ids(window):
             self.fresh.append(row)
-            self.leaves.append(Leaf(window, (identity,), ()))
+            self.differing_windows.append(DifferingWindow(window, (identity,), ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ class _Work:
         """Compares the window, of which the first page is known."""
         self.result.read += head.rows
         if holds_all(self._system, head):
-            self._add_leaf(window, head.rows, evidence=COUNT)
+            self._add_difference(window, head.rows, evidence=COUNT)
             return
         count = count_of(head)
         if count is None:
@@ -189,12 +189,12 @@ class _Work:
         if total == stored and self._agrees_with_stored(window, head.rows):
             return
         if total - stored > total * _MOSTLY_MISSING and not self._is_moving:
-            leaves = len(self.result.leaves)
+            known = len(self.result.differing_windows)
             if self._read_all(window, head):
                 return
             # The halves tell it again, and better.
             self._is_moving = True
-            del self.result.leaves[leaves:]
+            del self.result.differing_windows[known:]
         self._compare_halves(window, count)
 
     def _is_short(self, window: Window, head: Page) -> bool:
@@ -208,7 +208,7 @@ class _Work:
         parts = halves(window)
         if parts is None:
             rows, evidence = read_instant(self._pages, window)
-            self._add_leaf(window, list(rows.values()), evidence=evidence)
+            self._add_difference(window, list(rows.values()), evidence=evidence)
             if not evidence.is_verified:
                 self.result.unverified.append(window)
             return
@@ -235,12 +235,12 @@ class _Work:
         ``is_last`` is that of ``Comparer.read``; ``is_noted`` says that what is not verified stays so.
         """
         rows, evidence = self._read(window, head, is_last)
-        self._add_leaf(window, rows, evidence=evidence)
+        self._add_difference(window, rows, evidence=evidence)
         if is_noted and not evidence.is_verified:
             self.result.unverified.append(window)
         return evidence.is_verified
 
-    def _add_leaf(self, window: Window, rows: Sequence[Row], *, evidence: Completeness) -> None:
+    def _add_difference(self, window: Window, rows: Sequence[Row], *, evidence: Completeness) -> None:
         self.result.add_whole(self._system, window, rows, self._stored, evidence)
 
     def _agrees_with_stored(self, window: Window, rows: Sequence[Row]) -> bool:

@@ -27,14 +27,14 @@ _MAX_FAILED_IN_A_ROW = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class WorkflowIntegration:
     """The integration and the name of a workflow, as far as they are known."""
 
     integration: str | None
     name: str | None = None
 
 
-def read_map(path: str | None) -> dict[str, Named]:
+def read_map(path: str | None) -> dict[str, WorkflowIntegration]:
     """What the mapping file says, by workflow id; nothing without a file.
 
     Raises:
@@ -52,7 +52,9 @@ def read_map(path: str | None) -> dict[str, Named]:
         rows = read(files.read_text(Path(path), max_bytes=_MAX_MAP_BYTES, encoding="utf-8-sig"))
         _check_columns(path, rows)
         named = {
-            str(row["workflow_id"]): Named(_text(row.get("integration")), _text(row.get("workflow_name")))
+            str(row["workflow_id"]): WorkflowIntegration(
+                _text(row.get("integration")), _text(row.get("workflow_name"))
+            )
             for row in rows
         }
     except OSError as error:
@@ -111,7 +113,7 @@ def _check_columns(path: str, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def workflow_map_match(
-    workflow_map: Mapping[str, Named], workflows: Collection[str]
+    workflow_map: Mapping[str, WorkflowIntegration], workflows: Collection[str]
 ) -> dict[str, Any] | None:
     """How many of the mapping file's ids are among the workflows, and the first that is not; None without a file."""
     if not workflow_map:
@@ -149,7 +151,7 @@ Asks = Callable[[str, str], bool]
 def learn(
     known: Mapping[str, Row],
     *,
-    named: Mapping[str, Named],
+    named: Mapping[str, WorkflowIntegration],
     integrations: Sequence[str],
     asks: Asks,
     stamp: Callable[[], Stamp],
@@ -180,7 +182,9 @@ def learn(
                 break
         if not row or len(asked) > len(_asked(row)):
             origin = "asked" if integration_found else "unknown"
-            yield workflow_row(stamp(), workflow_id, Named(integration_found), origin=origin, asked=asked)
+            yield workflow_row(
+                stamp(), workflow_id, WorkflowIntegration(integration_found), origin=origin, asked=asked
+            )
 
 
 class _Answers:
@@ -227,7 +231,9 @@ def _asked(row: Row) -> list[str]:
     return [str(name) for name in names] if isinstance(names, list) else []
 
 
-def workflow_row(stamp: Stamp, workflow_id: str, named: Named, *, origin: str, asked: Sequence[str]) -> Row:
+def workflow_row(
+    stamp: Stamp, workflow_id: str, named: WorkflowIntegration, *, origin: str, asked: Sequence[str]
+) -> Row:
     """A row of ``workflows``; ``asked`` are the integrations that the vendor was asked for."""
     return stamp.on(
         {

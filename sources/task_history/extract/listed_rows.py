@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .columnar import ColumnarRows
 
 
-class Part(Protocol):
+class PageRows(Protocol):
     """Rows that were read alike."""
 
     is_columnar: ClassVar[bool]
@@ -43,11 +43,11 @@ class Part(Protocol):
         """The rows as the vendor sent them."""
         ...
 
-    def within(self, window: Window) -> Part:
+    def within(self, window: Window) -> PageRows:
         """Those that began in the window; those of which it is not known stay too."""
         ...
 
-    def followed_by(self, part: Part) -> Part | None:
+    def followed_by(self, part: PageRows) -> PageRows | None:
         """Both as one part; None where they are not alike."""
         ...
 
@@ -104,7 +104,7 @@ class RowByRow:
             [starts[position] for position in kept],
         )
 
-    def followed_by(self, part: Part) -> RowByRow | None:
+    def followed_by(self, part: PageRows) -> RowByRow | None:
         if not isinstance(part, RowByRow):
             return None
         return RowByRow(self._system, [*self._given, *part.rows()])
@@ -116,8 +116,8 @@ class RowByRow:
 class Rows(Sequence[Row]):
     """Rows of a listing; what reads them row by row gets them as the vendor sent them."""
 
-    def __init__(self, parts: Iterable[Part] = ()) -> None:
-        self.parts: list[Part] = []
+    def __init__(self, parts: Iterable[PageRows] = ()) -> None:
+        self.parts: list[PageRows] = []
         for part in parts:
             joined = self.parts[-1].followed_by(part) if self.parts else None
             if joined is not None:

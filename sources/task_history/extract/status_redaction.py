@@ -19,7 +19,7 @@ _MAX_KEPT = 10_000
 """Maximum number of different statuses that are remembered."""
 
 
-class Statuses:
+class StatusRedaction:
     """Statuses without secrets, of any table that has a column of them."""
 
     def __init__(self, redactor: Redactor) -> None:

@@ -31,7 +31,7 @@ from ..warehouse.retry_schedule import next_try_at
 from ..warehouse.status_history import StoredStatus, earlier_state
 from .redacted_json import redacted_json, redacted_prose
 from .rows_without_id import Rejection
-from .status_redaction import Statuses
+from .status_redaction import StatusRedaction
 
 if TYPE_CHECKING:
     from ..core.arrow import RowColumns, Values
@@ -57,7 +57,7 @@ class UndocumentedFields:
         self._rules = rules or ColumnRules()
         self._max_bytes = max_bytes
         self._documented: dict[str, frozenset[str]] = {}
-        self._statuses = Statuses(redactor)
+        self._statuses = StatusRedaction(redactor)
         self._free: dict[str, tuple[Column, ...]] = {}
 
     def kept(self, table: Table, row: Mapping[str, Json]) -> Mapping[str, Json]:

@@ -25,7 +25,7 @@ from ..core.intervals import days, gaps, merged, overlap
 from ..core.log import log
 from ..core.models import MS, Json, Row, Selection, Window
 from ..extract import warehouse_rows
-from ..extract.compare import Comparison, Leaf, differing
+from ..extract.compare import Comparison, DifferingWindow, differing
 from ..extract.evidence import COUNT
 from ..extract.listing import WindowReader, compared_whole
 from ..extract.pages import described
@@ -270,28 +270,30 @@ class Audit:
         elsewhere = sorted(key for key, start in starts.items() if is_partitioned or start is None)
         noted_ids |= self._context.warehouse.stored(elsewhere, starts).keys()
         self._fresh |= {key: row for key, row in fresh.items() if key not in noted_ids}
-        for leaf in comparison.leaves:
-            missing = tuple(key for key in leaf.missing if key not in noted_ids)
-            surplus = tuple(key for key in leaf.surplus if key not in noted_ids)
+        for part in comparison.differing_windows:
+            missing = tuple(key for key in part.missing if key not in noted_ids)
+            surplus = tuple(key for key in part.surplus if key not in noted_ids)
             if missing or surplus:
-                cut = Leaf(leaf.window, missing, surplus)
+                cut = DifferingWindow(part.window, missing, surplus)
                 findings.differences += (
                     self._narrowed(cut, fresh, warehouse)
                     if is_narrowed
-                    else [Difference(leaf.window, missing, surplus)]
+                    else [Difference(part.window, missing, surplus)]
                 )
 
-    def _narrowed(self, leaf: Leaf, rows: dict[str, Row], warehouse: Warehouse) -> Iterator[Difference]:
-        """One difference for each millisecond of the leaf in which rows differ."""
+    def _narrowed(
+        self, part: DifferingWindow, rows: dict[str, Row], warehouse: Warehouse
+    ) -> Iterator[Difference]:
+        """One difference for each millisecond of the window in which rows differ."""
         system = self._context.system
-        starts = {key: system.started_at(rows[key]) for key in leaf.missing}
-        stored = warehouse.stored_in(leaf.surplus, leaf.window)
+        starts = {key: system.started_at(rows[key]) for key in part.missing}
+        stored = warehouse.stored_in(part.surplus, part.window)
         starts |= {key: row.get(system.started_column) for key, row in stored.items()}
         for start in sorted({start for start in starts.values() if start is not None}):
             yield Difference(
                 Window(start, start + MS),
-                tuple(key for key in leaf.missing if starts.get(key) == start),
-                tuple(key for key in leaf.surplus if starts.get(key) == start),
+                tuple(key for key in part.missing if starts.get(key) == start),
+                tuple(key for key in part.surplus if starts.get(key) == start),
             )
 
     def _note_read(self, rows: Iterable[Row], window: Window) -> None:

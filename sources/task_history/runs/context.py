@@ -37,7 +37,7 @@ from ..warehouse.keep_days import KeptSince, kept_since
 from ..warehouse.queries import Warehouse
 from ..warehouse.user_map import user_map
 from ..warehouse.verified_days import Completeness
-from .estimate import Amount, details, list_requests
+from .estimate import ExecutionCounts, details, list_requests
 from .tally import Tally
 
 if TYPE_CHECKING:
@@ -351,14 +351,14 @@ class Context:
         failed = (
             round(rows * tally.failed / tally.listed) if tally.listed else rows * self.averages.failed_share
         )
-        wanted = details(Amount(rows, round(failed)), self.scope, self.averages)
+        wanted = details(ExecutionCounts(rows, round(failed)), self.scope, self.averages)
         pages = list_requests(rest_rows, self.system.listing.page_size) if rest_rows else 0
         tally.requests_remaining = pages + sum(wanted)
 
     def expect_details(self, executions: int, failed: int, payloads: int) -> None:
         """Estimates the requests to come for details, and for the payloads that new steps will have."""
         _, new_payloads = (
-            details(Amount(executions, failed), self.scope, self.averages) if executions else (0, 0)
+            details(ExecutionCounts(executions, failed), self.scope, self.averages) if executions else (0, 0)
         )
         self.tally.requests_remaining = executions + payloads + new_payloads
 

@@ -32,7 +32,7 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True)
-class Amount:
+class ExecutionCounts:
     """Numbers of executions: all of them, the failed and the open ones."""
 
     executions: int
@@ -45,7 +45,7 @@ def list_requests(rows: int, page_size: int) -> int:
     return max(1, math.ceil(rows / page_size)) + max(0, round(rows / ROWS_PER_PIECE) - 1)
 
 
-def details(amount: Amount, scope: Scope, averages: Averages) -> tuple[int, int]:
+def details(amount: ExecutionCounts, scope: Scope, averages: Averages) -> tuple[int, int]:
     """Estimated requests for single executions, and for payloads, of ``amount`` executions."""
     settled = max(0, amount.executions - amount.open)
     executions = {"all": settled, "failed": amount.failed, "none": 0}[scope.steps]

@@ -15,7 +15,7 @@ from ..core.log import log
 from ..core.models import Row, Scope, Selection, Window
 from ..extract import warehouse_rows
 from ..extract.integrations import (
-    Named,
+    WorkflowIntegration,
     learn,
     unmatched_integrations,
     workflow_map_match,
@@ -183,7 +183,7 @@ def _integrations_of(context: Context, piece: ListedWindow) -> dict[str, list[Ro
     key = next(column.source for column in system.executions.columns if column.name == system.workflow_column)
     fresh = {str(value) for value in piece.rows.values(key or "") if value} - context.workflows_known
     context.workflows_known.update(fresh)
-    named = Named(integration)
+    named = WorkflowIntegration(integration)
     rows = [
         workflow_row(stamp, workflow_id, named, origin="listed", asked=[integration])
         for workflow_id in sorted(fresh)

@@ -12,7 +12,7 @@ from ..extract.pages import Pages, after
 from ..systems.common_settings import SystemSettings
 from ..systems.protocol import System
 from ..warehouse.averages import Averages
-from .estimate import Amount, Costs, details, list_requests
+from .estimate import Costs, ExecutionCounts, details, list_requests
 
 MAX_REQUESTS = 5
 """Maximum requests that an estimate may take."""
@@ -42,7 +42,7 @@ class StoredFacts:
 class Plan:
     """The estimated cost of a backfill."""
 
-    amount: Amount
+    amount: ExecutionCounts
     """Executions in the gaps."""
     costs: Costs
     is_counted: bool
@@ -79,7 +79,7 @@ class Planner:
         rows, is_counted = self._rows(selection, stored)
         amount = self._amount(selection, scope, stored, rows)
         executions, payloads = details(amount, scope, stored.averages)
-        _, more = details(Amount(stored.details_left, stored.failed_left), scope, stored.averages)
+        _, more = details(ExecutionCounts(stored.details_left, stored.failed_left), scope, stored.averages)
         pages = sum(
             list_requests(round(part), self._system.listing.page_size)
             for part in self._spread(stored.gaps, rows)
@@ -106,13 +106,13 @@ class Planner:
             return sum(known), True
         return self._by_density(stored.gaps), False
 
-    def _amount(self, selection: Selection, scope: Scope, stored: StoredFacts, rows: int) -> Amount:
+    def _amount(self, selection: Selection, scope: Scope, stored: StoredFacts, rows: int) -> ExecutionCounts:
         """Numbers of failed and open executions among ``rows``, counted by the vendor where the scope depends on it."""
         asked_status = selection.filters.get("status")
         if asked_status is not None:
             is_failed = asked_status in self._system.failed_statuses
             is_open = asked_status in self._system.open_statuses
-            return Amount(rows, rows * is_failed, rows * is_open)
+            return ExecutionCounts(rows, rows * is_failed, rows * is_open)
         failed = round(rows * stored.averages.failed_share)
         opened = 0
         if rows and stored.gaps and scope.steps != "none":
@@ -122,7 +122,7 @@ class Planner:
                 failed = self._counted(whole, self._system.failed_statuses, part, failed)
             if scope.steps == "all":
                 opened = self._counted(whole, self._system.open_statuses, part, 0)
-        return Amount(rows, min(failed, rows), min(opened, rows))
+        return ExecutionCounts(rows, min(failed, rows), min(opened, rows))
 
     def _counted(self, window: Window, statuses: Sequence[str], part: float, otherwise: int) -> int:
         counts = [self._count(window, {"status": status}) for status in statuses]

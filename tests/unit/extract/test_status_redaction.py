@@ -11,7 +11,7 @@ import pytest
 from task_history import systems
 from task_history.core.models import Table
 from task_history.extract import warehouse_rows
-from task_history.extract.status_redaction import Statuses
+from task_history.extract.status_redaction import StatusRedaction
 from task_history.extract.warehouse_rows import Stamp
 from task_history.redaction.redactor import MARK, Redactor
 from task_history.warehouse import tables
@@ -42,7 +42,7 @@ def _with_status() -> list[tuple[str, Table, str]]:
 @for_each(("name", "table", "key"), _with_status(), ids=[name for name, _, _ in _with_status()])
 def test_secret_sent_as_a_status_is_not_stored(name: str, table: Table, key: str) -> None:
     """In every table of every system that holds a status, in rows and in columns."""
-    statuses = Statuses(Redactor())
+    statuses = StatusRedaction(Redactor())
     for sent in NOT_STORED:
         kept: Any = statuses.kept(table, {key: sent, "id": "a"})[key]
         assert MARK in kept, sent
