@@ -17,7 +17,7 @@ import duckdb
 import pytest
 
 from task_history import systems
-from task_history.core.batch import Batch, Chunk, Commits
+from task_history.core.batch import Batch, Chunk, CommitLimits
 from task_history.load import dlt_internals, working_dir
 from task_history.load.pipeline import Loader
 from task_history.warehouse import tables
@@ -56,7 +56,7 @@ def _commit(loader: Loader, *ids: str, at: datetime = NOW, status: str = "SUCCEE
         {"id": one, "status": status, "dateStarted": NOW.isoformat(), "fetched_at": at, "another": one}
         for one in ids
     ]
-    batch = Batch(Commits(), began_at=0.0)
+    batch = Batch(CommitLimits(), began_at=0.0)
     batch.add(Chunk(rows={"workflow_executions": rows}, cursor=at))
     loader.commit(batch)
 

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from task_history import systems
-from task_history.core.batch import Batch, Chunk, Commits
+from task_history.core.batch import Batch, Chunk, CommitLimits
 from task_history.load.pipeline import Loader
 from task_history.warehouse import tables
 from task_history_cli.runtime.target import Target
@@ -43,7 +43,7 @@ def commit(to: Loader, **more: Any) -> None:
         "fetched_at": NOW,
         **more,
     }
-    batch = Batch(Commits(), began_at=0.0)
+    batch = Batch(CommitLimits(), began_at=0.0)
     batch.add(Chunk(rows={"workflow_executions": [row]}, cursor=NOW))
     to.commit(batch)
 

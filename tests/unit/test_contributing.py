@@ -33,6 +33,19 @@ def test_the_packages_stand_in_their_order() -> None:
     assert rows == [layer.split(" | ") for layer in reversed(layers)]
 
 
+def test_the_files_where_changes_begin_are_there() -> None:
+    """Each file that the page names, as a path within the library or the command, exists."""
+    page = (ROOT / "docs" / "how-to" / "contribute.md").read_text("utf-8")
+    table = page[page.index("| To change |") :].split("\n\n")[0]
+    named = [
+        path.replace("<vendor>", "paragon").replace("<view>", "steps")
+        for path in re.findall(r"`([\w/<>]+\.(?:py|toml|sql))`", table)
+    ]
+    places = [ROOT / "sources" / "task_history", ROOT / "pipelines" / "task_history_cli"]
+    assert len(named) > 15
+    assert [path for path in named if not any((place / path).is_file() for place in places)] == []
+
+
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", "SECURITY.md"])
 def test_links_of_github_pages_lead_to_files(name: str) -> None:
     """They are outside the documentation, whose links are checked when it is built."""

@@ -23,7 +23,7 @@ _FREE_FIELDS, _FIELD_BYTES = 100, 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Commits:
+class CommitLimits:
     """Limits of one commit: larger ones lose more work to a kill, smaller ones cost the warehouse more.
 
     The defaults are those of DuckDB; ``load/destinations/bigquery`` and ``generic`` state their own as ``commits``.
@@ -39,7 +39,7 @@ class Commits:
     details: int = 500
     """Requests for details."""
 
-    def paced(self, limit: int, period_s: float, *, page_size: int) -> Commits:
+    def paced(self, limit: int, period_s: float, *, page_size: int) -> CommitLimits:
         """Limits for a request budget: at limits the rows that ten seconds of it yield.
 
         ``limit`` is requests in a period, 0 for any number.
@@ -105,7 +105,7 @@ class CommitProgress:
 class Batch:
     """The chunks of one commit."""
 
-    def __init__(self, limits: Commits, *, began_at: float) -> None:
+    def __init__(self, limits: CommitLimits, *, began_at: float) -> None:
         self.rows: dict[str, list[Row]] = {}
         self.columnar: dict[str, list[RowColumns]] = {}
         self.cursor: datetime | None = None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..client.client import Client
 from ..client.fallback import FallbackSender
-from ..core.batch import Chunk, CommitProgress, Commits
+from ..core.batch import Chunk, CommitLimits, CommitProgress
 from ..core.intervals import gaps, merged
 from ..core.models import Row, Scope, Selection, Sender, Window, floor_ms
 from ..extract.details import DetailLoader
@@ -94,7 +94,7 @@ class Context:
         lane: str = SYNC,
         selection: Selection | None = None,
         scope: Scope | None = None,
-        commits: Commits | None = None,
+        commits: CommitLimits | None = None,
         cost: Cost | None = None,
         run_id: str | None = None,
         lock_file: Path | None = None,
@@ -120,10 +120,10 @@ class Context:
         if root is None:
             # The views take it at the end of the run: what is wrong with it is said before anything is read.
             user_map(settings)
-        self.commits: Commits = (
+        self.commits: CommitLimits = (
             root.commits
             if root
-            else (commits or Commits()).paced(
+            else (commits or CommitLimits()).paced(
                 settings.values.rate_limit_requests,
                 settings.values.rate_limit_period_s,
                 page_size=settings.system.listing.page_size,

@@ -15,7 +15,7 @@ import pytest
 from dlt.common.versioned_state import decompress_state
 
 from task_history import systems
-from task_history.core.batch import Batch, Chunk, Commits
+from task_history.core.batch import Batch, Chunk, CommitLimits
 from task_history.load.dlt_internals import cursor_path
 from task_history.load.load_package import PackageWriter, fits_schema, value_bytes
 from task_history.load.pipeline import Loader
@@ -50,7 +50,7 @@ def batch(*ids: str, at: datetime = NOW, **more: Any) -> Batch:
         for identity in ids
     ]
     run = {"run_id": "r", "command": "sync", "started_at": NOW, "outcome": "running", "written_at": at}
-    filled = Batch(Commits(), began_at=0.0)
+    filled = Batch(CommitLimits(), began_at=0.0)
     filled.add(Chunk(rows={"workflow_executions": rows}, notes={"sync_runs": [run]}, cursor=at))
     return filled
 

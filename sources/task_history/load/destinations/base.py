@@ -8,7 +8,7 @@ from datetime import datetime
 from threading import Lock
 from typing import Any
 
-from ...core.batch import Commits
+from ...core.batch import CommitLimits
 from ...core.errors import WarehouseUnavailable
 from ...warehouse.cost import MIN_BILLED_BYTES
 
@@ -94,7 +94,7 @@ class Cost:
 class Backend:
     """The properties of one warehouse. The methods here suit any database."""
 
-    commits = Commits()
+    commits = CommitLimits()
     """Limits of one commit."""
     is_exclusive = False
     """Whether only one process at a time can have the warehouse open."""

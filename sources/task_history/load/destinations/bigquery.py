@@ -30,7 +30,7 @@ from google.cloud.bigquery import LoadJobConfig, QueryJobConfig
 from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 
 from ...core import files
-from ...core.batch import Commits
+from ...core.batch import CommitLimits
 from ...core.columns import LOADED_AT
 from ...core.errors import ConfigurationError, WarehouseUnavailable
 from ...warehouse.cost import MIN_BILLED_BYTES
@@ -330,7 +330,7 @@ class _Client(BigQueryClient):
 
 class BigQueryBackend(Backend):
     # A commit takes 10 to 20 s, and one table 1,500 load jobs a day: https://cloud.google.com/bigquery/quotas#load_jobs
-    commits = Commits(least_rows=25_000, bytes=64_000_000, seconds=300.0, details=5_000)
+    commits = CommitLimits(least_rows=25_000, bytes=64_000_000, seconds=300.0, details=5_000)
     workers = 8
     most_commits = 1_500
     takes_packages = True

@@ -7,7 +7,7 @@ from typing import Any
 
 from dlt.common.destination import Destination
 
-from ...core.batch import Commits
+from ...core.batch import CommitLimits
 from ...core.columns import LOADED_AT
 from ...core.errors import ConfigurationError, UsageError, WarehouseUnavailable
 from ...warehouse.sql_text import quoted_name
@@ -74,7 +74,7 @@ def _loaded_now(client: Any, table: Any) -> str | None:
 
 
 class OtherBackend(Backend):
-    commits = Commits(least_rows=20_000, bytes=32_000_000, seconds=120.0, details=1_000)
+    commits = CommitLimits(least_rows=20_000, bytes=32_000_000, seconds=120.0, details=1_000)
 
     def __init__(self, destination: Any) -> None:
         super().__init__(destination)
