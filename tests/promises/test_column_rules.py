@@ -112,8 +112,9 @@ def test_nothing_excluded_or_hashed_is_written_anywhere(tmp_path: Path, case: Ca
     assert set(values(place, f"{main_table(case.system)}.contact_email")) == {HASH.of(PERSON)}
     for text in (PERSON, PLACE_NAME):
         assert files_with(tmp_path, text) == []
-    for (view,) in place.query("SELECT view_name FROM duckdb_views() WHERE schema_name = 'task_history'"):
-        place.query(f"SELECT * FROM task_history.{view}")
+    with place.reading() as query:
+        for (view,) in query("SELECT view_name FROM duckdb_views() WHERE schema_name = 'task_history'"):
+            query(f"SELECT * FROM task_history.{view}")
 
 
 @pytest.mark.parametrize("case", short(CASES, CASES[2:3]), ids=[case.system for case in CASES])

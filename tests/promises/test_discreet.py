@@ -294,9 +294,8 @@ def test_a_talkative_vendor_is_not_repeated(tmp_path: Path) -> None:
     reasons = place.query("SELECT reason FROM paragon.sync_runs WHERE outcome = 'failed'")
     assert len(reasons) == 2
     tables = place.query("SELECT table_schema, table_name FROM information_schema.tables")
-    cells = [
-        str(row) for schema, table in tables for row in place.query(f'SELECT * FROM "{schema}"."{table}"')
-    ]
+    with place.reading() as query:
+        cells = [str(row) for schema, table in tables for row in query(f'SELECT * FROM "{schema}"."{table}"')]
     written = "\n".join([*cells, told.stdout, told.stderr])
     assert [one for one in (KEY, KEY[:8], secret) if one in written] == []
     assert written.count(MARK) >= 8

@@ -103,13 +103,12 @@ def test_no_secret_is_anywhere(copied: Copied) -> None:
     told = copied.sandbox.settings
     secrets = [value for key, value in told.items() if "secret" in key or "key" in key or "token" in key]
     secrets += ["sandbox-token-", "hunter2-", "hush-hush-"]
-    dumped = [
-        str(row)
-        for (table,) in copied.place.query(
-            f"SELECT table_name FROM duckdb_tables WHERE schema_name = '{copied.name}'"
-        )
-        for row in copied.place.query(f'SELECT * FROM {copied.name}."{table}"')
-    ]
+    with copied.place.reading() as query:
+        dumped = [
+            str(row)
+            for (table,) in query(f"SELECT table_name FROM duckdb_tables WHERE schema_name = '{copied.name}'")
+            for row in query(f'SELECT * FROM {copied.name}."{table}"')
+        ]
     files = [path for path in copied.place.folder.rglob("*") if path.is_file() and path.suffix != ".duckdb"]
     texts = ["\n".join(dumped), *(result["stderr"] for result in copied.results)]
     texts += [path.read_bytes().decode("latin-1") for path in files]

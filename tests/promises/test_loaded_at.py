@@ -176,7 +176,8 @@ def test_every_row_has_an_instant(name: str, internals: str, tmp_path: Path) -> 
         place.env[SWITCH] = internals
         place.sync()
         place.run("backfill", name, "--from", "2026-02-22", "--to", "2026-02-24")
-        for table in tables.of(systems.find(name)):
-            early = f" OR loaded_at < {table.newest}" if table.newest == "fetched_at" else ""
-            sql = f"SELECT count(*) FILTER (WHERE loaded_at IS NULL{early}) FROM {name}.{table.name}"
-            assert place.query(sql) == [(0,)], table.name
+        with place.reading() as query:
+            for table in tables.of(systems.find(name)):
+                early = f" OR loaded_at < {table.newest}" if table.newest == "fetched_at" else ""
+                sql = f"SELECT count(*) FILTER (WHERE loaded_at IS NULL{early}) FROM {name}.{table.name}"
+                assert query(sql) == [(0,)], table.name

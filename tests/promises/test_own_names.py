@@ -109,29 +109,30 @@ def test_fields_named_like_columns_of_ours(tmp_path: Path, system: str, reads_ro
             tmp_path, sandbox, system=system, base_url=url, integrations=None, max_columns=400, **start
         )
         place.sync()
-    kept = {
-        (table, field): column
-        for table, field, column in place.query(
-            f"SELECT table_name, field, column_name FROM {system}.vendor_fields"
-        )
-    }
-    for table in vendors_tables(one):
-        name = f"{system}.{table.name}"
-        [(rows,)] = place.query(f"SELECT count(*) FROM {name}")
-        own = {column.name for column in table.columns}
-        if not rows:
-            continue
-        # Some logs of details have no fields but those of the execution.
-        has_fields = table.name in {stored for stored, _ in kept}
-        assert has_fields or table.name.endswith("_details")
-        for spelling in sorted(names & {*table.own_keys, *_camel(table)}) if has_fields else ():
-            column = kept[(table.name, spelling)]
-            assert column not in own
-            values = place.query(f'SELECT DISTINCT "{column}" FROM {name} WHERE "{column}" IS NOT NULL')
-            assert values == [(f"their {spelling}",)], (table.name, column)
-        for column_name in table.own_keys & own:
-            theirs = f"SELECT count(*) FROM {name} WHERE CAST({column_name} AS VARCHAR) LIKE 'their %'"
-            assert place.query(theirs) == [(0,)], (table.name, column_name)
+    with place.reading() as query:
+        kept = {
+            (table, field): column
+            for table, field, column in query(
+                f"SELECT table_name, field, column_name FROM {system}.vendor_fields"
+            )
+        }
+        for table in vendors_tables(one):
+            name = f"{system}.{table.name}"
+            [(rows,)] = query(f"SELECT count(*) FROM {name}")
+            own = {column.name for column in table.columns}
+            if not rows:
+                continue
+            # Some logs of details have no fields but those of the execution.
+            has_fields = table.name in {stored for stored, _ in kept}
+            assert has_fields or table.name.endswith("_details")
+            for spelling in sorted(names & {*table.own_keys, *_camel(table)}) if has_fields else ():
+                column = kept[(table.name, spelling)]
+                assert column not in own
+                values = query(f'SELECT DISTINCT "{column}" FROM {name} WHERE "{column}" IS NOT NULL')
+                assert values == [(f"their {spelling}",)], (table.name, column)
+            for column_name in table.own_keys & own:
+                theirs = f"SELECT count(*) FROM {name} WHERE CAST({column_name} AS VARCHAR) LIKE 'their %'"
+                assert query(theirs) == [(0,)], (table.name, column_name)
 
 
 def _camel(table: Table) -> set[str]:

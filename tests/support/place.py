@@ -9,7 +9,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -159,9 +159,15 @@ class Place:
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of the warehouse."""
+        with self.reading() as query:
+            return query(sql)
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
+        """A function that gives rows of the warehouse, for many queries: to open the file takes longer than most."""
         with duckdb.connect(str(self.file), read_only=True) as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            return connection.execute(sql).fetchall()
+            yield lambda sql: connection.execute(sql).fetchall()
 
     def make_due(self) -> None:
         """As if so much time had passed that all that could not be read is due again."""
