@@ -13,6 +13,7 @@ from task_history.views.check import BROKEN, Finding, findings
 from task_history.views.dialects import DATASET, DIALECTS
 from task_history.views.files import views
 from task_history.views.relations import by_default
+from task_history.warehouse.duckdb_file import is_made
 from task_history.warehouse.sql_text import DUCKDB
 
 from ..console import arguments, output
@@ -82,7 +83,7 @@ def _print(args: argparse.Namespace) -> int:
 def _print_dbt(target: Target) -> int:
     """Prints dbt's sources of the datasets that are loaded; of all systems where nothing is."""
     datasets = []
-    if target.file is None or target.file.exists():
+    if target.file is None or is_made(target.file):
         with asked(target) as access:
             datasets = creating.datasets(access)
     if not datasets:

@@ -14,6 +14,7 @@ from task_history.core.log import log
 from task_history.load.memory import freeze_imports, release_memory
 from task_history.settings import load
 from task_history.views.create import datasets, refresh
+from task_history.warehouse.duckdb_file import is_made
 
 from ..console import output
 from ..runtime import views
@@ -74,6 +75,6 @@ def _prepared(shared: SharedFile) -> Sequence[str]:
 
 def _complete(target: Target) -> Iterator[str]:
     """The datasets whose tables are all there."""
-    if target.file is not None and target.file.exists() and target.file.stat().st_size:
+    if target.file is not None and is_made(target.file):
         with views.opened(target) as access:
             yield from (dataset.name for dataset in datasets(access) if not dataset.lacking)

@@ -12,7 +12,7 @@ from task_history.core.errors import WarehouseUnavailable
 from task_history.settings import Settings
 from task_history.warehouse import tables
 from task_history.warehouse.column_rules import column_rules
-from task_history.warehouse.duckdb_file import open_for_reading
+from task_history.warehouse.duckdb_file import is_made, open_for_reading
 from task_history.warehouse.former_tables import completed
 from task_history.warehouse.keep_days import kept_since
 from task_history.warehouse.queries import Warehouse
@@ -61,7 +61,7 @@ def queried(target: Target, settings: Settings) -> Iterator[Reader | None]:
 
         with reader(target, settings) as found:
             yield found
-    elif not target.file.exists():
+    elif not is_made(target.file):
         yield None
     else:
         connection = open_for_reading(target.file)

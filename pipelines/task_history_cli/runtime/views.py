@@ -26,7 +26,7 @@ from task_history.views.files import views as view_files
 from task_history.views.relations import ShownDataset, found
 from task_history.views.user_map import configured_map
 from task_history.warehouse import tables
-from task_history.warehouse.duckdb_file import open_for_reading
+from task_history.warehouse.duckdb_file import is_made, open_for_reading
 from task_history.warehouse.former_tables import lacking, lacking_text
 from task_history.warehouse.sql_text import BIGQUERY
 
@@ -252,7 +252,7 @@ def _reading(target: Target) -> Iterator[ViewAccess]:
         with opened(target) as access:
             yield access
         return
-    if not target.file.exists():
+    if not is_made(target.file):
         raise WarehouseUnavailable(f"There is no warehouse in {target.file} yet: task-history sync makes it.")
     import duckdb
 
@@ -297,6 +297,7 @@ def opened(target: Target) -> Iterator[ViewAccess]:
     # Whichever system: nothing of it is read or written here.
     loader = Loader(pipeline, systems.find(systems.names()[0]))
     try:
+        loader.backend.create(loader.client)
         access = _access(loader)
         if access.dialect not in DIALECTS:
             raise UsageError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -248,7 +249,7 @@ _ADVICE = (
 
 def explanation(error: BaseException) -> str:
     """The innermost cause of the error, with advice what to do."""
-    words = [" ".join(str(cause).split()) for cause in causes(error)]
+    words = [" ".join((_answer(cause) or str(cause)).split()) for cause in causes(error)]
     everything = " ".join(words).lower()
     innermost = words[-1][:300] if words else type(error).__name__
     for marks, advice in _ADVICE:
@@ -258,3 +259,14 @@ def explanation(error: BaseException) -> str:
         f"The warehouse failed: {innermost}. Nothing of this commit was written; run the same command again, and "
         "if it fails again look at the table and column that are named."
     )
+
+
+def _answer(error: BaseException) -> str | None:
+    """What Google's server said of an upload that it refused; the error itself tells of status codes in Python alone."""
+    if type(error).__name__ != "InvalidResponse":
+        return None
+    response = getattr(error, "response", None)
+    try:
+        return str(json.loads(response.content)["error"]["message"])  # type: ignore[union-attr]
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return f"HTTP {getattr(response, 'status_code', '')}"

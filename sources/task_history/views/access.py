@@ -74,6 +74,15 @@ def _columns(access: ViewAccess, datasets: Sequence[str] | None) -> str:
     )
 
 
+def schema_statement(dialect: str, project: str | None) -> str:
+    """The statement that makes the dataset of the views where it is not there."""
+    statement = f"CREATE SCHEMA IF NOT EXISTS {qualified_view('', dialect, project)}"
+    if dialect != POSTGRES:
+        return statement
+    # Postgres wants the right to make schemas also where there is nothing to make.
+    return f"DO $$ BEGIN IF to_regnamespace({quoted_text(DATASET)}) IS NULL THEN {statement}; END IF; END $$"
+
+
 def qualified_view(view: str, dialect: str, project: str | None) -> str:
     """The quoted name of a view in a dialect, or of the dataset where ``view`` is empty."""
     parts = (project if dialect == BIGQUERY else None, DATASET, view)

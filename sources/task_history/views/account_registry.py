@@ -22,7 +22,7 @@ from ..systems.protocol import System
 from ..warehouse import tables
 from ..warehouse.sql_text import BIGQUERY, DUCKDB, POSTGRES, quoted_name, quoted_text
 from ..warehouse.user_map import USER_MAP, UserMap
-from .access import ViewAccess, stored_columns
+from .access import ViewAccess, schema_statement, stored_columns
 from .dialects import DATASET
 from .relations import of_name, shown_columns
 from .user_map import StoredMaps, configured_map
@@ -188,7 +188,7 @@ def _statements(access: ViewAccess, changes: Iterable[str], *, has_schema: bool)
         # What is sent at once is one transaction in Postgres.
         yield "BEGIN" if dialect == DUCKDB else LOCK
     if not has_schema:
-        yield f"CREATE SCHEMA IF NOT EXISTS {access.view_name('')}"
+        yield schema_statement(dialect, access.project)
     yield f"CREATE TABLE IF NOT EXISTS {name} ({', '.join(_columns_of_registry(dialect))})"
     if dialect != BIGQUERY:
         yield f"COMMENT ON TABLE {name} IS {quoted_text(REGISTRY.description)}"

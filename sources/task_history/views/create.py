@@ -13,7 +13,7 @@ from ..core.errors import WarehouseUnavailable
 from ..core.log import log
 from ..warehouse.sql_text import BIGQUERY, DUCKDB, POSTGRES, quoted_name, quoted_text
 from ..warehouse.user_map import USER_MAP
-from .access import ViewAccess, qualified_view, stored_columns
+from .access import ViewAccess, qualified_view, schema_statement, stored_columns
 from .account_registry import CATALOGUE, LOCK, holdings, registration
 from .dialects import DATASET, rendered
 from .files import FOLDER, View, views
@@ -139,7 +139,7 @@ def statements(
     selects = [
         (views()[name], sql) for name, sql in _texts(tuple(shown), dialect, project, mark=mark).items()
     ]
-    schema = f"CREATE SCHEMA IF NOT EXISTS {qualified_view('', dialect, project)}"
+    schema = schema_statement(dialect, project)
     if dialect == BIGQUERY:
         # One job, since each takes seconds; the last view, which says that all are there, apart.
         *others, last = [_bigquery_view(view, sql, project) for view, sql in selects]

@@ -26,6 +26,11 @@ OTHER_VERSION = (
 """What DuckDB 2.x and 1.x say of a file that a newer one made."""
 
 
+def is_made(file: Path) -> bool:
+    """Whether the DuckDB file is there: an empty one is none, as a kill leaves it while DuckDB makes it."""
+    return file.exists() and file.stat().st_size > 0
+
+
 def open_for_reading(file: Path, *, is_locked: bool = True) -> Any:
     """Opens a connection that can read the tables of the file and nothing else; instants are UTC.
 

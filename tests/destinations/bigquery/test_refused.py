@@ -245,6 +245,16 @@ def test_faults_of_a_moment_are_outlived(place: BigQueryPlace, sandbox: SandboxP
     assert differences(place, sandbox) == PERFECT
 
 
+def test_a_refused_upload_is_told_in_google_s_words(place: BigQueryPlace) -> None:
+    """The role that is missing and what Google's server said, not how Python holds it."""
+    message = "Access Denied: Table lab:staging.coverage: Permission bigquery.tables.updateData denied"
+    place.recorder.add(path="/upload/", reason="accessDenied", message=message, times=1_000)
+    last = place.run(*SYNC, expect=4).stderr.splitlines()[-1]
+    assert "roles/bigquery.dataEditor" in last
+    assert message in last
+    assert "HTTPStatus" not in last
+
+
 CONFLICTS: list[dict[str, Any]] = [
     {
         "path": "/datasets",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def test_a_role_that_cannot_write_is_told(
 def test_what_a_check_tries_leaves_nothing_behind(
     postgres: Server, sandbox: SandboxProcess, tmp_path: Path
 ) -> None:
-    """A role that may make schemas is told so, and none is there afterwards."""
+    """A role that may make schemas is told so, and none is there afterwards; its sync logs no warning."""
     _run(
         postgres,
         "CREATE ROLE maker_role LOGIN",
@@ -83,8 +84,29 @@ def test_what_a_check_tries_leaves_nothing_behind(
     said = place.run("check", "paragon", *ON_POSTGRES).stdout
     assert "The dataset maker_data will be created by the first sync, and tables may be made in it." in said
     assert place.query("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'maker%'") == [(0,)]
-    assert place.told("sync")["complete"]
+    synced = place.run("sync", "paragon", "--log-level", "info", *ON_POSTGRES).stderr
+    assert "commit" in synced
+    assert [line for line in synced.splitlines() if "WARNING" in line or "ERROR" in line] == []
     assert "The dataset maker_data is there" in place.run("check", "paragon", *ON_POSTGRES).stdout
+
+
+def test_a_role_that_makes_no_schemas_loads_into_those_that_are_there(
+    postgres: Server, sandbox: SandboxProcess, tmp_path: Path
+) -> None:
+    """A check names the schemas that are missing; once they are there, it says so, and a sync loads."""
+    _run(postgres, "CREATE ROLE loader_role LOGIN", "CREATE SCHEMA loader_data AUTHORIZATION loader_role")
+    place = PostgresPlace(
+        tmp_path, sandbox, postgres, dataset_name="loader_data", integrations=None, steps="none"
+    )
+    place.env["DESTINATION__POSTGRES__CREDENTIALS"] = postgres.url.replace("//tests:", "//loader_role:")
+    refused = place.run("check", "paragon", *ON_POSTGRES, expect=4).stderr
+    missing = re.findall(r"\b(?:loader_data_\w+|task_history)\b", refused.partition("none called")[2])
+    assert {"loader_data_staging", "task_history"} < set(missing)
+    _run(postgres, *(f"CREATE SCHEMA {name} AUTHORIZATION loader_role" for name in missing))
+    assert "The dataset loader_data is there" in place.run("check", "paragon", *ON_POSTGRES).stdout
+    synced = place.run("sync", "paragon", *ON_POSTGRES).stderr
+    assert "views_failed" not in synced
+    assert place.query("SELECT count(*) > 0 FROM task_history.executions") == [(True,)]
 
 
 def test_a_name_longer_than_postgres_takes_is_refused(

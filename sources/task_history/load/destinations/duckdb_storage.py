@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 
 from ...core.errors import ConfigurationError
+from ...warehouse.duckdb_file import is_made
 
 DEFAULT = "v1.0.0"
 """All DuckDB 1.x and 2.x open it, and files are no larger for it. Only the newest open what is DuckDB's own default."""
@@ -41,7 +42,7 @@ def create_file(file: Path, version: str) -> None:
     A process that is killed while DuckDB creates its file leaves an empty one, which DuckDB does not open. What makes
     it impossible to create the file is an error when it is opened.
     """
-    if str(file) == ":memory:" or (file.exists() and file.stat().st_size):
+    if str(file) == ":memory:" or is_made(file):
         return
     made = file.with_name(f".{file.name}.{os.getpid()}.new")
     with suppress(OSError, duckdb.Error):

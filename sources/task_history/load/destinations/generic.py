@@ -25,6 +25,12 @@ WHERE n.nspname = %s AND c.relkind IN ('r', 'p') AND NOT pg_catalog.pg_has_role(
 """
 """Tables of a schema whose owner the role is not: only an owner adds columns and descriptions."""
 
+_MAY_CREATE = """
+SELECT current_database(), current_user,
+    has_database_privilege(current_database(), 'CREATE') OR current_setting('transaction_read_only') = 'on'
+"""
+"""Whether the role may make schemas; where nothing may be written, CREATE SCHEMA says why."""
+
 
 def destination(name: str, *, staging: str) -> Any:
     """Returns dlt's destination of that name.
@@ -90,12 +96,23 @@ class OtherBackend(Backend):
         if self._kind != "postgres":
             return super().probe(client, datasets)
         lines = []
+        missing = [
+            name
+            for name in datasets
+            if not client.execute_sql("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", name)
+        ]
+        ((database, role, may_create),) = client.execute_sql(_MAY_CREATE)
         # In Postgres schemas and tables are part of a transaction: what is made here is never there.
         client.execute_sql("BEGIN")
         try:
             for name in datasets:
-                found = client.execute_sql("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", name)
-                if not found:
+                if name in missing and not may_create:
+                    raise WarehouseUnavailable(
+                        f"The role {role} may make no schemas in the database {database}, and there is none called "
+                        f"{', '.join(missing)}: GRANT CREATE ON DATABASE {database} TO {role}, or make them for it: "
+                        f"CREATE SCHEMA … AUTHORIZATION {role}."
+                    )
+                if name in missing:
                     client.execute_sql(f"CREATE SCHEMA {quoted_name(name)}")
                 client.execute_sql(f"CREATE TABLE {quoted_name(name)}.task_history_probe (a INTEGER)")
                 if foreign := client.execute_sql(_FOREIGN_TABLES, name):
@@ -103,7 +120,7 @@ class OtherBackend(Backend):
                         f"The table {name}.{foreign[0][0]} belongs to another role, and only its owner may add columns: "
                         "make this role a member of the owner, or load into another dataset."
                     )
-                state = "is there" if found else "will be created by the first sync"
+                state = "will be created by the first sync" if name in missing else "is there"
                 lines.append(f"The dataset {name} {state}, and tables may be made in it.")
         finally:
             client.execute_sql("ROLLBACK")
