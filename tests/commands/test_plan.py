@@ -185,3 +185,14 @@ def test_the_end_is_foretold(limit: int, period_s: float) -> None:
         if now > max(60.0, period_s) and now < 15 * period_s:
             assert left is not None
             assert abs(left - true_left) <= 0.1 * true_left + period_s
+
+
+def test_what_the_retention_passes_over_is_told_by_the_vendors_clock(tmp_path: Path) -> None:
+    """With a vendor whose clock is days ahead, what it purges soon is at risk, also where this machine's differs."""
+    now = datetime.now(UTC)
+    words = ("--from", f"{now - 29 * DAY:%Y-%m-%d}", "--to", f"{now - 27 * DAY:%Y-%m-%d}")
+    with SandboxProcess(executions=100, seed=5, freeze=True) as sandbox:
+        place = Place(tmp_path, sandbox, integrations=None, retention_days=30)
+        assert plan(place, *words)["at_risk"] is None
+        sandbox.advance(5 * 86_400)
+        assert plan(place, *words)["at_risk"] is not None

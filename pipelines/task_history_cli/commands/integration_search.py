@@ -111,9 +111,10 @@ def lines(result: Mapping[str, Any]) -> list[str]:
             "custom.<name>: set integrations to the names under which your project connects them."
         ]
     names = ", ".join(f'"{name}"' for name in result["found"])
+    so_far = " asked for so far" if result["stopped_by"] else ""
     return [
-        f"{len(result['found'])} of {result['asked']} common integrations have executions here. Custom ones, named "
-        "custom.<name>, are not looked for. To learn each workflow's, set in .dlt/config.toml:",
+        f"{len(result['found'])} of {result['asked']} common integrations{so_far} have executions here. Custom ones, "
+        "named custom.<name>, are not looked for. To learn each workflow's, set in .dlt/config.toml:",
         f"  [{result['section']}]",
         f"  integrations = [{names}]",
     ]
