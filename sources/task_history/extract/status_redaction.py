@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..core.models import Json, Table
-from ..redaction.judging import is_key_material
+from ..redaction.judging import is_card_number, is_key_material
 from ..redaction.redactor import MARK, Redactor
 
 if TYPE_CHECKING:
@@ -51,11 +51,18 @@ class StatusRedaction:
     def _status(self, sent: str) -> str:
         status = self._stored.get(sent)
         if status is None:
-            is_word = len(sent) <= _MAX_CHARS and not is_key_material(sent)
-            status = self._redactor.text(sent)[0] if is_word else MARK
+            status = MARK if self._is_secret(sent) else self._redactor.text(sent)[0]
             if len(self._stored) < _MAX_KEPT:
                 self._stored[sent] = status
         return status
+
+    def _is_secret(self, sent: str) -> bool:
+        """Whether a status is no word of a vendor: long, a key, a card's number, or a secret and its name."""
+        if len(sent) > _MAX_CHARS or is_key_material(sent) or is_card_number(sent):
+            return True
+        name, _, value = sent.partition(" ")
+        is_pair = " " not in value and any(map(str.isdigit, value))
+        return is_pair and self._redactor.payload({name: value}).count > 0
 
     def _keys_of(self, table: Table) -> list[str]:
         keys = self._keys.get(table.name)

@@ -21,12 +21,27 @@ from tests.support.lines import for_each
 SECRET = "hV8k2Qz9" + "TrW4mN1x"
 NOT_STORED = [
     f"password={SECRET}",
+    f"password {SECRET}",
+    "pin 4821",
+    "4111 1111 1111 1111",
     "ghp_" + SECRET * 3,
     SECRET * 2,
     "9f86d081884c7d659a2feaa0c55ad015",
     "the run has failed since the key was wrong, and nobody has looked at it since then",
 ]
-WORDS = ["FAILED", "waiting-for-approval", "DEPLOYED_2", "In Progress", "CANCELLED_BY_USER", "", "Ошибка"]
+WORDS = [
+    "FAILED",
+    "token expired",
+    "session 2",
+    "HTTP 503",
+    "4711",
+    "waiting-for-approval",
+    "DEPLOYED_2",
+    "In Progress",
+    "CANCELLED_BY_USER",
+    "",
+    "Ошибка",
+]
 
 
 def _with_status() -> list[tuple[str, Table, str]]:
