@@ -15,6 +15,10 @@ _FAILURES = 8
 """Documents of one text that may be invalid or hold secrets before the fast parser is no longer tried."""
 _DECODED_DEPTH = 4
 """Maximum encodings within each other that are decoded."""
+_KEY_BYTES, _DIFFERENT_BYTES = 64, 44
+"""Bytes of a key of Solana, and fewer different ones than nearly each has: https://solana.com/docs/core/accounts."""
+MIN_BYTES, _MAX_BYTES = 12, 4 << 20
+"""Numbers in a list that may be the bytes of a text."""
 
 
 class DocumentPass(TextPass):
@@ -58,6 +62,20 @@ class DocumentPass(TextPass):
             return self._edits(text, depth + 1)
         finally:
             self._decoding -= 1
+
+    def are_secret_bytes(self, value: list[Json], depth: int) -> bool:
+        """Whether the numbers are the bytes of a text that holds a secret, as Node writes a ``Buffer``."""
+        try:
+            some = bytes(value[:_MAX_BYTES])
+            if len(some) == len(value) == _KEY_BYTES and len(set(some)) > _DIFFERENT_BYTES:
+                return True
+            text = some.decode(errors="strict" if len(some) == len(value) else "ignore")
+        except (TypeError, ValueError):
+            return False
+        before = self.count
+        is_secret = text.isprintable() and bool(self.decoded_edits(text, depth))
+        self.count = before
+        return is_secret
 
     def _documents(self, text: str, depth: int) -> tuple[list[Edit], bool]:
         """The replacements in the text's JSON documents, and whether the text is JSON only."""

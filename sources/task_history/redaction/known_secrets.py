@@ -28,6 +28,7 @@ class KnownSecrets:
         self.vocabulary = Vocabulary(self.stems, is_strict=is_strict)
         """Shared by all texts, so that it learns."""
         self._kinds: dict[str, Kind] = {}
+        self._may_be_names: dict[str, bool] = {}
 
     def kind(self, name: str) -> Kind:
         """Classifies the name, see ``names.Kind``."""
@@ -42,9 +43,18 @@ class KnownSecrets:
 
     def may_be_name(self, text: str) -> bool:
         """Quick check whether a text that stands as a value may be the name of a secret."""
-        return (len(text) <= _VALUE_CHARS or " " not in text) and (
-            not text.isascii() or self.stems.search(text.lower()) is not None or squash(text) in self._extra
-        )
+        may_be = self._may_be_names.get(text)
+        if may_be is None:
+            may_be = (len(text) <= _VALUE_CHARS or " " not in text) and (
+                not text.isascii()
+                or self.stems.search(text.lower()) is not None
+                or (bool(self._extra) and squash(text) in self._extra)
+            )
+            if len(self._may_be_names) >= _NAMES_KEPT:
+                self._may_be_names.clear()
+            if len(text) <= _VALUE_CHARS:
+                self._may_be_names[text] = may_be
+        return may_be
 
     def kind_of_value(self, text: str) -> Kind:
         """Classifies a text that stands as a value and may be a name."""

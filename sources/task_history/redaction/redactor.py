@@ -19,7 +19,7 @@ from ..core.json_writing import exact_json, unused_name
 from ..core.models import Json
 from . import neighbours, pairs
 from .arguments import secret_arguments
-from .documents import MAX_DEPTH, DocumentPass
+from .documents import MAX_DEPTH, MIN_BYTES, DocumentPass
 from .edits import MARK, applied
 from .judging import FAMILIAR, SCHEMA_EXAMPLES, is_random, is_schema, is_secret_in_object
 from .known_secrets import KnownSecrets
@@ -32,11 +32,8 @@ _NAMES_KEPT = 20_000
 _SHAPES_KEPT = 5_000
 _SHAPE_FIELDS = 64
 """Maximum fields of an object whose names are remembered together."""
-_KEY_BYTES, _DIFFERENT_BYTES = 64, 44
-"""Bytes of a key of Solana, and fewer different ones than nearly each has: https://solana.com/docs/core/accounts."""
-_MIN_BYTES, _MAX_BYTES = 12, 4 << 20
-"""Numbers in a list that may be the bytes of a text."""
 
+_WEAK = NO_SECRET_BY_NAME - {Kind.HARMLESS}
 _SOUND_TEXT = re.compile(rf"{FAMILIAR.pattern}|[A-Za-z]{{0,15}}|[0-9]{{1,15}}")
 
 
@@ -189,13 +186,16 @@ class _Pass(DocumentPass):
             kind = given[name] if name in given else self._kind(name)
             if pair and not kind and name != named_by:
                 kind = self._kind_beside(pair, name, inner)
-            elif kind in NO_SECRET_BY_NAME and is_random(inner) and pairs.names_a_value(value):
+            elif kind in _WEAK and pairs.names_a_value(value) and is_random(inner):
                 kind = Kind.HARMLESS
             if kind:
                 kept = self.under(kind, inner, depth)
             else:
                 lists += type(inner) is list
+                told = self.tellings
                 kept = self._named_value(name, inner, depth)
+                if type(inner) is dict:
+                    self.tellings = told  # what its fields tell was looked at with them
             new_name = self._name(name, value, new)
             is_changed = is_changed or kept is not inner or new_name is not name
             new[new_name] = kept
@@ -369,7 +369,7 @@ class _Pass(DocumentPass):
             columns = pairs.column_kinds(value[0], self._kind_of_value)
             if columns is not None:
                 return self._rows(value, columns, depth)
-        if len(value) >= _MIN_BYTES and type(value[0]) is int and self._are_secret_bytes(value, depth):
+        if len(value) >= MIN_BYTES and type(value[0]) is int and self.are_secret_bytes(value, depth):
             self.count += 1
             return [MARK]
         tellings = self.tellings
@@ -410,20 +410,6 @@ class _Pass(DocumentPass):
             return row
         new = {name: self._cell(columns.get(name, Kind.HARMLESS), cell) for name, cell in row.items()}
         return row if all(new[name] is row[name] for name in row) else new
-
-    def _are_secret_bytes(self, value: list[Json], depth: int) -> bool:
-        """Whether the numbers are the bytes of a text that holds a secret, as Node writes a ``Buffer``."""
-        try:
-            some = bytes(value[:_MAX_BYTES])
-            if len(some) == len(value) == _KEY_BYTES and len(set(some)) > _DIFFERENT_BYTES:
-                return True
-            text = some.decode(errors="strict" if len(some) == len(value) else "ignore")
-        except (TypeError, ValueError):
-            return False
-        before = self.count
-        is_secret = text.isprintable() and bool(self.decoded_edits(text, depth))
-        self.count = before
-        return is_secret
 
     def _rows(self, value: list[Json], kinds: list[Kind], depth: int) -> list[Json]:
         """Redacts a list of rows whose first names the columns."""
