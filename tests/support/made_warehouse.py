@@ -253,7 +253,7 @@ def fill_history(connection: Any, dataset: str = "paragon", *, now: str = NOW) -
         _insert(
             connection,
             dataset,
-            tables.STATES.name,
+            tables.EXECUTION_STATES.name,
             {
                 "execution_id": "id",
                 "seen_at": f"started + INTERVAL {minutes} MINUTE",

@@ -26,7 +26,7 @@ _ARROW = {
 }
 
 
-_UNASKED = frozenset({tables.SYNC_RUNS.name, tables.READS.name, tables.STATES.name})
+_UNASKED = frozenset({tables.SYNC_RUNS.name, tables.WINDOW_READS.name, tables.EXECUTION_STATES.name})
 """Tables that stay empty: no run asks what stands in them."""
 
 

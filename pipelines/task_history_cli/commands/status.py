@@ -22,7 +22,7 @@ from task_history.warehouse import tables
 from task_history.warehouse.coverage import LIST, Coverage, Day, DaySummary, by_day, is_part, unfiltered
 from task_history.warehouse.former_tables import lacking
 from task_history.warehouse.queries import Warehouse
-from task_history.warehouse.tables import READS, SCHEMA_CHANGES, SYNC_RUNS, of_one
+from task_history.warehouse.tables import SCHEMA_CHANGES, SYNC_RUNS, WINDOW_READS, of_one
 
 from ..console import arguments, output
 from ..runtime.reader import Reader, queried, warehouse_of
@@ -202,7 +202,7 @@ def _read_whole(reader: Reader, settings: Settings) -> list[str]:
     """The listings that are read to their end by each sync because they did not come newest first."""
     if settings.system.listing.is_filtered_by_time:
         return []
-    names = reader.names(READS.name)
+    names = reader.names(WINDOW_READS.name)
     _, rows = reader.query(
         f"SELECT r.filters FROM {names} AS r JOIN (SELECT filters, max(read_at) AS read_at FROM {names} AS w "
         "WHERE row_order IS NOT NULL GROUP BY filters) AS n ON n.filters = r.filters AND n.read_at = r.read_at "

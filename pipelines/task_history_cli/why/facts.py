@@ -15,7 +15,7 @@ from task_history.warehouse.coverage import AUDIT, SYNC, Coverage, midnight
 from task_history.warehouse.forgotten_people import FORGOTTEN, read_left_out
 from task_history.warehouse.keep_days import kept_since
 from task_history.warehouse.queries import Warehouse
-from task_history.warehouse.tables import COVERAGE, READS, REPLAYS, STATES, SYNC_RUNS, of
+from task_history.warehouse.tables import COVERAGE, EXECUTION_STATES, REPLAYS, SYNC_RUNS, WINDOW_READS, of
 
 from ..runtime.reader import Reader
 from .coverage import Loaded, blind, read_filters
@@ -111,11 +111,11 @@ class FactReader:
         # Nothing was seen or read of it before it began; two clocks may differ.
         since = None if started_at is None else started_at - _CLOCK_DIFFERENCE
         facts.states = self._records(
-            STATES.name, "execution_id = %s ORDER BY seen_at", facts.execution_id, since=since
+            EXECUTION_STATES.name, "execution_id = %s ORDER BY seen_at", facts.execution_id, since=since
         )
         if started_at is not None:
             condition = "window_start <= %s AND window_end > %s ORDER BY read_at"
-            facts.reads = self._records(READS.name, condition, started_at, started_at, since=since)
+            facts.reads = self._records(WINDOW_READS.name, condition, started_at, started_at, since=since)
         if self._system.replay is not None:
             facts.replayed = self._records(
                 REPLAYS.name, "execution_id = %s ORDER BY intended_at", facts.execution_id
@@ -130,7 +130,7 @@ class FactReader:
 
     def _check(self) -> None:
         """Raises WarehouseUnavailable where tables of an earlier version lack columns that the next sync adds."""
-        names = [table.name for table in (STATES, READS, COVERAGE)]
+        names = [table.name for table in (EXECUTION_STATES, WINDOW_READS, COVERAGE)]
         columns = self._reader.columns()
         needed = {
             (name, column) for name, column in zip(names, ("seen_at", "read_at", "windows"), strict=True)
@@ -158,7 +158,7 @@ class FactReader:
         runs = self._records(SYNC_RUNS.name, "lost_from IS NOT NULL AND lost_until IS NOT NULL")
         lost = [Window(run["lost_from"], run["lost_until"]) for run in runs]
         reads = self._records(
-            READS.name, "coalesce(filters, '') = ''", columns="window_start, window_end, read_at"
+            WINDOW_READS.name, "coalesce(filters, '') = ''", columns="window_start, window_end, read_at"
         )
         windows = [(Window(read["window_start"], read["window_end"]), read["read_at"]) for read in reads]
         unseen = blind(windows, self._settings.retention)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..core.log import log
-from ..state.postgres import OWNERS, Connection, SharedState, Unreachable, first_row
+from ..state.postgres import OWNERS_LOCK, Connection, SharedState, Unreachable, first_row
 from . import rate_limit_store
 from .rate_limit_rule import BudgetShare, Clock, RateLimitRule, answered_when_orphaned
 from .rate_limit_store import BudgetChanges, BudgetReading, StoreBusy, StoreUnreachable
@@ -310,6 +310,6 @@ def _values(rule: RateLimitRule) -> dict[str, Any]:
         "grace_s": rate_limit_store.GRACE_S,
         "early_s": rate_limit_store.EARLY_S,
         "kept_s": rate_limit_store.WAITING_KEPT_S,
-        "owners": OWNERS,
+        "owners": OWNERS_LOCK,
         "reconnect_s": _RECONNECT_S,
     }

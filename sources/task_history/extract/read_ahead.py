@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _AHEAD, _AHEAD_BYTES = 128, 4 << 20
 """Maximum number of pages, and of their bytes, that are requested while others are read."""
-_NEAR_S = 0.2
+_FIRST_PAGE_WAIT_S = 0.2
 """How many seconds a window that was read waits for the first page of the next one."""
 
 
@@ -153,4 +153,4 @@ class ReadAhead:
 
 
 def _is_near(answers: Iterator[Answer | Exception]) -> bool:
-    return isinstance(answers, OrderedMap) and answers.is_next_ready(_NEAR_S)
+    return isinstance(answers, OrderedMap) and answers.is_next_ready(_FIRST_PAGE_WAIT_S)

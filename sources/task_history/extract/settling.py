@@ -22,7 +22,7 @@ from ..systems.ids import check_id
 from ..systems.protocol import Detail
 from ..warehouse.backlog import OpenExecution
 from ..warehouse.status_history import StoredStatus, earlier_state
-from ..warehouse.tables import STATES
+from ..warehouse.tables import EXECUTION_STATES
 from . import warehouse_rows
 from .details import DetailReader
 from .listing import WindowReader, rows_in
@@ -342,7 +342,7 @@ class Settler:
                 self.settled += not kept[identity]["is_open"]
         leaves_backlog_unchanged = all(row["is_open"] for row in kept.values())
         return Chunk(
-            {self._system.executions.name: list(kept.values()), STATES.name: earlier},
+            {self._system.executions.name: list(kept.values()), EXECUTION_STATES.name: earlier},
             leaves_backlog_unchanged=leaves_backlog_unchanged,
         )
 
@@ -365,7 +365,7 @@ class Settler:
         return Chunk(
             {
                 self._system.executions.name: [row],
-                STATES.name: last,
+                EXECUTION_STATES.name: last,
                 self._system.details.log.name: [
                     warehouse_rows.details_log_row(self._system.details.log, identity, at, outcome, stamp)
                 ],
@@ -386,7 +386,7 @@ class Settler:
         started_at = system.started_at(detail.execution) or stored.get(system.started_column)
         tables = {
             system.executions.name: [row],
-            STATES.name: earlier_state(identity, before, row.get("status")),
+            EXECUTION_STATES.name: earlier_state(identity, before, row.get("status")),
         }
         log_table = system.details.log
         if tries:

@@ -36,7 +36,7 @@ from .seen_order import SeenOrder
 
 _MAX_PIECE_FACTOR = 6
 """Times what a piece should hold."""
-_BLUR = timedelta(seconds=1)
+_FILTER_OVERLAP = timedelta(seconds=1)
 """How far beyond a window a vendor's filter may reach."""
 _READINGS, MAX_READINGS = 2, 4
 """How often a window is read before it is cut in two, and at most."""
@@ -192,7 +192,7 @@ class UnsortedListing:
 
     def _halves(self, window: Window, asked: Window, rows: Iterable[Row]) -> Sequence[Window]:
         """The window cut in two; none where that shows no fewer rows, since the vendor does not filter by time."""
-        filtered = Window(asked.start - _BLUR, asked.end + _BLUR)
+        filtered = Window(asked.start - _FILTER_OVERLAP, asked.end + _FILTER_OVERLAP)
         is_filtered = all(
             start in filtered for row in rows if (start := self.system.started_at(row)) is not None
         )

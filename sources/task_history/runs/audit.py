@@ -32,7 +32,7 @@ from ..extract.pages import described
 from ..warehouse.coverage import midnight
 from ..warehouse.queries import Warehouse
 from ..warehouse.status_history import StoredStatus, earlier_state
-from ..warehouse.tables import REJECTED_ROWS, STATES
+from ..warehouse.tables import EXECUTION_STATES, REJECTED_ROWS
 from ..warehouse.verified_days import Completeness
 from . import phases
 from .audit_findings import Difference, Findings
@@ -390,7 +390,7 @@ class Audit:
             findings.repaired += len(rows)
             context.tally.executions += len(rows)
             log.info("repaired", window=described(difference.window), rows=len(rows))
-            yield Chunk({system.executions.name: rows, STATES.name: earlier})
+            yield Chunk({system.executions.name: rows, EXECUTION_STATES.name: earlier})
             ids_to_reread += difference.surplus
             findings.repaired += len(difference.surplus)
         mendable = [one for one in self._step_differences if not one.surplus]

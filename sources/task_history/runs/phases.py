@@ -29,7 +29,7 @@ from ..warehouse.backlog import payload_key
 from ..warehouse.coverage import by_midnight
 from ..warehouse.queries import Warehouse
 from ..warehouse.status_history import StoredStatus
-from ..warehouse.tables import READS, REJECTED_ROWS, STATES
+from ..warehouse.tables import EXECUTION_STATES, REJECTED_ROWS, WINDOW_READS
 from ..warehouse.verified_days import Completeness
 from .context import Context, Partition, not_skipped
 from .rejected_rows import take_rejected_in
@@ -133,9 +133,13 @@ def window_chunk(
         order=piece.order,
     )
     chunk = Chunk(
-        {system.executions.name: rows_to_write, STATES.name: earlier, **_integrations_of(context, piece)},
+        {
+            system.executions.name: rows_to_write,
+            EXECUTION_STATES.name: earlier,
+            **_integrations_of(context, piece),
+        },
         {system.executions.name: in_columns},
-        {READS.name: [read], REJECTED_ROWS.name: rejected.rows},
+        {WINDOW_READS.name: [read], REJECTED_ROWS.name: rejected.rows},
     )
     vanished = [
         key
@@ -222,7 +226,8 @@ def late_chunk(context: Context, partition: Partition, event: ComparedWindow) ->
     tally.late += len(rows)
     tally.executions += len(rows)
     return Chunk(
-        {system.executions.name: rows, STATES.name: earlier}, notes={REJECTED_ROWS.name: rejected.rows}
+        {system.executions.name: rows, EXECUTION_STATES.name: earlier},
+        notes={REJECTED_ROWS.name: rejected.rows},
     )
 
 

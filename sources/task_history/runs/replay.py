@@ -25,7 +25,7 @@ from ..core.models import Row, Selection
 from ..extract import warehouse_rows
 from ..systems.protocol import Replayed
 from ..warehouse.status_history import StoredStatus, earlier_state
-from ..warehouse.tables import REPLAYS, STATES
+from ..warehouse.tables import EXECUTION_STATES, REPLAYS
 from .context import Context
 from .replay_candidates import Candidates, EarlierReplay
 
@@ -170,7 +170,7 @@ class Replay:
             system.details.log.name: [
                 warehouse_rows.details_log_row(system.details.log, identity, started_at, "again", stamp)
             ],
-            STATES.name: earlier_state(identity, before, row.get("status")),
+            EXECUTION_STATES.name: earlier_state(identity, before, row.get("status")),
         }
 
     def _row(self, result: ReplayResult) -> Row:

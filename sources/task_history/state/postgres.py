@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     import psycopg
 
 VARIABLE = "TASK_HISTORY_STATE"
-ANSWER_S = 5.0
+ANSWER_TIMEOUT_S = 5.0
 """Maximum seconds for an answer of the server, and for a connection."""
-OWNERS = 0x7461736B
+OWNERS_LOCK = 0x7461736B
 """First part of the advisory locks of connections; the second is the connection's number."""
 _VERSION = 1
 _SETTINGS = {
@@ -186,7 +186,7 @@ class Connection:
                 state.url,
                 autocommit=True,
                 prepare_threshold=2,
-                connect_timeout=round(ANSWER_S),
+                connect_timeout=round(ANSWER_TIMEOUT_S),
                 keepalives_idle=30,
                 keepalives_interval=10,
                 keepalives_count=3,
@@ -202,7 +202,7 @@ class Connection:
                 self._check_version()
             if makes_tables:
                 (self.owner,) = self.row("SELECT nextval('owner_numbers')::integer")
-                self.connection.execute("SELECT pg_advisory_lock(%s, %s)", (OWNERS, self.owner))
+                self.connection.execute("SELECT pg_advisory_lock(%s, %s)", (OWNERS_LOCK, self.owner))
         except psycopg.Error as error:
             self.close()
             raise self._answer_to(error) from None
@@ -248,7 +248,7 @@ class Connection:
         with self.connection.transaction():
             # The first process creates them; the others wait for it here.
             self.connection.execute("SET LOCAL lock_timeout = 0")
-            self.connection.execute("SELECT pg_advisory_xact_lock(%s, 0)", (OWNERS,))
+            self.connection.execute("SELECT pg_advisory_xact_lock(%s, 0)", (OWNERS_LOCK,))
             if self._version() is None:
                 self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
                 self.connection.execute(_TABLES)
@@ -290,6 +290,6 @@ def _bounded() -> type[psycopg.Connection[tuple[Any, ...]]]:
 
     class Bounded(psycopg.Connection[tuple[Any, ...]]):
         def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-            return super().wait(gen, interval, ANSWER_S if timeout is None else timeout)
+            return super().wait(gen, interval, ANSWER_TIMEOUT_S if timeout is None else timeout)
 
     return Bounded

@@ -15,7 +15,7 @@ from .files import Check, checks, views
 from .relations import ShownDataset, relations
 
 BROKEN = "broken"
-SHOWN = 5
+MAX_ROWS_SHOWN = 5
 _SINCE = "{since}"
 _EVER = "1900-01-01 00:00:00+00:00"
 
@@ -73,7 +73,7 @@ def findings(
     for check in chosen:
         sql = texts[check.name]
         columns, rows = (
-            query(f"SELECT * FROM (\n{sql}\n) AS broken LIMIT {SHOWN}")
+            query(f"SELECT * FROM (\n{sql}\n) AS broken LIMIT {MAX_ROWS_SHOWN}")
             if check.name in suspects
             else ([], [])
         )

@@ -89,10 +89,10 @@ LATER_COLUMNS = (LOADED_AT, OCCURRENCE)
 DETAILS_LOG = {"execution_id": "text", "execution_started_at": "timestamp", "outcome": "text"}
 """Columns of executions whose steps were asked for, with their types."""
 
-LISTED = {"listed_at": "timestamp"}
+LISTED_EXECUTIONS = {"listed_at": "timestamp"}
 """Columns of listed executions, one row per row of the vendor's list, with the instant that decides its window."""
 
-COVERAGE_TOO = {"part": "text", "is_whole": "bool"}
+ADDED_COVERAGE = {"part": "text", "is_whole": "bool"}
 """Columns of coverage beside its own."""
 
 STEP_COUNTS = {
@@ -230,16 +230,16 @@ def relations(
         "steps": _shown(datasets, STEPS, lambda shown: shown.steps),
         "payloads": _shown(datasets, PAYLOADS, lambda shown: shown.payloads),
         "details": _shown(datasets, DETAILS_LOG, lambda shown: shown.details),
-        "listed": _union(datasets, LISTED, _listed),
+        "listed": _union(datasets, LISTED_EXECUTIONS, _listed),
         "step_counts": _step_counts(datasets),
         tables.COVERAGE.name: _copied(
             datasets,
             tables.COVERAGE,
-            COVERAGE_TOO,
+            ADDED_COVERAGE,
             lambda dataset: _parted(dataset.system),
         ),
         tables.SYNC_RUNS.name: _copied(datasets, tables.SYNC_RUNS),
-        tables.STATES.name: _copied(datasets, tables.STATES, {"state": "text"}, _state),
+        tables.EXECUTION_STATES.name: _copied(datasets, tables.EXECUTION_STATES, {"state": "text"}, _state),
         tables.REPLAYS.name: _copied(
             [dataset for dataset in datasets if dataset.system.replay is not None], tables.REPLAYS
         ),
@@ -399,13 +399,14 @@ def _union(
 ) -> str:
     if not datasets:
         nothing = ", ".join(
-            f"CAST(NULL AS {sql_type(kind)}) AS {name}" for name, kind in {**_WHOSE, **types}.items()
+            f"CAST(NULL AS {sql_type(kind)}) AS {name}"
+            for name, kind in {**_ACCOUNT_COLUMNS, **types}.items()
         )
         return f"SELECT {nothing} FROM (SELECT 1 AS one) AS only_one WHERE FALSE"
     return "\nUNION ALL\n".join(_select(dataset, types, *of(dataset)) for dataset in datasets)
 
 
-_WHOSE = {"system": "text", "instance": "text"}
+_ACCOUNT_COLUMNS = {"system": "text", "instance": "text"}
 
 
 def _select(dataset: ShownDataset, types: Mapping[str, str], rows: str, columns: Mapping[str, str]) -> str:

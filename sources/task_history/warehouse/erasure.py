@@ -21,7 +21,7 @@ from .dataset import utc
 from .forgotten_people import execution_columns, person_in, person_text
 from .sql_text import Query, SqlCondition, Statement
 from .table_names import Names
-from .tables import COVERAGE, READS, REJECTED_ROWS, SYNC_RUNS, listings, of
+from .tables import COVERAGE, REJECTED_ROWS, SYNC_RUNS, WINDOW_READS, listings, of
 
 _ERASED_REASON = "erased, as it named an execution of a person who was forgotten"
 _ERASED_FILTER = "forgotten"
@@ -72,7 +72,7 @@ class Erasure:
         filters = self._filters(COVERAGE)
         counts[COVERAGE.name] = self._count_of(COVERAGE, filters)
         if filters | self._filters(SYNC_RUNS):
-            counts[READS.name] = self._count_of(READS, self._filters(READS))
+            counts[WINDOW_READS.name] = self._count_of(WINDOW_READS, self._filters(WINDOW_READS))
         return {name: number for name, number in counts.items() if number}
 
     def deletions(self) -> Iterator[Statement]:
@@ -98,7 +98,7 @@ class Erasure:
         runs = self._name(SYNC_RUNS.name)
         named = self._filters(COVERAGE) | self._filters(SYNC_RUNS)
         for filters in sorted(named):
-            for table in (COVERAGE, READS, REJECTED_ROWS):
+            for table in (COVERAGE, WINDOW_READS, REJECTED_ROWS):
                 yield f"DELETE FROM {self._name(table.name)} WHERE filters = %s", (filters,)
             sql = f"UPDATE {runs} SET filters = %s, loaded_at = {now} WHERE filters = %s"
             yield sql, (self._without_person(filters), filters)
@@ -119,7 +119,7 @@ class Erasure:
             if stored is not None and staged is not None:
                 sql = f"DELETE FROM {staging(table.name)} AS e WHERE ({stored.sql}) OR ({staged.sql})"
                 yield table.name, (sql, (*stored.values, *staged.values))
-        for table in (REJECTED_ROWS, COVERAGE, READS, SYNC_RUNS):
+        for table in (REJECTED_ROWS, COVERAGE, WINDOW_READS, SYNC_RUNS):
             # A copy of rows that are stored.
             yield table.name, (f"DELETE FROM {staging(table.name)} WHERE TRUE", ())
 

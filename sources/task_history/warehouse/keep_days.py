@@ -112,7 +112,7 @@ class OldRows:
 
     def _with_executions(self, since: datetime) -> Iterator[tuple[str, SqlCondition]]:
         """The executions that began before and all that belongs to them, except where an execution is still open."""
-        states = tables.STATES.name, self._older("seen_at", since, otherwise="last_seen_at")
+        states = tables.EXECUTION_STATES.name, self._older("seen_at", since, otherwise="last_seen_at")
         for one in self._listings:
             log = one.details.log
             for table, condition in self._by_partition((log,), since):

@@ -20,7 +20,7 @@ from ..systems.protocol import System
 from .column_rules import Action, ColumnRule, ColumnRules, TableRules
 from .coverage import filters_text
 from .sql_text import Query, SqlCondition, Statement
-from .tables import COVERAGE, READS, REJECTED_ROWS, SYNC_RUNS, VENDOR_FIELDS
+from .tables import COVERAGE, REJECTED_ROWS, SYNC_RUNS, VENDOR_FIELDS, WINDOW_READS
 
 Types = Callable[[str], Mapping[str, str]]
 """Returns the dlt types of a table's stored columns, by column name."""
@@ -156,13 +156,13 @@ class OldValues:
         for name, action in actions.items():
             if action == "exclude":
                 # Nobody can tell whose days these were, so that they cover nothing.
-                for table in (COVERAGE, READS):
+                for table in (COVERAGE, WINDOW_READS):
                     yield (
                         f"DELETE FROM {self._name(table.name)} WHERE filters LIKE %s OR filters LIKE %s",
                         (f"{name}=%", f"%&{name}=%"),
                     )
         if actions:
-            for table in (SYNC_RUNS, COVERAGE, READS):
+            for table in (SYNC_RUNS, COVERAGE, WINDOW_READS):
                 yield from self._rewritten(table.name, "filters", new, now=now)
 
 

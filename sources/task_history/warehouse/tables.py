@@ -98,12 +98,14 @@ SYNC_RUNS = Table(
     newest="written_at",
 )
 
-EVIDENCE = (
+EVIDENCE_DESCRIPTION = (
     "What makes them known to be all: count, where as many rows came as the vendor counts; chain, where each page joined "
     "the one before and the end was shown; repeat, where two readings gave the same; none. Empty where an earlier "
     "version of this connector noted nothing."
 )
-REJECTED = "Rows of the vendor's without a usable id, kept in rejected_rows; the vendor counts them too."
+REJECTED_DESCRIPTION = (
+    "Rows of the vendor's without a usable id, kept in rejected_rows; the vendor counts them too."
+)
 LEFT_OUT_ON_DAY = (
     "How many executions of the day are not stored because their person was forgotten; empty for none."
 )
@@ -130,9 +132,9 @@ COVERAGE = Table(
         bigint("executions", "Executions of the windows when they were last read, left_out included."),
         bigint("api_total", "The vendor's count for the windows; empty where it gave none."),
         boolean("is_verified", "Whether they are known to be all that the vendor has."),
-        text("evidence", EVIDENCE),
+        text("evidence", EVIDENCE_DESCRIPTION),
         text("reason", "Why they are not known to be all; empty where they are."),
-        bigint("rejected", REJECTED),
+        bigint("rejected", REJECTED_DESCRIPTION),
         bigint("left_out", LEFT_OUT_ON_DAY),
         timestamp("checked_at", "When the windows were last read or compared."),
         text("run_id", "The run that did it (sync_runs.run_id)."),
@@ -141,7 +143,7 @@ COVERAGE = Table(
     newest="checked_at",
 )
 
-READS = Table(
+WINDOW_READS = Table(
     "window_reads",
     "One row per window that was read from a listing: which run asked when, and how many rows came.",
     ("read_id",),
@@ -160,9 +162,9 @@ READS = Table(
         bigint("executions", "Executions that came."),
         bigint("api_total", "The vendor's count for the window; empty where it gave none."),
         boolean("is_verified", "Whether they are known to be all that the vendor has."),
-        text("evidence", EVIDENCE),
+        text("evidence", EVIDENCE_DESCRIPTION),
         text("reason", "Why they are not known to be all; empty where they are."),
-        bigint("rejected", REJECTED),
+        bigint("rejected", REJECTED_DESCRIPTION),
         timestamp("read_at", "When the last page of it was read."),
         LOADED_AT,
     ),
@@ -197,7 +199,7 @@ REJECTED_ROWS = Table(
     ),
 )
 
-STATES = Table(
+EXECUTION_STATES = Table(
     "execution_states",
     "One row per earlier state of an execution that was seen in more than one: the newest is in the execution's row. "
     "Of one that the vendor no longer holds, its last state is here too, with when it was last seen.",
@@ -349,11 +351,11 @@ def of(system: System) -> tuple[Table, ...]:
     own = [table for listing in listings(system) for table in of_one(listing)]
     return (
         *{table.name: table for table in own}.values(),
-        STATES,
+        EXECUTION_STATES,
         *((REPLAYS,) if system.replay is not None else ()),
         SYNC_RUNS,
         COVERAGE,
-        READS,
+        WINDOW_READS,
         REJECTED_ROWS,
         *((ERASURES, LEFT_OUT) if has_person(system) else ()),
         VENDOR_FIELDS,

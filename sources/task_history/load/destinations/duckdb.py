@@ -44,9 +44,15 @@ from .duckdb_rewrite import rewrite
 from .duckdb_settings import check_credentials
 from .duckdb_storage import DEFAULT, check_version, create_file
 
-_MEMORY = 48_000_000
+_MEMORY_BYTES = 48_000_000
 """DuckDB's memory limit in bytes: a commit needs little, and DuckDB would use all that it may."""
-_CHECKPOINT_MEMORY: tuple[int | None, ...] = (_MEMORY, 100_000_000, 200_000_000, 400_000_000, None)
+_CHECKPOINT_MEMORY_BYTES: tuple[int | None, ...] = (
+    _MEMORY_BYTES,
+    100_000_000,
+    200_000_000,
+    400_000_000,
+    None,
+)
 """Memory limits in bytes that a checkpoint tries in turn; None for all of the machine. A checkpoint holds up to 2,048
 rows of a changed column at once, however long their texts are."""
 _MAX_LOG_BYTES = 16_000_000
@@ -70,7 +76,7 @@ def destination(file: Path) -> Any:
     """The dlt destination of a DuckDB file."""
     credentials = DuckDbCredentials(str(file))
     credentials.global_config = {
-        "memory_limit": f"{_MEMORY}B",
+        "memory_limit": f"{_MEMORY_BYTES}B",
         "threads": 2,
         # It keeps what it freed until that is more than this.
         "allocator_flush_threshold": "1MB",
@@ -284,7 +290,7 @@ def _short_bytes(rows: int) -> int:
 def _write(client: Any, statements: Sequence[str], long_bytes: int) -> None:
     """Runs the statements in one transaction, again with more memory where there was too little."""
     for times in _MEMORY_MULTIPLES:
-        size = times * (_MEMORY + _COPIES_HELD * long_bytes)
+        size = times * (_MEMORY_BYTES + _COPIES_HELD * long_bytes)
         try:
             with _memory(client, size), client.begin_transaction():
                 for statement in statements:
@@ -301,7 +307,7 @@ def _write(client: Any, statements: Sequence[str], long_bytes: int) -> None:
 @contextmanager
 def _memory(client: Any, size: int | None) -> Iterator[None]:
     """Context manager: sets DuckDB's memory limit in bytes within the block; None for all of the machine."""
-    if size == _MEMORY:
+    if size == _MEMORY_BYTES:
         yield
         return
     client.execute_sql("RESET GLOBAL memory_limit" if size is None else f"SET memory_limit = '{size}B'")
@@ -310,7 +316,7 @@ def _memory(client: Any, size: int | None) -> Iterator[None]:
     finally:
         # What is not written to the file yet may need more for a while.
         with suppress(DatabaseException, duckdb.Error):
-            client.execute_sql(f"SET memory_limit = '{_MEMORY}B'")
+            client.execute_sql(f"SET memory_limit = '{_MEMORY_BYTES}B'")
 
 
 class DuckDbBackend(Backend):
@@ -320,7 +326,7 @@ class DuckDbBackend(Backend):
 
     def __init__(self, destination: Any) -> None:
         super().__init__(destination)
-        self._checkpoint_memory = _CHECKPOINT_MEMORY
+        self._checkpoint_memory = _CHECKPOINT_MEMORY_BYTES
         self._instants = Instants()
 
     def create(self, client: Any) -> None:
