@@ -46,9 +46,9 @@ def sandbox() -> Iterator[SandboxProcess]:
         yield server
 
 
-def running_workers(parent: int) -> list[int]:
-    """The worker processes of that process, which have a session of their own."""
-    found = []
+def running_workers(command: int) -> list[int]:
+    """The worker processes of that command, which have a session of their own; its fork server starts them."""
+    parents, sessions = {}, {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
@@ -56,9 +56,13 @@ def running_workers(parent: int) -> list[int]:
             fields = (entry / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        if int(fields[1]) == parent and fields[0] != "Z" and fields[3] == entry.name:
-            found.append(int(entry.name))
-    return found
+        if fields[0] != "Z":
+            parents[int(entry.name)], sessions[int(entry.name)] = int(fields[1]), int(fields[3])
+    return [
+        process
+        for process, parent in parents.items()
+        if parents.get(parent) == command and sessions[process] == process
+    ]
 
 
 def sync_fleet(place: Place, *words: str) -> None:
@@ -231,8 +235,9 @@ def test_a_signal_ends_it_after_the_commit_in_hand(
 
 
 def test_workers_end_with_their_parent(tmp_path: Path, sandbox: SandboxProcess) -> None:
-    """SIGKILL of the command: no worker stays behind, and the same command goes on."""
+    """SIGKILL of the command: no worker stays behind, and the same command goes on. The folder's modules are not ours."""
     place = Place(tmp_path, sandbox)
+    (tmp_path / "filelock.py").write_text("raise SystemExit")
     sandbox.post("latency", {"ms": 100})
     process = place.start_new("fleet", "sync", "--jobs", "1")
     workers = wait_until(lambda: sandbox.counters().get("status_200") and running_workers(process.pid))

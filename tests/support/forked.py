@@ -8,8 +8,6 @@ takes an order for each command, as JSON with the descriptors of its three strea
 from __future__ import annotations
 
 import atexit
-import gc
-import importlib
 import inspect
 import json
 import os
@@ -27,20 +25,6 @@ _ROOT = Path(__file__).parents[2]
 _MAX_ORDER_BYTES = 1 << 20
 _BY_INTERPRETER = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC_")
 """Variables that are read when an interpreter starts."""
-_MODULES = (
-    "dlt._workspace.cli._plugins",
-    "dlt.common.configuration.plugins",
-    "dlt.sources.helpers.requests",
-    "filelock",
-    "structlog.stdlib",
-    "task_history.client.transport",
-    "task_history.load.destinations.duckdb",
-    "task_history.load.pipeline",
-    "task_history.runs.sync",
-    "task_history_cli.commands.backfill",
-    "task_history_cli.commands.sync",
-)
-"""What a sync imports, as it goes, beside what these import."""
 
 
 def can_fork(env: dict[str, str]) -> bool:
@@ -124,17 +108,9 @@ def _server() -> socket.socket:
 
 def _serve(server: socket.socket) -> list[str]:
     """Forks for each order; gives back, in the fork, the words of its command."""
-    from task_history import systems
-    from task_history.load.memory import configure_allocators
+    from task_history_cli.fleet.sync_imports import import_all
 
-    # Read when the HTTP client is imported.
-    configure_allocators()
-    for name in _MODULES:
-        importlib.import_module(name)
-    for name in systems.names():
-        systems.find(name)
-    gc.collect()
-    gc.freeze()
+    import_all()
     while True:
         order, streams, _, _ = socket.recv_fds(server, _MAX_ORDER_BYTES, 3)
         if not order:

@@ -1,7 +1,7 @@
-"""Forks of a process that has imported what commands need, and worker processes that are such forks too.
+"""Forks of a process that has imported what commands need, and fork servers of worker processes that are such forks too.
 
-A worker of a fleet or of a backfill's shards would import dlt anew: twice the seconds of a processor that a small sync
-takes. All else is as of a spawned process: its parent, environment, descriptors and signals.
+The fork server of a fleet or of a backfill's shards would import dlt anew: twice the seconds of a processor that a small
+sync takes. All else is as of a spawned process: its parent, environment, descriptors and signals.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import ctypes
 import fcntl
 import json
 import os
-import re
 import signal
 import socket
 import sys
@@ -19,11 +18,12 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from multiprocessing import spawn, util
+from multiprocessing import util
 from typing import Any, NoReturn
 
 _MAX_ORDER_BYTES = 1 << 20
 _PR_SET_CHILD_SUBREAPER = 36  # https://man7.org/linux/man-pages/man2/PR_SET_CHILD_SUBREAPER.2const.html
+_FORK_SERVER = "from multiprocessing.forkserver import main"
 _ABOVE = 500
 """Above the numbers of all descriptors that a command has."""
 
@@ -75,7 +75,7 @@ def run_to_end(work: Callable[[], Any]) -> NoReturn:
 
 
 def fork_workers() -> None:
-    """From now on, what ``multiprocessing`` would spawn is forked from a process that is as this one is now."""
+    """From now on, the fork server of ``multiprocessing`` is forked from a process that is as this one is now."""
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if not os.fork():
         here.close()
@@ -84,7 +84,7 @@ def fork_workers() -> None:
     lock, spawned = threading.Lock(), util.spawnv_passfds
 
     def forked(path: Any, words: Sequence[Any], descriptors: Sequence[int]) -> int:
-        if "--multiprocessing-fork" not in words:
+        if _FORK_SERVER not in str(words[-1]):
             return int(spawned(path, words, descriptors))
         order = json.dumps([[str(word) for word in words], [*descriptors], dict(os.environ)])
         with lock, adopting():
@@ -95,7 +95,7 @@ def fork_workers() -> None:
 
 
 def _serve(orders: socket.socket) -> None:
-    """Forks a worker for each order, until the command has ended."""
+    """Forks a fork server for each order, until the command has ended."""
     handled = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     while True:
         order, found, _, _ = socket.recv_fds(orders, _MAX_ORDER_BYTES, 32)
@@ -121,6 +121,5 @@ def _work(found: Sequence[int], words: list[str], numbers: list[int], env: dict[
         os.close(descriptor)
     os.environ.clear()
     os.environ.update(env)
-    sys.argv = ["-c", "--multiprocessing-fork"]
-    named = {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", " ".join(words))}
-    run_to_end(lambda: spawn.spawn_main(**named))
+    sys.argv = ["-c"]
+    run_to_end(lambda: exec(words[-1], {}))

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -93,10 +93,13 @@ class WorkerProcesses(Generic[Item, Result]):
 
 
 def _pool() -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([f"{__package__}.fork_server"])
     return ProcessPoolExecutor(
         1,
-        mp_context=multiprocessing.get_context("spawn"),
+        mp_context=context,
         initializer=_set_up,
+        initargs=(dict(os.environ),),
         max_tasks_per_child=_MAX_ITEMS_PER_PROCESS,
     )
 
@@ -113,8 +116,11 @@ _idle = threading.Event()
 """Set in a worker process while it has no work."""
 
 
-def _set_up() -> None:
+def _set_up(environment: Mapping[str, str]) -> None:
     """Sets a worker process up: it gets signals only from its parent, and ends when its parent does."""
+    # That of the fork server is of when it started.
+    os.environ.clear()
+    os.environ.update(environment)
     os.setsid()
     _idle.set()
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
