@@ -108,17 +108,17 @@ def test_open_executions_stay(tmp_path: Path) -> None:
     with SandboxProcess("paragon", executions=60, days=9, seed=8, open_days=30, freeze=True) as sandbox:
         start = (datetime.now(UTC) - timedelta(days=10)).date().isoformat()
         place = Place(
-            tmp_path, sandbox, start_date=start, retention_days=0, keep_days_executions=4, integrations=None
+            tmp_path, sandbox, start_date=start, retention_days=0, keep_days_executions=2, integrations=None
         )
         place.sync()
-        old = f"is_open AND date_started < '{midnight_before(4):%Y-%m-%d}'"
+        old = f"is_open AND date_started < '{midnight_before(2):%Y-%m-%d}'"
         sql = f"SELECT count(*) FROM paragon.workflow_executions WHERE {old}"
         assert place.query(sql)[0][0] == 0, "a first sync begins where executions are kept"
         place.set(keep_days_executions=None)
         place.file.unlink()
         place.sync()
         open_ones = place.query(sql)[0][0]
-        place.set(keep_days_executions=4)
+        place.set(keep_days_executions=2)
         deleted = place.sync()["deleted_rows"]
         assert open_ones > 0
         assert place.query(sql)[0][0] == open_ones
