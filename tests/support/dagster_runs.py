@@ -1,6 +1,7 @@
 """Runs assets by Dagster in this process, and prints what came of each; started with Dagster's own Python.
 
-``python -m tests.support.dagster_runs FOLDER '[["paragon/sync", null], ["paragon/backfill", "2026-01-01"]]'``
+``python -m tests.support.dagster_runs FOLDER '[["paragon/sync", null], ["paragon/backfill", "2026-01-01"]]'``;
+schedules that Dagster has to take may follow.
 """
 
 from __future__ import annotations
@@ -82,7 +83,9 @@ def _plain(value: Any) -> Any:
     return value.to_user_string() if isinstance(value, dg.AssetKey) else value
 
 
-def main(folder: str, wanted: str) -> None:
+def main(folder: str, wanted: str, *schedules: str) -> None:
+    for schedule in schedules:
+        dg.ScheduleDefinition(job_name="job", cron_schedule=schedule)  # raises where it is none
     definitions = task_history_definitions(folder=Path(folder), retries=1, retry_delay_s=0.1)
     dg.Definitions.validate_loadable(definitions)
     with dg.DagsterInstance.ephemeral() as instance:

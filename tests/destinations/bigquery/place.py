@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pytest
 from google.cloud import bigquery
 from google.oauth2 import service_account
 
+from task_history_cli.runtime import views
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.bigquery.recorder import Recorder
 from tests.support.place import FIELDS, STEP_FIELDS, Place
@@ -29,7 +32,7 @@ class BigQueryPlace(Place):
 
     def elsewhere(self, folder: Path) -> BigQueryPlace:
         """The same settings and warehouse on a machine that has never run."""
-        other = BigQueryPlace(folder, None, self.recorder)
+        other = type(self)(folder, None, self.recorder)
         other.env.update(self.env)
         other.env["DLT_DATA_DIR"] = str(folder / "dlt")
         other.env["TASK_HISTORY_STATE_DIR"] = str(folder / "state")
@@ -70,4 +73,13 @@ class BigQueryPlace(Place):
         return found
 
 
-__all__ = ["FIELDS", "STEP_FIELDS", "BigQueryPlace"]
+class BigQueryPlaceWithoutViews(BigQueryPlace):
+    """One whose runs make no views, which takes most of the time of a first sync: for tests of all else."""
+
+    def run(self, *words: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(views, "refresh", lambda access: None)
+            return super().run(*words, expect=expect)
+
+
+__all__ = ["FIELDS", "STEP_FIELDS", "BigQueryPlace", "BigQueryPlaceWithoutViews"]

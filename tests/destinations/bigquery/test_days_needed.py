@@ -10,7 +10,7 @@ import pytest
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.bigquery.days_read import reads
 from tests.destinations.bigquery.emulator import Emulator
-from tests.destinations.bigquery.place import BigQueryPlace
+from tests.destinations.bigquery.place import BigQueryPlace, BigQueryPlaceWithoutViews
 from tests.destinations.bigquery.recorder import Recorder
 
 ON_BIGQUERY = ("--destination", "bigquery")
@@ -50,7 +50,7 @@ def synced(bigquery: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iter
         Recorder(bigquery.url) as recorder,
         SandboxProcess(executions=60, seed=8, days=40, future_hours=3, freeze=True) as sandbox,
     ):
-        place = BigQueryPlace(tmp_path_factory.mktemp("days"), sandbox, recorder)
+        place = BigQueryPlaceWithoutViews(tmp_path_factory.mktemp("days"), sandbox, recorder)
         synced = SyncedTwice(place, sandbox)
         place.set(integrations=None, steps="failed", payloads="failed", start_date=synced.day(20).isoformat())
         place.sync()

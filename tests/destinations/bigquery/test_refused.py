@@ -14,7 +14,7 @@ from task_history.core.errors import WarehouseUnavailable
 from task_history.load.destinations import Cost
 from task_history.load.destinations.base import billed
 from task_history_cli.sandbox.process import SandboxProcess
-from tests.destinations.bigquery.place import BigQueryPlace
+from tests.destinations.bigquery.place import BigQueryPlace, BigQueryPlaceWithoutViews
 from tests.destinations.bigquery.recorder import Recorder
 from tests.support.altering import altering, with_fields
 from tests.support.place import PERFECT, differences
@@ -33,7 +33,7 @@ def sandbox() -> Iterator[SandboxProcess]:
 @pytest.fixture
 def place(recorder: Recorder, sandbox: SandboxProcess, tmp_path: Path) -> BigQueryPlace:
     sandbox.reset_counters()
-    return BigQueryPlace(
+    return BigQueryPlaceWithoutViews(
         tmp_path / "place", sandbox, recorder, steps="none", payloads="none", integrations=None
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.destinations.bigquery.place import BigQueryPlace
+from tests.destinations.bigquery.place import BigQueryPlace, BigQueryPlaceWithoutViews
 from tests.destinations.bigquery.recorder import Recorder
 from tests.promises.test_repeated_ids import check_all_there
 from tests.support import short_keys
@@ -20,7 +20,7 @@ def test_what_was_overwritten_is_read_again_by_the_next_sync(
 ) -> None:
     """As on DuckDB: nothing that is stored goes, each step is there once, and the sync after it reads none."""
     with serving(system) as vendor:
-        place = BigQueryPlace(tmp_path, None, recorder, system=system, **vendor.settings)
+        place = BigQueryPlaceWithoutViews(tmp_path, None, recorder, system=system, **vendor.settings)
         short_keys.into_bigquery(system, tmp_path, place.client)
         before = {table: set(_rows(place, table)) for table, _, _ in STEPS[system]}
         result = place.sync()
