@@ -127,7 +127,7 @@ def kinds_by_neighbours(value: Mapping[str, Json]) -> dict[str, Kind]:
     if is_card(value) and is_secret_in_object("number", value.get("number")):
         kinds["number"] = Kind.SECRET
     if not names.isdisjoint(_OAUTH):
-        kinds["code"] = Kind.IF_RANDOM
+        kinds["code"] = Kind.UNLESS_WORDS_OR_NUMBERS
     if not names.isdisjoint(_ARTICLE):
         kinds |= dict.fromkeys(("key", "Key"), Kind.IF_JUMBLED)
     if not names.isdisjoint(_PAYMENT):

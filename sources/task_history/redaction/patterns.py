@@ -260,8 +260,13 @@ MIXED_WORD = re.compile(
     r"|[0-9](?:\S{3}|(?<=\S.)\S{2}|(?<=\S\S.)\S|(?<=\S{3}.))"
 )
 """A digit in a word of four characters or more, or another sign within a word."""
-NON_PROSE_CHAR = re.compile(r"[^A-Za-zÀ-ɏ\n .,!?-]")
-"""A character that prose does not contain."""
+_NO_LETTER = re.compile(r"[^A-Za-zÀ-ɏ\n .,!?-]")
+_NON_PROSE_CHAR = re.compile(r"[^A-Za-zÀ-ɏ\n .,!?'0-9%-]")
+_NON_PROSE = re.compile(
+    r"[0-9%'](?:(?<=[^ \n0-9][0-9])|(?<=[0-9])(?:[0-9]{2}|[.,-]?[0-9]?[ .,-]{1,2}[0-9]|(?![snrt])[A-Za-zÀ-ɏ-])"
+    r"|(?<=%)(?:(?<![0-9]%)|(?![ .,\n]))|(?<=')(?:(?<![A-Za-zÀ-ɏ]')|(?![A-Za-zÀ-ɏ])))"
+)
+"""Digits of a number above 99, beside another number or within a word, and such signs where prose has none."""
 _VALUE_SIGN = re.compile("[^A-Za-zÀ-ɏ\\s.,!?\\-]")
 """A digit, or a sign that parts a name from its value or stands around the value: words alone are no value."""
 _SIGN_CHARS = 2
@@ -279,6 +284,13 @@ def line_of_words(text: str, begin: int, end: int) -> tuple[int, bool]:
         text, following.end(), following.end() + _SIGN_CHARS
     )
     return stop, is_plain
+
+
+def is_prose_alone(text: str) -> bool:
+    """Whether a text holds words, and numbers that count, and nothing else: ``isn't``, ``the 3rd``, ``40%``."""
+    if _NO_LETTER.search(text) is None:
+        return True
+    return _NON_PROSE_CHAR.search(text) is None and _NON_PROSE.search(text) is None
 
 
 NEXT_LINE = re.compile(r"\s++")

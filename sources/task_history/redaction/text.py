@@ -328,7 +328,7 @@ class TextPass(SignPass):
 
 def _is_only_words(text: str, telling: str) -> bool:
     """Whether a text in which words tell of a secret is words and nothing else."""
-    if patterns.NON_PROSE_CHAR.search(text) or shapes.may_hold_tokens(telling):
+    if not patterns.is_prose_alone(text) or shapes.may_hold_tokens(telling):
         return False
     if max(map(len, telling.split())) >= MIN_CHARS:
         return False

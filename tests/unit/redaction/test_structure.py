@@ -493,8 +493,9 @@ def test_processor_time_of_hostile_text(part: str, size: int) -> None:
         Redactor(secrets=["Zq7-hunter2-Xw-Zq7-hunter2"]).text(text)
         return time.process_time() - began
 
-    large = cost(size)
-    assert large <= 16 * 3 * (min(cost(size // 16) for _ in range(2)) + 0.02)
+    most = 16 * 3 * (min(cost(size // 16) for _ in range(2)) + 0.02)
+    # On a busy machine a process may be charged for what others do to its caches: not each of three times.
+    assert any(cost(size) <= most for _ in range(3))
 
 
 def test_repeated_runs_are_alike() -> None:
