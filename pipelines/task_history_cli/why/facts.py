@@ -56,7 +56,9 @@ def loaded(settings: Settings, now: datetime, warehouse: Warehouse | None = None
     rechecked = None
     unbroken = Coverage(days, lane=SYNC).unbroken
     if warehouse is not None and unbroken is not None:
-        newest = warehouse.newest_start()
+        newest = warehouse.newest_start(
+            from_day=max((day.day for day in days if day.executions), default=None)
+        )
         back = min(unbroken.end, newest + MS if newest else unbroken.end) - settings.lookback
         rechecked = max(filter(None, (back, unbroken.start, horizon)))
     relevant = [day for day in days if day.lane != AUDIT]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..core.intervals import merged
@@ -44,7 +44,8 @@ class Warehouse(RecentQueries):
     def reaching(self, retention: timedelta | None) -> Warehouse:
         """This warehouse, limited to executions that may still change where reading is billed.
 
-        That is the vendor's retention, as it was when the last sync came to its end, and a week.
+        That is the vendor's retention, as it was when the last complete sync began, and a week; until a first sync is
+        complete, as it was when the first run began, before which nothing was loaded.
         """
         if self._name.literal is None or retention is None:
             return self
@@ -55,11 +56,13 @@ class Warehouse(RecentQueries):
         if rows is None or any(row["outcome"] == "running" for row in rows):
             rows = self._records(
                 f"SELECT * FROM {runs} AS r WHERE outcome = 'running' OR deleted_rows IS NOT NULL OR ({is_complete} "
-                f"AND started_at >= (SELECT max(started_at) FROM {runs} AS c WHERE {is_complete}))"
+                f"AND started_at >= (SELECT max(started_at) FROM {runs} AS c WHERE {is_complete})) "
+                f"OR started_at <= (SELECT min(started_at) FROM {runs} AS c)"
             )
         complete = [row for row in rows if (row["command"], row["outcome"]) == ("sync", "complete")]
-        last_complete = max((row["started_at"] for row in complete), default=None)
-        since = None if last_complete is None else last_complete - retention - RETENTION_GRACE
+        first_run = min((row["started_at"] for row in rows), default=datetime.now(UTC))
+        last_complete = max((row["started_at"] for row in complete), default=first_run)
+        since = last_complete - retention - RETENTION_GRACE
         reaching = self._like(replace(self._name, since=since), self._system, self._selection)
         reaching.first_runs = rows
         return reaching
@@ -214,13 +217,20 @@ class Warehouse(RecentQueries):
         stored = sum(self.counts(merged(bucket for bucket, _ in inside)))
         return None if counted == stored else (counted, stored)
 
-    def newest_start(self) -> datetime | None:
-        """Start of the newest execution, of those that are left out, too; None without any."""
+    def newest_start(self, *, from_day: datetime | None = None) -> datetime | None:
+        """Start of the newest execution, of those that are left out, too; None without any.
+
+        Where reading is billed, one that began on ``from_day`` or later is looked for first.
+        """
         recent = self.recent()
         stored = max((row.started_at for row in recent.rows), default=None) if recent else None
-        if stored is None:
-            stored = utc(self._value(f"SELECT max(e.{self._start}) FROM {self._executions} AS e"))
         table = self._system.executions.name
+        newest = f"SELECT max(e.{self._start}) FROM"
+        if stored is None and from_day is not None and self._name.literal is not None:
+            is_since = f"e.{self._start} >= {self._name.literal(from_day)}"
+            stored = utc(self._value(f"{newest} {self._name(table)} AS e WHERE {is_since}"))
+        if stored is None:
+            stored = utc(self._value(f"{newest} {self._executions} AS e"))
         left_out = None if self.left_out is None else self.left_out.newest_start(table)
         return max((start for start in (stored, left_out) if start is not None), default=None)
 

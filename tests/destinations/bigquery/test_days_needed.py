@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.destinations.bigquery.days_read import reads
 from tests.destinations.bigquery.emulator import Emulator
 from tests.destinations.bigquery.place import BigQueryPlace, BigQueryPlaceWithoutViews
 from tests.destinations.bigquery.recorder import Recorder
+from tests.support.place import PERFECT, differences
 
 ON_BIGQUERY = ("--destination", "bigquery")
 DETAILS = ("step_executions", "step_payloads", "execution_details")
@@ -66,6 +68,10 @@ def test_why_reads_the_day_of_the_execution(synced: SyncedTwice) -> None:
     whole = [days for _, days, sql in found if sql.startswith(("SELECT e.*", "SELECT *"))]
     assert len(whole) >= 2
     assert all(days == {day} for days in whole)
+    last_day = date.fromisoformat(max(row["dateStarted"] for row in synced.sandbox.truth())[:10])
+    newest = [(days, sql) for _, days, sql in found if sql.startswith("SELECT max(e.")]
+    assert newest
+    assert [sql for days, sql in newest if min(days) < last_day] == []
     of_details = [days for table, days, sql in found if table in DETAILS and "AS missing" not in sql]
     assert len(of_details) >= 3
     assert all(days == {day} for days in of_details)
@@ -90,3 +96,16 @@ def test_a_backfill_asks_of_its_range_what_is_left(synced: SyncedTwice) -> None:
     asked = [read for table, read, sql in found if table == "step_executions" and not sql.startswith("MERGE")]
     assert asked
     assert all(read <= days for read in asked)
+
+
+def test_a_first_sync_that_is_not_complete_reads_what_can_change(recorder: Recorder, tmp_path: Path) -> None:
+    """Neither it nor the one that goes on reads further back than the vendor keeps executions, and a week."""
+    with SandboxProcess(executions=40, seed=8, days=20, future_hours=3, freeze=True) as sandbox:
+        place = BigQueryPlace(tmp_path, sandbox, recorder)
+        place.set(integrations=None, payloads="none")
+        place.run("sync", "paragon", "--max-requests", "5", *ON_BIGQUERY)
+        place.run("sync", "paragon", *ON_BIGQUERY)
+        assert differences(place, sandbox) == PERFECT
+    backlog = [said.sql for said in recorder.statements if "next_try_at" in said.sql and "JOIN" in said.sql]
+    assert backlog
+    assert [sql for sql in backlog if "TIMESTAMP '1970" in sql] == []
