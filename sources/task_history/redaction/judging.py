@@ -39,6 +39,8 @@ _KEY_CHARS = 16
 """Minimum characters of a key in a list of keys."""
 _PIECE_CHARS = 16
 """Maximum characters of a piece of text, as language models split it."""
+_REPORT_WORDS = 4
+"""Maximum words of a report on a secret that is nothing else."""
 _LABEL_CHARS = 120
 """Maximum characters of a text that may be the label of a form's field."""
 _MIN_SECRET_WORD_CHARS = 20
@@ -166,7 +168,8 @@ def is_mixed(text: str) -> bool:
 def is_number(value: Json) -> bool:
     """Whether a value is a number, or a text of one."""
     if isinstance(value, str):
-        return value.isascii() and value.replace(".", "", 1).isdigit()
+        digits: str = value.removesuffix("%")
+        return digits.isascii() and digits.replace(".", "", 1).isdigit()
     return isinstance(value, int | float | Decimal)
 
 
@@ -293,6 +296,7 @@ def is_secret(kind: Kind, value: Json) -> bool:
         if len(value) <= _ORDINARY_CHARS and (
             is_placeholder(value)
             or value.lower() in _STATES
+            or _is_report(value)
             or _VERSION.fullmatch(value)
             or (value[:1] == "$" and kind_of(value[1:]) is not Kind.HARMLESS and value[1:].isidentifier())
             or (kind is Kind.SECRET and (_is_label(value) or _is_validation(value)))
@@ -311,6 +315,12 @@ def is_secret(kind: Kind, value: Json) -> bool:
     ):
         return False
     return _IS_SECRET[kind](value)
+
+
+def _is_report(value: str) -> bool:
+    """Whether a text is words that report on a secret and nothing else: ``not set``."""
+    words = value.lower().split()
+    return 1 < len(words) <= _REPORT_WORDS and all(word in REPORTING for word in words)
 
 
 def _is_validation(value: str) -> bool:

@@ -262,6 +262,8 @@ def _kind_of_words(words: list[str]) -> Kind:
         return Kind.HARMLESS
     for word in words:
         for phrase, kind in _PHRASES_BY_FIRST.get(word, ()):
+            if last_word == "id" and not phrase.endswith("id"):
+                continue
             if f" {phrase} " in joined or f" {phrase}s " in joined:
                 return kind
     if last_word == "id" and not _ID_IS_SECRET.intersection(words):
@@ -292,6 +294,8 @@ def _kind_of_one_word(words: list[str]) -> Kind:
             continue
         if single == "auth" and word != last_word:
             continue
+        if single == "secret" and word != last_word and not words[-1].startswith("key"):
+            return Kind.UNLESS_WORDS
         if single != word and (word == last_word or kind is not Kind.SECRET):
             return Kind.UNLESS_NUMBER if single in _HUMAN_CHOSEN else Kind.UNLESS_NUMBER_OR_ORDINARY
         return kind

@@ -52,7 +52,7 @@ _STRONG_CHARS = 6
 _PHRASE_CHARS = 16
 """Characters before a name in which its other words stand."""
 _NO_SECRET = re.compile(
-    r"(?i:https?|ftp|file|s3|gs|arn|urn):.*|[\w.-]{1,40}/[\w./-]*(?::[\w.-]{1,40})?|v?\d+(?:[.:/,x-]\d+)*[A-Za-z%]{0,4}|[\w.-]+\(.*|#\d+"
+    r"//.*|(?i:https?|ftp|file|s3|gs|arn|urn):.*|[\w.-]{1,40}/[\w./-]*(?::[\w.-]{1,40})?|v?\d+(?:[.:/,x-]\d+)*[A-Za-z%]{0,4}|[\w.-]+\(.*|#\d+"
     r"|[A-Z]{2,6}-?\d[\d.]{0,9}|[A-Za-z]{1,8}[-_]\d{1,6}|\d{1,4}(?:st|nd|rd|th)|[a-z]+(?:[-_][a-z]+)+[-_]?\d{0,3}|(?![a-z]*[bcdfghjklmnpqrstvwxz]{4})[a-z]+\d{1,2}|\d+[-_][A-Za-z]+.*"
     r"|[a-z]{1,4}_[0-9a-z]{2,6}|[a-z]{2}\d{6,9}|[A-Z]{2}[0-9a-f]{32}|[a-z]{2,12}(?::[\w.@/-]{1,80}){2,4}|(?:[a-z0-9][a-z0-9-]{0,62}\.){1,6}[a-z]{2,12}(?::\d{2,5})?"
 )

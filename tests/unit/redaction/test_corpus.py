@@ -98,6 +98,10 @@ DAMAGED = {
         "<order><key>ORD-88123</key><auth>none</auth><pin>560001</pin><city>Bengaluru</city></order>",
         '{"exam":{"seed":1,"key_stage":"KS3","pass":"merit","invigilator":"Lin"}}',
         '{"consignment":{"ref":"C-88123","pin":"top-left","signature_name":"J DOE","pod":"yes"}}',
+        '{"prescription":{"sig_code":"BID","daw":0,"auth":"Dr. Lin","token":"paper"}}',
+        '{"match":{"server_key":"eu-2","lobby":"open","secret_objective":"hold the tower"}}',
+        '{"gate":{"pass":"GP-8812","driver_pin":"not set","seal_intact":true}}',
+        "Token limit exceeded: 128512 > 128000",
     ),
 }
 """Ordinary objects that are damaged."""
