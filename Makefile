@@ -44,8 +44,9 @@ reference: .venv/ready
 docs: .venv-docs/ready
 	.venv-docs/bin/sphinx-build --quiet --fail-on-warning --keep-going --jobs auto docs site
 
-# The long versions: hundreds of kills, a million rows. Half an hour.
-torture: .venv/analyzer .venv-bigquery/ready .venv-analyst/ready .venv-dbt/ready .venv-dagster/ready .venv-ducklake/ready
+# The long versions: hundreds of kills, a million rows, every system and case. An hour or two.
+torture: .venv/analyzer .venv-axe/ready .venv-bigquery/ready .venv-analyst/ready .venv-dbt/ready .venv-dagster/ready \
+		.venv-ducklake/ready
 	$(BIN)/pytest -m torture $(TESTS)
 
 # Peers at the same work from the same server: see docs/explanation/performance.md. BENCH="--only syncs" and the like.
