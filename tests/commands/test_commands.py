@@ -145,6 +145,13 @@ def test_days_to_come_have_no_mark(today: str, marks: str) -> None:
     assert calendar([day], date.fromisoformat(today))[0] == f"2026-11-23  {marks}"
 
 
+@pytest.mark.parametrize(("is_verified", "mark"), [(True, "■"), (False, "▣")])
+def test_a_day_is_verified_without_a_count_too(is_verified: bool, mark: str) -> None:
+    """Where a vendor counts nothing, days are verified by other evidence, and the calendar shows them so."""
+    day = {"day": "2026-11-23", "is_whole": True, "is_verified": is_verified, "api_total": None}
+    assert calendar([day], date(2026, 11, 23))[0] == f"2026-11-23  {mark}"
+
+
 def test_steps_are_complete_and_typed(tmp_path: Path) -> None:
     """Every settled execution's steps are there with every field; sizes are integers, ``next`` is JSON."""
     with SandboxProcess(executions=100, seed=4, days=3, freeze=True) as sandbox:

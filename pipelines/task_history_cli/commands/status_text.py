@@ -188,4 +188,4 @@ def _mark(day: dict[str, Any] | None) -> str:
         return "·"
     if not day["is_whole"]:
         return "◧"
-    return "■" if day["is_verified"] and day["api_total"] is not None else "▣"
+    return "■" if day["is_verified"] else "▣"

@@ -203,7 +203,11 @@ class PostgresLocks:
 
         def write(own: Connection) -> None:
             own.connection.execute(_MARK, ([self._name(name) for name in marks], list(marks.values())))
-            own.connection.execute(f"DELETE FROM marks WHERE written < {_NOW} - %s", (_MARKS_KEPT_S,))
+            # An earlier version wrote names and not their hashes.
+            own.connection.execute(
+                f"DELETE FROM marks WHERE written < {_NOW} - %s OR position('/' IN name) > 0",
+                (_MARKS_KEPT_S,),
+            )
 
         with self._thread_lock:
             self._retried(write)
@@ -284,11 +288,15 @@ class PostgresLocks:
             raise (error if own is None else own.failed(error)) from None
 
     def _name(self, name: str) -> str:
-        return f"{self._place}/{name}"
+        """A hash: the filters of a backfill, which the name holds, may name a person."""
+        return self._digest(name).hex()
 
     def _key(self, name: str) -> int:
         """The number of an advisory lock: 64 bits with a sign."""
-        return int.from_bytes(hashlib.sha256(self._name(name).encode()).digest()[:8], signed=True)
+        return int.from_bytes(self._digest(name)[:8], signed=True)
+
+    def _digest(self, name: str) -> bytes:
+        return hashlib.sha256(f"{self._place}/{name}".encode()).digest()
 
 
 def _taken(own: Connection, names: Collection[str], key: Callable[[str], int]) -> set[str]:

@@ -118,6 +118,23 @@ def test_two_machines_share_a_range(tmp_path: Path, postgres: Server) -> None:
         check_days(places[1], sandbox)
 
 
+def test_the_shared_state_holds_no_user(tmp_path: Path, postgres: Server) -> None:
+    """A shard of one user's executions leaves marks without that user's name, and removes those of earlier versions."""
+    with SandboxProcess(executions=200, seed=68, **WHOLE) as sandbox:
+        place = PostgresPlace(tmp_path, sandbox, postgres, **SETTINGS)
+        place.env["TASK_HISTORY_STATE"] = postgres.url
+        ended(start(place, *FIVE_DAYS, "--shards", "1"))
+        place.execute(
+            "INSERT INTO task_history_state.marks SELECT 'warehouse/backfill user=' || name, mark, written "
+            "FROM task_history_state.marks"
+        )
+        user = min(row["userId"] for row in inside(truth(sandbox), days=5).values() if row.get("userId"))
+        ended(start(place, *FIVE_DAYS, "--shards", "1", "--user", user))
+        marks = place.query("SELECT name, mark FROM task_history_state.marks")
+    assert marks
+    assert not [texts for texts in marks if user in str(texts) or "user=" in str(texts)]
+
+
 def test_two_backfills_of_different_ranges_run_at_once(tmp_path: Path, postgres: Server) -> None:
     """Two ranges of one account side by side: both end well, and both are complete."""
     with SandboxProcess(executions=1_000, seed=63, latency_ms=50, **WHOLE) as sandbox:
