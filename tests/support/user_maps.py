@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from task_history.warehouse.sql_text import DUCKDB, quoted_text
 from tests.support.place import Place
 
 Facts = tuple[str | None, str | None, str | None]
@@ -76,6 +77,48 @@ def check_round(place: Place, folder: Path, *on: str) -> None:
     [status] = json.loads(place.run("status", place.system, "--json", *on).stdout)["systems"]
     ran = len(users)
     assert status["user_map"] == {"users": 1, "ran": ran, "unknown": ran - 1, "first_unknown": users[1]}
+    place.set(user_map=None)
+    place.run("sync", place.system, *on)
+    check_views(place, {})
+
+
+def queried_table(facts: Mapping[str, Facts], dialect: str = DUCKDB) -> list[str]:
+    """The statements that make a table ``crm.customers`` which says so."""
+    values = ", ".join(
+        f"({', '.join('NULL' if one is None else quoted_text(one, dialect) for one in (user, *own))})"
+        for user, own in facts.items()
+    )
+    types = "user_id VARCHAR(200), customer VARCHAR(200), plan VARCHAR(200), region VARCHAR(200)"
+    return [
+        "CREATE SCHEMA IF NOT EXISTS crm",
+        "DROP TABLE IF EXISTS crm.customers",
+        f"CREATE TABLE crm.customers ({types})",
+        *([f"INSERT INTO crm.customers VALUES {values}"] if facts else []),
+    ]
+
+
+def check_queried_round(place: Place, execute: Callable[..., None], *on: str) -> None:
+    """The views follow a table that changes, then a query with all that a query may hold, then none."""
+    users, dialect = users_that_ran(place), on[-1] if on else DUCKDB
+    first, second = facts_of(users), {users[0]: ("Only 50 %s", None, None)}
+    for source in (
+        "crm.customers",
+        "-- ours\nWITH own AS (SELECT * FROM crm.customers WHERE customer NOT LIKE '%%s;-- %nothing')\n"
+        "SELECT user_id AS user_id, customer, plan, region FROM own; -- all of them",
+    ):
+        place.set(user_map=source)
+        for facts in (first, second, {}):
+            execute(*queried_table(facts, dialect))
+            place.run("sync", place.system, *on)
+            check_views(place, facts)
+        execute(*queried_table(second, dialect))
+        place.run("sync", place.system, *on)
+        entered = place.query("SELECT * FROM task_history.accounts")
+        assert "views_created" not in place.run("sync", place.system, *on).stderr
+        assert place.query("SELECT * FROM task_history.accounts") == entered
+    [status] = json.loads(place.run("status", place.system, "--json", *on).stdout)["systems"]
+    assert (status["user_map"]["users"], status["user_map"]["first_unknown"]) == (1, users[1])
+    assert "are not in user_map, such as " in place.run("check", place.system, *on).stdout
     place.set(user_map=None)
     place.run("sync", place.system, *on)
     check_views(place, {})

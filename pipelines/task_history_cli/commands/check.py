@@ -20,15 +20,17 @@ from task_history.core.models import Page, Row, Window, floor_ms, iso_ms
 from task_history.extract.integrations import read_map, workflow_map_match
 from task_history.extract.pages import Pages
 from task_history.settings import Settings, load
+from task_history.systems.protocol import System
 from task_history.warehouse.column_rules import column_rules
 from task_history.warehouse.forgotten_people import person_in, person_text
 from task_history.warehouse.tables import listings
-from task_history.warehouse.user_map import UserMap, user_map
+from task_history.warehouse.user_map import UserMap, is_query, map_source, user_map
+from task_history.warehouse.user_map_query import Users
 
 from ..console import arguments, output, times
 from ..console.failures import described
 from ..runtime.probe import CHECK_DEADLINE_S, probing
-from ..runtime.reader import probed
+from ..runtime.reader import probed, queried
 from ..runtime.target import find_target
 from . import integration_search, status_integrations
 from .check_columns import column_entries, column_lines, count_stored
@@ -80,7 +82,7 @@ def check_all(settings: Settings, destination: str | None) -> dict[str, Any]:
     """
     if settings.system.integrations is not None:
         read_map(settings.system.integrations.map_file(settings.values))
-    users = user_map(settings)
+    users = _users(settings, destination)
     column_rules(settings)
     captured = []
     target = None
@@ -92,6 +94,16 @@ def check_all(settings: Settings, destination: str | None) -> dict[str, Any]:
     if target is not None:
         count_stored(result["columns"], target, settings)
     return result
+
+
+def _users(settings: Settings, destination: str | None) -> UserMap:
+    """What ``user_map`` says; a query is run where the warehouse is there already."""
+    if not is_query(map_source(settings)):
+        return user_map(settings)
+    output.keep_secret(settings.secrets)
+    target = find_target(destination, settings.pipeline_name, dataset=settings.dataset_name)
+    with queried(target, settings) as reader:
+        return user_map(settings, None if reader is None else Users(reader.dialect, reader.query))
 
 
 def check(settings: Settings, users: UserMap = UserMap()) -> dict[str, Any]:  # noqa: B008 - frozen
@@ -163,6 +175,7 @@ class _Probe:
         except Rejected as error:
             raise _refused(settings, "", error) from None
         rows = [*everything.rows, *(newest.rows if newest else ())]
+        self._note_users(settings.system, rows)
         starts = self._starts(rows, "")
         return {
             "executions": everything.total,
@@ -206,6 +219,7 @@ class _Probe:
                     continue
                 self._left -= 1
                 shown = shown or page
+                self._note_users(listing, page.rows)
                 newest += self._starts(page.rows, name) if listing is system else []
         if first and shown is None:
             name, refusal = first
@@ -249,12 +263,14 @@ class _Probe:
     def _refuse(self, name: str, error: Rejected) -> None:
         self.refused.append({"list": name, "status": error.status, "reason": str(error)})
 
+    def _note_users(self, listing: System, rows: Sequence[Row]) -> None:
+        people = (person_in(listing, row) for row in rows)
+        self.users.update(person_text(person) for person in people if person)
+
     def _starts(self, rows: Sequence[Row], partition: str) -> list[datetime]:
         """The instants at which the executions began, in order; notes the newest execution."""
         system = self._settings.system
         self.fields.update(*rows)
-        people = (person_in(system, row) for row in rows)
-        self.users.update(person_text(person) for person in people if person)
         started = [(start, row) for row in rows if (start := system.started_at(row)) is not None]
         started.sort(key=lambda pair: pair[0])
         if started:
@@ -300,8 +316,7 @@ def lines(result: dict[str, Any]) -> list[str]:
             f"{match['matched']:,} of the {match['workflows']:,} workflows in workflow_map are among those of the "
             f"{result['looked_at']:,} executions looked at."
         )
-    if match := result["user_map"]:
-        found.append(f"Of those, {status_integrations.described_users(match)}.")
+    found += _users_lines(result)
     offset = result["clock_offset_s"]
     if offset is not None and abs(offset) > 300:
         found.append(
@@ -318,6 +333,7 @@ def _lists_lines(result: dict[str, Any]) -> list[str]:
     if result["newest_started_at"]:
         shown = iso_ms(result["newest_started_at"])
         found.append(f"The newest of the executions on the first page began at {shown}.")
+    found += _users_lines(result)
     refused = [entry for entry in result["refused"] if entry["list"] != "details"]
     if refused:
         names = ", ".join(f"{entry['list']} (HTTP {entry['status']})" for entry in refused)
@@ -326,6 +342,11 @@ def _lists_lines(result: dict[str, Any]) -> list[str]:
             f"{refused[0]['reason']}"
         )
     return found
+
+
+def _users_lines(result: dict[str, Any]) -> list[str]:
+    match = result["user_map"]
+    return [f"Of the executions looked at, {status_integrations.described_users(match)}."] if match else []
 
 
 def _notes(result: dict[str, Any]) -> list[str]:

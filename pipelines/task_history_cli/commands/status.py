@@ -127,7 +127,7 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: Settings) -> dict[st
         "missing": lacking(tables.of(system), reader.columns()),
         "unreadable": _unreadable(all_of_it),
         "read_whole": _read_whole(reader, settings),
-        **status_integrations.matches(warehouse, settings),
+        **status_integrations.matches(reader, warehouse, settings),
         "coverage": [_day(day) for day in by_day(loaded_days)],
         "unverified": _unverified(
             {

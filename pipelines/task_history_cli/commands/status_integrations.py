@@ -9,13 +9,15 @@ from task_history.extract.integrations import read_map, unmatched_integrations, 
 from task_history.settings import Settings
 from task_history.warehouse.queries import Warehouse
 from task_history.warehouse.user_map import user_map
+from task_history.warehouse.user_map_query import Users
 
+from ..runtime.reader import Reader
 from .integration_search import advice
 
 
-def matches(warehouse: Warehouse, settings: Settings) -> dict[str, Any]:
-    """How much of the settings matches what is stored. Raises ConfigurationError where a file is wrong."""
-    users = user_map(settings)
+def matches(reader: Reader, warehouse: Warehouse, settings: Settings) -> dict[str, Any]:
+    """How much of the settings matches what is stored. Raises ConfigurationError where a file or query is wrong."""
+    users = user_map(settings, Users(reader.dialect, reader.query))
     return {
         **_workflows(warehouse, settings),
         "user_map": users.match(warehouse.users() if users.users else ()),

@@ -12,7 +12,7 @@ from task_history.core.errors import UsageError
 from task_history.settings import Settings, load
 
 from ..console import arguments, output
-from ..runtime import result_output
+from ..runtime import result_output, views
 from ..runtime.command_run import carry_out, start_command
 from ..runtime.notices import Notices
 from ..runtime.target import Target, find_target, working_folder
@@ -109,6 +109,7 @@ def sync(
     erased: dict[str, int] = {}
 
     def make_work(context: Context, loader: Loader) -> Sync:
+        views.check_users(settings, loader)
         if erases_old_values:
             erased.update(erase_old_values(loader))
         else:

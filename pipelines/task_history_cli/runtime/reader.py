@@ -122,7 +122,7 @@ class _DuckDbReader:
         import duckdb
 
         try:
-            cursor = self._connection.execute(sql.replace("%s", "?"), list(values))
+            cursor = self._connection.execute(sql.replace("%s", "?") if values else sql, list(values))
             return [column[0] for column in cursor.description or ()], cursor.fetchall()
         except duckdb.Error as error:
             raise WarehouseUnavailable(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from task_history.core import files
 from task_history.core.errors import TaskHistoryError, UsageError, WarehouseUnavailable
 from task_history.core.log import log
-from task_history.settings import datasets
+from task_history.settings import Settings, datasets
 from task_history.settings_accounts import Account
 from task_history.views.access import ViewAccess
 from task_history.views.account_registry import holdings
@@ -24,11 +24,12 @@ from task_history.views.dialects import DATASET, DIALECTS
 from task_history.views.files import View
 from task_history.views.files import views as view_files
 from task_history.views.relations import ShownDataset, found
-from task_history.views.user_map import configured_map
+from task_history.views.user_map import configured_map, stated_map
 from task_history.warehouse import tables
 from task_history.warehouse.duckdb_file import is_made, open_for_reading
 from task_history.warehouse.former_tables import lacking, lacking_text
 from task_history.warehouse.sql_text import BIGQUERY
+from task_history.warehouse.user_map import is_query, map_source
 
 from ..console.arguments import instance_option
 from .dlt_defaults import make_pipeline
@@ -64,6 +65,16 @@ def after_first_commit(
                 log.debug("views_not_made_yet", reason=f"{type(error).__name__}: {error}")
 
     return committed
+
+
+def check_users(settings: Settings, loader: Loader) -> None:
+    """Runs the table or query that ``user_map`` names; the views take what it gives.
+
+    Raises:
+        ConfigurationError: it cannot be run, or a row of it is wrong.
+    """
+    if is_query(map_source(settings)) and (access := _access(loader)).dialect in DIALECTS:
+        stated_map(settings, access)
 
 
 def after(current: ActiveRun, *, has_views: bool = False) -> None:
@@ -170,15 +181,15 @@ def _views_mark(loader: Loader, access: ViewAccess) -> str | None:
     if state is None:
         return None
     owners = sorted(
-        f"{name} {account.system.name} {account.instance} {account.calendar} {_users_mark(account)}"
+        f"{name} {account.system.name} {account.instance} {account.calendar} {_users_mark(account, access)}"
         for name, account in (access.owners or {}).items()
     )
     return hashlib.sha256(f"{definition()} {owners} {state}".encode()).hexdigest()
 
 
-def _users_mark(account: Account) -> str | None:
+def _users_mark(account: Account, access: ViewAccess) -> str | None:
     """A hash of what the account's ``user_map`` says; None where that cannot be read."""
-    stated = configured_map(account)
+    stated = configured_map(account, access)
     return None if stated is None else stated.content_hash
 
 
@@ -260,7 +271,7 @@ def _reading(target: Target) -> Iterator[ViewAccess]:
 
     def query(sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
         try:
-            cursor = connection.execute(sql.replace("%s", "?"), list(values))
+            cursor = connection.execute(sql.replace("%s", "?") if values else sql, list(values))
             return [column[0] for column in cursor.description or ()], cursor.fetchall()
         except duckdb.Error as error:
             raise WarehouseUnavailable(
@@ -329,4 +340,5 @@ def _access(loader: Loader) -> ViewAccess:
         owners=datasets(os.environ),
         datasets=loader.datasets,
         tables=loader.tables,
+        users=loader.users,
     )

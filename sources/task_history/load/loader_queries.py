@@ -18,6 +18,7 @@ from ..warehouse.former_tables import completed
 from ..warehouse.queries import Warehouse
 from ..warehouse.query_cache import QueryCache
 from ..warehouse.table_names import Names
+from ..warehouse.user_map import UserMap
 from . import destinations, direct_rows, dlt_internals
 from .connection import SharedConnection
 from .errors import warehouse_errors
@@ -48,6 +49,8 @@ class LoaderQueries:
             turns_in=Path(pipeline.pipelines_dir),
             fault_deadline_s=fault_deadline_s,
         )
+        self.users: dict[tuple[str, str | None, str], UserMap] = {}
+        """What tables and queries of ``user_map`` gave, by system, instance and setting: each is run once."""
         self._has_forgotten: bool | None = None
         self._names: dict[str, str] = {}
         self._sql_client: Any = None

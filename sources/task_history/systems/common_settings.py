@@ -92,7 +92,7 @@ def user_map_setting() -> Any:
     """The setting ``user_map``, for systems whose executions name a person."""
     return setting(
         "A file that names each user's customer, plan and region: CSV with the columns user_id, customer, plan, region, "
-        "or the same as TOML or JSON.",
+        "or the same as TOML or JSON; or a table of the warehouse, or a SELECT, with these columns.",
         default=None,
         example="users.csv",
         unset="none",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..settings_accounts import Account
 from ..warehouse.sql_text import BIGQUERY, POSTGRES, Query, quoted_name, quoted_text
+from ..warehouse.user_map import UserMap
 from .dialects import DATASET
 from .files import View
 
@@ -41,6 +42,9 @@ class ViewAccess:
     """BigQuery's datasets, queried one by one, since querying all at once needs rights in the whole project."""
     tables: Callable[[str], Collection[str] | None] = lambda _: None
     """The tables and views of one of BigQuery's datasets, asked without a job; None where it is not there."""
+
+    users: dict[tuple[str, str | None, str], UserMap] = field(default_factory=dict)
+    """What tables and queries of ``user_map`` gave, by system, instance and setting: each is run once."""
 
     def view_name(self, view: str) -> str:
         """The quoted name of a view, or of the dataset where ``view`` is empty."""

@@ -84,7 +84,7 @@ class Holdings:
     due: dict[str, RegistryRow]
     """The rows by dataset as the registry should have them."""
     maps: dict[str, UserMap]
-    """What the files of ``user_map`` say, by dataset, of accounts that this configuration loads."""
+    """What ``user_map`` says, by dataset, of accounts that this configuration loads."""
     lacks_columns: bool
     """Whether the registry is of an earlier version."""
     fingerprint: str | None
@@ -96,8 +96,10 @@ class Holdings:
         return {table for dataset, table, _ in self.columns if dataset == DATASET}
 
 
-def holdings(access: ViewAccess, *, is_thorough: bool = False) -> Holdings:
+def holdings(access: ViewAccess, *, is_thorough: bool = False, asks_users: bool = False) -> Holdings:
     """What the warehouse holds; ``is_thorough`` also looks for BigQuery's datasets that the registry should have.
+
+    ``asks_users`` runs queries that are the setting ``user_map``.
 
     Raises:
         WarehouseUnavailable: it does not answer.
@@ -126,18 +128,20 @@ def holdings(access: ViewAccess, *, is_thorough: bool = False) -> Holdings:
     for name in sorted(existing.keys() - due.keys() - {DATASET}):
         if _LOADS in existing[name] and (account := _account(access, name, existing[name], configured)):
             due[name] = RegistryRow(account.system.name, account.instance or "")
-    maps = _set(due, configured)
+    maps = _set(due, configured, access if asks_users else None)
     return Holdings(columns, {**configured, **_distinct(due)}, entered, due, maps, lacks_columns, fingerprint)
 
 
-def _set(due: dict[str, RegistryRow], configured: Mapping[str, Account]) -> dict[str, UserMap]:
-    """Sets what settings say of the accounts in their rows, and returns what the files of ``user_map`` say."""
+def _set(
+    due: dict[str, RegistryRow], configured: Mapping[str, Account], access: ViewAccess | None
+) -> dict[str, UserMap]:
+    """Sets what settings say of the accounts in their rows, and returns what each ``user_map`` says."""
     maps: dict[str, UserMap] = {}
     for name, account in configured.items():
         # One that this configuration does not load keeps what the one that does has set.
         if name in due and account.calendar is not None:
             due[name] = replace(due[name], calendar=account.calendar)
-            if (stated := configured_map(account)) is not None:
+            if (stated := configured_map(account, access)) is not None:
                 maps[name] = stated
                 due[name] = replace(due[name], user_map=stated.content_hash)
     return maps

@@ -60,7 +60,7 @@ def refresh(access: ViewAccess, *, anew: bool = False) -> RefreshResult:
 
 
 def _refreshed(access: ViewAccess, *, anew: bool) -> RefreshResult:
-    held = holdings(access, is_thorough=anew)
+    held = holdings(access, is_thorough=anew, asks_users=True)
     shown, incomplete = found(held.columns, held.owners)
     for text in incomplete:
         log.warning("dataset_left_out_of_views", dataset=text, hint="its next sync repairs that")

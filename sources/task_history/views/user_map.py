@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from .. import systems
 from ..core.errors import ConfigurationError
 from ..core.log import log
-from ..settings import load
+from ..settings import Settings, load
 from ..settings_accounts import Account
 from ..warehouse.forgotten_people import FORGOTTEN, LeftOut
 from ..warehouse.sql_text import BIGQUERY, quoted_name, quoted_text, sql_type
-from ..warehouse.user_map import USER_MAP, MappedUser, UserMap, user_map
+from ..warehouse.user_map import USER_MAP, MappedUser, UserMap, is_query, map_source, user_map
+from ..warehouse.user_map_query import Users
 from .access import ViewAccess
 
 _MAX_STATEMENT_CHARS = 200_000
@@ -19,15 +20,35 @@ _MAX_STATEMENT_CHARS = 200_000
 https://cloud.google.com/bigquery/quotas#query_jobs"""
 
 
-def configured_map(account: Account) -> UserMap | None:
-    """What the file of the account's setting says; None, with a warning, where it cannot be used now."""
+def configured_map(account: Account, access: ViewAccess | None) -> UserMap | None:
+    """What the account's setting says; None, with a warning, where it cannot be used now.
+
+    Without ``access`` a query is not run: then None.
+    """
     if account.user_map is None:
         return UserMap()
+    if access is None and is_query(account.user_map):
+        return None
     try:
-        return user_map(load(account.system.name, instance=account.instance, allow_missing=True))
+        return stated_map(load(account.system.name, instance=account.instance, allow_missing=True), access)
     except ConfigurationError as error:
         log.warning("user_map_skipped", reason=str(error), hint="the views keep what they have of its users")
         return None
+
+
+def stated_map(settings: Settings, access: ViewAccess | None) -> UserMap:
+    """What the setting says; a query is run once with each ``access``.
+
+    Raises:
+        ConfigurationError: it cannot be read, or a row of it is wrong.
+    """
+    source = map_source(settings)
+    if access is None or source is None or not is_query(source):
+        return user_map(settings)
+    key = (settings.system.name, settings.instance, source)
+    if key not in access.users:
+        access.users[key] = user_map(settings, Users(access.dialect, access.query))
+    return access.users[key]
 
 
 class StoredMaps:

@@ -1,4 +1,4 @@
-"""The setting ``user_map``: customer, plan and region of users, read from a file, as rows that may be stored."""
+"""The setting ``user_map``: customer, plan and region of users, of a file or query, as rows that may be stored."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from typing import Any
 
 from ..core import files
 from ..core.columns import text
-from ..core.errors import ConfigurationError
 from ..core.escapes import visible
 from ..core.models import Table
 from ..settings import Settings
-from . import tables
+from . import tables, user_map_query
 from .column_rules import ColumnRules, column_rules
+from .user_map_query import Users
 
 USER_MAP = Table(
     "user_map",
-    "One row per user whom the file of an account's setting user_map names. It is made with the first of them.",
+    "One row per user whom an account's setting user_map names. It is made with the first of them.",
     ("dataset", "user_id"),
     (
         text("dataset", "The dataset with the account's tables (accounts.dataset)."),
         text(
             "user_id", "The user, as the account's executions have them; a hash where their column is hashed."
         ),
-        text("customer", "The customer to whom the user belongs; empty where the file does not say."),
-        text("plan", "The customer's plan; empty where the file does not say."),
-        text("region", "The customer's region; empty where the file does not say."),
+        text("customer", "The customer to whom the user belongs; empty where the setting does not say."),
+        text("plan", "The customer's plan; empty where the setting does not say."),
+        text("region", "The customer's region; empty where the setting does not say."),
     ),
 )
 """It lies in the views' dataset. Each sync writes the rows of its account where they have changed."""
@@ -47,7 +47,7 @@ _UNSTORABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters and halves of surrogate pairs, which not every warehouse stores."""
 
 Facts = tuple[str | None, str | None, str | None]
-"""Customer, plan and region of a user, None where the file does not say."""
+"""Customer, plan and region of a user, None where it does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +92,28 @@ class UserMap:
         }
 
 
-def map_file(settings: Settings) -> str | None:
-    """The file that the setting names; None without one, and for systems whose executions name no person."""
+def map_source(settings: Settings) -> str | None:
+    """The file, table or query that the setting names; None without one, and where executions name no person."""
     return getattr(settings.values, "user_map", None)
 
 
-def user_map(settings: Settings) -> UserMap:
-    """The users of the file as ``exclude_columns`` and ``hash_columns`` allow to store them.
+def is_query(source: str | None) -> bool:
+    """Whether the setting names a table or query of the warehouse."""
+    return source is not None and user_map_query.is_query(source, tuple(_READERS))
+
+
+def user_map(settings: Settings, warehouse: Users | None = None) -> UserMap:
+    """The users of the file or query as ``exclude_columns`` and ``hash_columns`` allow to store them.
+
+    Without ``warehouse`` a query is not run, and gives none.
 
     Raises:
-        ConfigurationError: the file cannot be read, or a line of it is wrong; or the rules are.
+        ConfigurationError: it cannot be read, or a row of it is wrong; or the rules are.
     """
-    path = map_file(settings)
-    if path is None:
+    source = map_source(settings)
+    if source is None:
         return UserMap()
-    by_id = read_user_map(path)
+    by_id = _queried(source, warehouse) if is_query(source) else read_user_map(source)
     rules = column_rules(settings)
     if "exclude" in (actions := _actions(settings, rules)):
         return UserMap()
@@ -128,6 +135,14 @@ def _actions(settings: Settings, rules: ColumnRules) -> set[str | None]:
     }
 
 
+def _queried(source: str, warehouse: Users | None) -> dict[str, Facts]:
+    if warehouse is None:
+        return {}
+    names, rows = user_map_query.rows(source, warehouse)
+    _check_names(source, "the query", dict.fromkeys(names))
+    return _by_user(source, rows)
+
+
 def read_user_map(path: str) -> dict[str, Facts]:
     """Customer, plan and region by user.
 
@@ -136,7 +151,11 @@ def read_user_map(path: str) -> dict[str, Facts]:
     """
     read = _READERS.get(Path(path).suffix.lower())
     if read is None:
-        raise _wrong(path, f"ends in none of {', '.join(_READERS)}; expected are {_FORM}")
+        raise _wrong(
+            path,
+            f"ends in none of {', '.join(_READERS)}, and is neither a SELECT nor a table with its dataset; expected are "
+            f"{_FORM}",
+        )
     try:
         content = files.read_text(Path(path), max_bytes=_MAX_BYTES, encoding="utf-8-sig")
         return _by_user(path, read(content))
@@ -254,5 +273,4 @@ def _described(facts: Facts) -> str:
     return ", ".join(named) or "without customer, plan and region"
 
 
-def _wrong(path: str, what: str) -> ConfigurationError:
-    return ConfigurationError(f"user_map: {path!r} {what}{'' if what.endswith('?') else '.'}")
+_wrong = user_map_query.wrong
