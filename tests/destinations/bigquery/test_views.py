@@ -23,7 +23,7 @@ from task_history_cli.runtime.views import opened
 from tests.destinations.bigquery.emulator import PROJECT, Emulator
 from tests.destinations.bigquery.recorder import Recorder
 from tests.support import made_warehouse
-from tests.unit.views.test_calendars import access_of, in_zones
+from tests.unit.views.test_calendars import access_of, in_zones_with_users
 from tests.unit.views.test_query_page import blocks
 from tests.unit.views.test_views import access as file_access
 
@@ -54,12 +54,12 @@ def both(
         made_warehouse.empty(local, dataset)
         made_warehouse.fill(local, dataset, executions=400, seed=at, users=9, workflows=7)
         made_warehouse.fill_history(local, dataset)
-    creating.refresh(access_of(local, in_zones()))
     with Recorder(bigquery.url, PROJECT) as recorder, pytest.MonkeyPatch.context() as patch:
         recorder.reset()
-        for name, value in {**recorder.environment(), **in_zones()}.items():
+        for name, value in {**recorder.environment(), **in_zones_with_users()}.items():
             patch.setenv(name, value)
         patch.setenv("DLT_DATA_DIR", str(tmp_path_factory.mktemp("dlt")))
+        creating.refresh(access_of(local, in_zones_with_users()))
         client = _client(recorder)
         for dataset in ("paragon", "paragon_eu"):
             _copy(local, client, dataset)

@@ -24,7 +24,7 @@ from task_history_cli.runtime.target import find_target
 from task_history_cli.runtime.views import opened
 from tests.destinations.postgres.server import Server
 from tests.support import made_warehouse
-from tests.unit.views.test_calendars import access_of, in_zones
+from tests.unit.views.test_calendars import access_of, in_zones_with_users
 
 OF_NOW = {"open_ms", "times_p99", "lag_s", "fingerprint"}
 """Columns that differ between two moments, or by what the views were made for."""
@@ -40,15 +40,15 @@ def both(
         made_warehouse.empty(local, dataset)
         made_warehouse.fill(local, dataset, executions=1_500, seed=seed, users=9, workflows=7, days=40)
         made_warehouse.fill_history(local, dataset)
-    creating.refresh(access_of(local, in_zones()))
     with contextlib.closing(psycopg2.connect(postgres_of_the_file.url)) as connection, connection:
         for dataset in ("paragon", "paragon_eu"):
             _copy(local, connection.cursor(), dataset)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DESTINATION__POSTGRES__CREDENTIALS", postgres_of_the_file.url)
         patch.setenv("DLT_DATA_DIR", str(tmp_path_factory.mktemp("dlt")))
-        for name, value in in_zones().items():
+        for name, value in in_zones_with_users().items():
             patch.setenv(name, value)
+        creating.refresh(access_of(local, in_zones_with_users()))
         with opened(find_target("postgres", "task_history_views")) as remote:
             made = creating.refresh(remote)
             assert (made.is_new, made.datasets) == (True, ("paragon", "paragon_eu"))

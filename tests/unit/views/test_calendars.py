@@ -73,6 +73,12 @@ def in_zones() -> dict[str, str]:
     }
 
 
+def in_zones_with_users() -> dict[str, str]:
+    """As ``in_zones``, and the first account has a user_map."""
+    users = "SELECT 'user 1' AS user_id, 'Acme' AS customer, 'pro' AS plan, 'EU' AS region"
+    return {**in_zones(), "SOURCES__TASK_HISTORY__PARAGON__USER_MAP": users}
+
+
 def access_of(connection: Any, environ: dict[str, str]) -> ViewAccess:
     """The connection as it is for a configuration."""
     return replace(
