@@ -98,6 +98,30 @@ def test_a_backfill_asks_of_its_range_what_is_left(synced: SyncedTwice) -> None:
     assert all(read <= days for read in asked)
 
 
+def test_steps_are_looked_for_on_all_days_that_the_vendor_keeps(synced: SyncedTwice) -> None:
+    """An old execution without steps is found by the next sync although every run before said that nothing was left.
+
+    A commit goes table by table. Where the machine and its disk are lost in between, no row tells of it.
+    """
+    place = synced.place
+    (identity, *loaded), *_ = place.query(
+        "SELECT workflow_execution_id, COUNT(*), COUNT(DISTINCT id) FROM paragon.step_executions "
+        f"WHERE execution_date_started < TIMESTAMP '{synced.day(7)}' AND execution_date_started >= "
+        f"TIMESTAMP '{synced.day(19)}' GROUP BY 1 ORDER BY MIN(execution_date_started) LIMIT 1"
+    )
+    of_it = f"FROM paragon.step_executions WHERE workflow_execution_id = '{identity}'"
+    assert place.sync()["steps"] == 0, "something was left"
+    for rows in (
+        of_it,
+        of_it.replace("step_executions", "step_payloads"),
+        f"FROM paragon.execution_details WHERE id = '{identity}'",
+    ):
+        place.query(f"DELETE {rows}")
+    found = place.sync()
+    assert [list(row) for row in place.query(f"SELECT COUNT(*), COUNT(DISTINCT id) {of_it}")] == [loaded]
+    assert (found["executions"], found["steps"]) == (0, loaded[0])
+
+
 def test_a_first_sync_that_is_not_complete_reads_what_can_change(recorder: Recorder, tmp_path: Path) -> None:
     """Neither it nor the one that goes on reads further back than the vendor keeps executions, and a week."""
     with SandboxProcess(executions=40, seed=8, days=20, future_hours=3, freeze=True) as sandbox:
