@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -18,50 +16,18 @@ from task_history.views import dictionary, semantic
 from task_history.views.relations import ShownDataset
 from task_history.warehouse import tables
 from task_history_cli.sandbox.process import SandboxProcess
-from tests.support import environments, made_warehouse
-from tests.support.place import ROOT, Place
+from tests.support import made_warehouse
+from tests.support.dbt_projects import copy_package, make_project, run_dbt
+from tests.support.place import Place
 from tests.support.short import short
 from tests.unit.views.test_views import access
 
-PROFILE = """
-reads:
-  target: dev
-  outputs:
-    dev: {{type: duckdb, path: {file}, schema: analytics}}
-"""
 MODEL = """
 select integration, count(*) as failures
 from {{ source('task_history', 'executions') }} as e
 where status = 'failed' and execution_id in (select id from {{ source('paragon', 'workflow_executions') }})
 group by integration
 """
-
-
-def _make_project(folder: Path, file: Path) -> None:
-    """Writes a dbt project for the warehouse, without models."""
-    (folder / "dbt_project.yml").write_text(
-        'name: reads\nversion: "1.0"\nprofile: reads\nmodel-paths: [models]\n'
-    )
-    (folder / "profiles.yml").write_text(PROFILE.format(file=file))
-
-
-def _copy_package(folder: Path) -> None:
-    """Copies the dbt package into a folder of a project, as a user does."""
-    shutil.copytree(ROOT / "docs" / "how-to" / "dbt", folder)
-
-
-def _dbt(folder: Path, *words: str) -> None:
-    """Runs dbt in the project, to success."""
-    done = subprocess.run(
-        [str(environments.dbt()), "--no-use-colors", *words, "--profiles-dir", "."],
-        cwd=folder,
-        env={**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-3000:]
 
 
 def test_dbt_takes_the_sources(tmp_path: Path) -> None:
@@ -78,9 +44,9 @@ def test_dbt_takes_the_sources(tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "sources.yml").write_text(dictionary.dbt_sources(), "utf-8")
     (tmp_path / "models" / "failures.sql").write_text(MODEL)
-    _make_project(tmp_path, file)
+    make_project(tmp_path, file)
     for words in (("build",), ("source", "freshness", "--select", "source:paragon", "source:task_history")):
-        _dbt(tmp_path, *words)
+        run_dbt(tmp_path, *words)
     with duckdb.connect(str(file), read_only=True) as connection:
         assert connection.execute("SELECT sum(failures) FROM analytics.failures").fetchone() == (failures,)
 
@@ -122,9 +88,8 @@ def test_the_incremental_model_has_every_execution(tmp_path: Path, builds: str) 
         executions=300, seed=5, days=30, now="2026-03-01T12:00:00+00:00", freeze=True
     ) as sandbox:
         place = Place(tmp_path, sandbox, start_date="2026-02-25", retention_days=0)
-        _copy_package(tmp_path / "package")
-        _make_project(tmp_path, place.file)
-        (tmp_path / "packages.yml").write_text("packages:\n  - local: package\n")
+        copy_package(tmp_path)
+        make_project(tmp_path, place.file)
         assert "name: sailpoint" in place.run("views", "--dbt").stdout
         for commands in BUILDS[builds]:
             for command in commands:
@@ -133,12 +98,19 @@ def test_the_incremental_model_has_every_execution(tmp_path: Path, builds: str) 
             sources = place.run("views", "--dbt").stdout
             (tmp_path / "package" / "models" / "sources.yml").write_text(sources, "utf-8")
             if not (tmp_path / "dbt_packages").exists():
-                _dbt(tmp_path, "deps")
-            _dbt(tmp_path, "build")
+                run_dbt(tmp_path, "deps")
+            run_dbt(tmp_path, "build")
             columns = "execution_id, status, loaded_at"
             of_model = place.query(f"SELECT {columns} FROM analytics.task_history_executions ORDER BY ALL")
             assert of_model == place.query(f"SELECT {columns} FROM task_history.executions ORDER BY ALL")
         assert len({at for *_, at in of_model}) >= 3
+        (first,) = place.query("SELECT min(started_at)::DATE FROM task_history.executions")
+        ((since, is_long, days),) = place.query(
+            "SELECT min(date_day), max(date_day) >= current_date + 364, count(*) "
+            "FROM analytics.task_history_time_spine"
+        )
+        assert (since, is_long) == (*first, True)
+        assert days > (datetime.now(UTC).date() - since).days + 364
     names = {source["name"] for source in yaml.safe_load(sources)["sources"]}
     assert names == {"task_history", "paragon"}
     manifest = json.loads((tmp_path / "target" / "semantic_manifest.json").read_text("utf-8"))

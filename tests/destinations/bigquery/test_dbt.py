@@ -1,0 +1,76 @@
+"""The dbt package compiles for BigQuery: Google's analyzer takes each model and test that it makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import yaml
+
+from task_history.views import create as creating
+from task_history.views.relations import by_default
+from task_history.warehouse import tables
+from tests.destinations.bigquery.gates import Gate, gate_of
+from tests.destinations.bigquery.test_views_analysed import TYPES
+from tests.support.dbt_projects import copy_package, make_bigquery_adapter, make_project, run_dbt
+
+MODELS = ("task_history_executions", "task_history_steps", "task_history_time_spine")
+"""In the order in which dbt builds them."""
+
+
+def _gate() -> Gate:
+    """The analyzer, with all systems' tables and the views over them."""
+    gate = gate_of("lab")
+    for dataset in by_default():
+        for table in tables.of(dataset.system):
+            columns = ", ".join(f"`{column.name}` {TYPES[column.type]}" for column in table.columns)
+            assert gate.analyse(f"CREATE TABLE `lab`.`{dataset.name}`.`{table.name}` ({columns})") == []
+    for name, sql in creating.texts(by_default(), "bigquery", project="lab").items():
+        assert gate.analyse(f"CREATE VIEW `lab`.`task_history`.`{name}` AS {sql}") == []
+    return gate
+
+
+def _measures(folder: Path) -> list[tuple[str, str]]:
+    """Model and expression of each measure, entity and dimension of the semantic models."""
+    models: list[dict[str, Any]] = yaml.safe_load(
+        (folder / "package" / "models" / "semantic.yml").read_text("utf-8")
+    )["semantic_models"]
+    return [
+        (model["name"], one.get("expr", one["name"]))
+        for model in models
+        for one in (*model["entities"], *model["dimensions"], *model["measures"])
+    ]
+
+
+def test_bigquery_takes_the_dbt_package(tmp_path: Path) -> None:
+    """Models of a first and of a later build, the package's tests and those of the sources, and metrics' expressions."""
+    make_bigquery_adapter(tmp_path / "adapter")
+    folder = tmp_path / "project"
+    folder.mkdir()
+    file = folder / "lab.duckdb"  # named as the project, which is what dbt calls a database
+    make_project(folder, file, "bigquery")
+    copy_package(folder)
+
+    def compiled() -> dict[str, str]:
+        run_dbt(folder, "compile", PYTHONPATH=str(tmp_path / "adapter"))
+        files = (folder / "target" / "compiled" / "task_history").rglob("*.sql")
+        return {found.stem: found.read_text("utf-8") for found in files}
+
+    run_dbt(folder, "deps", PYTHONPATH=str(tmp_path / "adapter"))
+    gate, first = _gate(), compiled()
+    # A recursion ends after 500 rounds: https://cloud.google.com/bigquery/quotas#query_jobs
+    assert not [name for name, sql in first.items() if "recursive" in sql.lower()]
+    for name in MODELS:
+        assert gate.analyse(f"CREATE TABLE `lab`.`analytics`.`{name}` AS {first[name]}") == [], name
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("CREATE SCHEMA IF NOT EXISTS analytics")
+        for name in MODELS:
+            connection.execute(f"CREATE TABLE analytics.{name} (loaded_at TIMESTAMPTZ)")
+    later = compiled()
+    assert {name for name in later if later[name] != first[name]} == set(MODELS[:2])
+    assert len(later) > 100
+    for sql in later.values():
+        assert gate.analyse(sql) == [], sql
+    for model, expression in _measures(folder):
+        assert gate.analyse(f"SELECT {expression} FROM `lab`.`analytics`.`{model}`") == [], expression

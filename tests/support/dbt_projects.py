@@ -1,0 +1,105 @@
+"""Projects of dbt over a warehouse in a DuckDB file, also such whose models are compiled as for BigQuery."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.support import environments
+from tests.support.place import ROOT
+
+PACKAGE = ROOT / "docs" / "how-to" / "dbt"
+PROFILE = """
+reads:
+  target: dev
+  outputs:
+    dev: {{type: {adapter}, path: {file}, schema: analytics}}
+"""
+# dbt's own adapter for BigQuery brings several hundred megabytes of Google's clients, which compiling does not use.
+BIGQUERY = """
+from dataclasses import dataclass
+from pathlib import Path
+
+from dbt.adapters.base import AdapterPlugin
+from dbt.adapters.duckdb import DuckDBAdapter, DuckDBConnectionManager, DuckDBCredentials
+from dbt.adapters.duckdb.relation import DuckDBRelation
+
+
+@dataclass
+class Credentials(DuckDBCredentials):
+    @property
+    def type(self):
+        return "bigquery"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Quoted(DuckDBRelation):
+    quote_character: str = "`"
+
+
+class Connections(DuckDBConnectionManager):
+    TYPE = "bigquery"
+
+
+class Adapter(DuckDBAdapter):
+    ConnectionManager = Connections
+    Relation = Quoted
+
+
+Plugin = AdapterPlugin(Adapter, Credentials, str(Path(__file__).parent), ["duckdb"])
+"""
+# dateadd as in BigQuery's adapter, and what that takes from dbt's defaults where DuckDB's adapter has its own.
+# https://docs.getdbt.com/reference/dbt-jinja-functions/cross-database-macros#dateadd
+BIGQUERY_MACROS = """
+{% macro bigquery__dateadd(datepart, interval, from_date_or_timestamp) %}
+    datetime_add(cast({{ from_date_or_timestamp }} as datetime), interval {{ interval }} {{ datepart }})
+{% endmacro %}
+{% macro bigquery__type_int() %}int64{% endmacro %}
+{% macro bigquery__generate_series(upper_bound) %}
+    {{ return(dbt.default__generate_series(upper_bound)) }}
+{% endmacro %}
+"""
+
+
+def make_project(folder: Path, file: Path, adapter: str = "duckdb") -> None:
+    """Writes a dbt project for the warehouse, without models."""
+    (folder / "dbt_project.yml").write_text(
+        'name: reads\nversion: "1.0"\nprofile: reads\nmodel-paths: [models]\n'
+    )
+    (folder / "profiles.yml").write_text(PROFILE.format(adapter=adapter, file=file))
+
+
+def copy_package(folder: Path) -> None:
+    """Copies the dbt package into a folder of a project, as a user does, and names it in the project."""
+    shutil.copytree(PACKAGE, folder / "package")
+    (folder / "packages.yml").write_text("packages:\n  - local: package\n")
+
+
+def make_bigquery_adapter(folder: Path) -> None:
+    """Writes an adapter whose models and names are BigQuery's, and whose connection is one to a DuckDB file.
+
+    Of dbt's cross-database macros it has those that the package uses; others are DuckDB's, which BigQuery refuses.
+    ``folder`` is for the variable PYTHONPATH.
+    """
+    package = folder / "dbt" / "adapters" / "bigquery"
+    (package / "macros").mkdir(parents=True)
+    (package / "__init__.py").write_text(BIGQUERY)
+    (package / "__version__.py").write_text('version = "1.10.0"\n')
+    (package / "dbt_project.yml").write_text("name: dbt_bigquery\nversion: 1.0.0\nconfig-version: 2\n")
+    (package / "macros" / "macros.sql").write_text(BIGQUERY_MACROS)
+
+
+def run_dbt(folder: Path, *words: str, **environ: str) -> None:
+    """Runs dbt in the project, to success."""
+    done = subprocess.run(
+        [str(environments.dbt()), "--no-use-colors", *words, "--profiles-dir", "."],
+        cwd=folder,
+        env={**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1", **environ},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
