@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -103,3 +104,15 @@ def run_dbt(folder: Path, *words: str, **environ: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:]
+
+
+def approximate_percentiles(folder: Path) -> dict[str, bool]:
+    """The project's measures that are percentiles, each with whether it is an approximate one."""
+    manifest = json.loads((folder / "target" / "semantic_manifest.json").read_text("utf-8"))
+    measures = [measure for model in manifest["semantic_models"] for measure in model["measures"]]
+    assert not [measure["name"] for measure in measures if measure["agg"] == "median"], "BigQuery has none"
+    return {
+        measure["name"]: measure["agg_params"]["use_approximate_percentile"]
+        for measure in measures
+        if measure["agg"] == "percentile"
+    }

@@ -13,7 +13,7 @@ _KEY = ("system", "instance")
 _ENDED = "case when not is_open then 1 else 0 end"
 _FAILED = "case when status = 'failed' then 1 else 0 end"
 _Measure = tuple[str, str, str, str]
-"""Name, aggregation, SQL expression, description."""
+"""Name, aggregation (a percentile with its share), SQL expression, description."""
 _OF_EXECUTIONS: tuple[_Measure, ...] = (
     ("executions", "sum", "1", "Executions that began."),
     ("ended_executions", "sum", _ENDED, "Executions that are not open any more."),
@@ -22,13 +22,13 @@ _OF_EXECUTIONS: tuple[_Measure, ...] = (
     ("users", "count_distinct", "user_id", "Different users for whom executions began."),
     (
         "median_duration_s",
-        "median",
+        "percentile 0.5",
         "duration_ms / 1000.0",
         "Seconds from start to end that half of the executions take at most.",
     ),
     (
         "p95_duration_s",
-        "percentile",
+        "percentile 0.95",
         "duration_ms / 1000.0",
         "Seconds from start to end that 95 of 100 executions take at most.",
     ),
@@ -100,9 +100,16 @@ def _dimensions(columns: Sequence[ViewColumn], measured: set[str]) -> Iterator[d
 
 
 def _measure(name: str, aggregation: str, expression: str, text: str) -> dict[str, Any]:
-    measure: dict[str, Any] = {"name": name, "description": text, "agg": aggregation, "expr": expression}
-    if aggregation == "percentile":
-        measure["agg_params"] = {"percentile": 0.95, "use_discrete_percentile": False}
+    function, _, percentile = aggregation.partition(" ")
+    measure: dict[str, Any] = {"name": name, "description": text, "agg": function, "expr": expression}
+    if percentile:
+        measure["agg_params"] = {
+            "percentile": float(percentile),
+            "use_discrete_percentile": False,
+            # BigQuery has no other percentile that aggregates: MetricFlow refuses exact ones there, and medians.
+            # https://cloud.google.com/bigquery/docs/reference/standard-sql/approximate_aggregate_functions
+            "use_approximate_percentile": "{{ target.type == 'bigquery' }}",
+        }
     return measure
 
 

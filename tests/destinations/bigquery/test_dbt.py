@@ -13,7 +13,13 @@ from task_history.views.relations import by_default
 from task_history.warehouse import tables
 from tests.destinations.bigquery.gates import Gate, gate_of
 from tests.destinations.bigquery.test_views_analysed import TYPES
-from tests.support.dbt_projects import copy_package, make_bigquery_adapter, make_project, run_dbt
+from tests.support.dbt_projects import (
+    approximate_percentiles,
+    copy_package,
+    make_bigquery_adapter,
+    make_project,
+    run_dbt,
+)
 
 MODELS = ("task_history_executions", "task_history_steps", "task_history_time_spine")
 """In the order in which dbt builds them."""
@@ -74,3 +80,4 @@ def test_bigquery_takes_the_dbt_package(tmp_path: Path) -> None:
         assert gate.analyse(sql) == [], sql
     for model, expression in _measures(folder):
         assert gate.analyse(f"SELECT {expression} FROM `lab`.`analytics`.`{model}`") == [], expression
+    assert approximate_percentiles(folder) == {"median_duration_s": True, "p95_duration_s": True}

@@ -17,7 +17,7 @@ from task_history.views.relations import ShownDataset
 from task_history.warehouse import tables
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support import made_warehouse
-from tests.support.dbt_projects import copy_package, make_project, run_dbt
+from tests.support.dbt_projects import approximate_percentiles, copy_package, make_project, run_dbt
 from tests.support.place import Place
 from tests.support.short import short
 from tests.unit.views.test_views import access
@@ -118,6 +118,7 @@ def test_the_incremental_model_has_every_execution(tmp_path: Path, builds: str) 
         "task_history_executions",
         "task_history_steps",
     }
+    assert approximate_percentiles(tmp_path) == {"median_duration_s": False, "p95_duration_s": False}
     metrics = {metric["name"] for metric in manifest["metrics"]}
     assert {"executions", "failed_executions", "failure_rate", "tasks", "p95_duration_s"} <= metrics
 
@@ -136,9 +137,8 @@ def test_measures_are_those_of_the_views(tmp_path: Path) -> None:
                 function = {
                     "sum": "sum({})",
                     "count_distinct": "count(DISTINCT {})",
-                    "median": "median({})",
-                    "percentile": "quantile_cont({}, 0.95)",
-                }[measure["agg"]].format(measure["expr"])
+                    "percentile": "quantile_cont({}, {})",
+                }[measure["agg"]].format(measure["expr"], measure.get("agg_params", {}).get("percentile"))
                 sql = f"SELECT {function} FROM task_history.{view}"
                 (found[measure["name"]],) = connection.execute(sql).fetchone() or (None,)
             key = model["entities"][0]["expr"]
