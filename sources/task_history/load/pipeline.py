@@ -39,7 +39,7 @@ from . import (
 from .commit_pace import CommitPace
 from .descriptions import descriptions
 from .dropped_by_hand import restore_dropped, restore_staging
-from .errors import causes, warehouse_errors
+from .errors import causes, is_conflict, warehouse_errors
 from .load_package import PackageWriter, can_make_packages, fits_schema
 from .loader_queries import LoaderQueries
 from .memory import release_memory
@@ -166,8 +166,9 @@ class Loader(LoaderQueries):
         try:
             try:
                 info = self.pipeline.load()
-            except PipelineStepFailed:
-                if not restore_staging(self.pipeline, self._schema()):
+            except PipelineStepFailed as error:
+                # What another process was first with is no sign that something was dropped by hand.
+                if is_conflict(error) or not restore_staging(self.pipeline, self._schema()):
                     raise
                 info = self.pipeline.load()
         except Exception as error:
@@ -190,6 +191,8 @@ class Loader(LoaderQueries):
                 try:
                     self.pipeline.run()
                 except Exception as error:
+                    if is_conflict(error):
+                        raise
                     is_restored = restore_staging(self.pipeline, self._schema())
                     if not is_restored:
                         self._set_aside(error, client)

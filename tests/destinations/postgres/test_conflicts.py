@@ -86,6 +86,7 @@ def _all_at_the_gate(place: PostgresPlace, *commands: tuple[PostgresPlace, tuple
     results = [run.communicate(timeout=300) for run in runs]
     assert [run.returncode for run in runs] == [0] * len(runs), results
     assert any("warehouse_conflict" in err for _, err in results)
+    assert not any("altered_by_hand" in err for _, err in results)
 
 
 def test_first_syncs_and_new_fields_of_two_processes_at_once(postgres: Server, tmp_path: Path) -> None:

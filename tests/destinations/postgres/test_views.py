@@ -24,7 +24,7 @@ OF_NOW = {"open_ms", "times_p99", "lag_s", "fingerprint"}
 """Columns that differ between two moments, or by what the views were made for: filled in as many rows of both."""
 CLOCK_DIFFERENCE = timedelta(minutes=1)
 """Between the vendor's clock and that of the run."""
-MAY_BE_EMPTY = {"stuck_executions", "incidents", "replay_outcomes", "recovery_times"}
+MAY_BE_EMPTY = {"stuck_executions", "incidents", "replay_outcomes", "recovery_times", "users"}
 SHOWN = {
     "connector_runs": {
         "system",
