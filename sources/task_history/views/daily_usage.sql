@@ -11,7 +11,7 @@
 --   integration text: The integration that the workflow belongs to; empty while it is not known.
 --   workflow_id text: The workflow that ran.
 --   workflow_name text: The workflow's name, where it is known.
---   is_day_loaded bool: Whether the whole day is loaded: where it is not, 0 may mean that nothing is known.
+--   is_day_loaded bool: Whether the whole day is loaded, and no UTC day that it touches has a gap: otherwise 0 may mean that nothing is known.
 --   executions bigint: Executions that began on the day.
 --   failures bigint: Those of them that failed.
 --   failure_rate double: Failures by executions, from 0 to 1; empty on days without executions.

@@ -1,7 +1,8 @@
 -- Question: What ran, for whom, and how did it end?
 -- Grain: One row per execution of any system that is loaded, in the newest state that was read.
 -- Note: Rows without started_at are kept: the vendor did not say (yet) when they began. A filter by started_at leaves
---   them out, and prunes the partitions of the raw tables; one by day does not.
+--   them out, and prunes the partitions of the raw tables; one by day does not. A user's customer, plan and region are
+--   in the view users: LEFT JOIN users AS u USING (system, instance, user_id).
 -- Columns:
 --   system text: The vendor's API that the execution comes from, such as paragon.
 --   instance text: The account of the system, as --instance names it; empty for the first one.
@@ -9,7 +10,7 @@
 --   workflow_id text: The workflow that ran.
 --   workflow_name text: The workflow's name, where it is known.
 --   integration text: The integration that the workflow belongs to, as the vendor spells it; empty while it is not known.
---   user_id text: The user for whom the workflow ran, as the app named it.
+--   user_id text: The user for whom the workflow ran, as the app named it (users.user_id).
 --   status text: queued, running, waiting, succeeded, partial, failed, cancelled, skipped, unresolved when it is not open any more and its end is not known, or unknown for a vendor's status without a meaning here.
 --   vendor_status text: The status in the vendor's own words.
 --   is_open bool: Whether the execution may still change; it is read again until it is false.
