@@ -8,23 +8,28 @@ import json
 import re
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from itertools import product
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
 
+from task_history import systems
+from task_history.core.calendars import Calendar
 from task_history.core.models import Window
+from task_history.settings_accounts import Account
 from task_history.views import create as creating
 from task_history_cli.report import charts as report_charts
 from task_history_cli.report import data as report_data
 from task_history_cli.report import headline as report_headline
 from task_history_cli.report import page as report_page
 from task_history_cli.report.data import Report
-from task_history_cli.report.period import MONTH, SPAN, Period
+from task_history_cli.report.period import MONTH, SPAN, WEEK, Period
 from tests.support import environments, made_warehouse
 from tests.support.browser import PROGRAM, Browser
 from tests.support.place import Place
@@ -333,6 +338,60 @@ def test_figures_of_the_period_before_are_those_of_the_views(connection: Any) ->
     assert f"in the 4 days before ({totals['executions']:,})" in page
 
 
+BERLIN = ZoneInfo("Europe/Berlin")
+PERIODS = (
+    (WEEK, datetime(2018, 10, 22, tzinfo=BERLIN), datetime(2018, 10, 29, tzinfo=BERLIN)),  # of 169 hours
+    (WEEK, datetime(2018, 10, 29, tzinfo=BERLIN), datetime(2018, 11, 5, tzinfo=BERLIN)),
+    (MONTH, datetime(2018, 10, 1, tzinfo=BERLIN), datetime(2018, 11, 1, tzinfo=BERLIN)),
+)
+
+
+def test_figures_are_those_of_period_over_period() -> None:
+    """Of a week or month that is over the report and the view say the same, also of the one before it."""
+    copy = duckdb.connect()
+    made_warehouse.empty(copy)
+    made_warehouse.fill(copy, executions=2_000, days=100, now="TIMESTAMPTZ '2018-11-20 12:00:00+00'")
+    copy.execute(  # no 10th of a month is covered; now they are as the days before them, so that months are compared
+        "INSERT INTO paragon.coverage BY NAME SELECT * REPLACE (day + INTERVAL 1 DAY AS day, "
+        "replace(replace(windows, '-10T', '-11T'), '-09T', '-10T') AS windows) FROM paragon.coverage WHERE day(day) = 9"
+    )
+    owners = {"paragon": Account(systems.find("paragon"), None, Calendar(BERLIN.key))}
+    creating.refresh(replace(access(copy), owners=owners))
+    names = ("executions", "failures", "tasks", "failure_rate")
+    nothing = {"executions": 0, "failures": 0, "tasks": 0, "failure_rate": None}
+    for unit, start, end in PERIODS:
+        window = Window(start.astimezone(UTC), end.astimezone(UTC))
+        found = report_data.report(access(copy), Period(window, "", BERLIN.key, unit), now=NOW)
+        assert found.is_compared, (unit, start)
+        rows = copy.execute(
+            "SELECT integration, executions, failures, tasks, failure_rate, previous_executions, previous_failures, "
+            "previous_tasks, previous_failure_rate FROM task_history.period_over_period "
+            "WHERE period = ? AND period_start = ?",
+            [unit, start.date()],
+        ).fetchall()
+        assert len(rows) > 3
+        assert {row[0] or "" for row in rows if row[1]} == {
+            scope[2] for scope in found.scopes if scope[0] and scope[2] is not None
+        }
+        for integration, *figures in rows:
+            scope = ("paragon", "", integration or "")
+            both = (found.totals.get(scope, nothing), found.totals_before.get(scope, nothing))
+            assert figures == [totals[name] for totals in both for name in names], (unit, start, integration)
+    copy.close()
+
+
+def test_a_scope_in_which_nothing_ran_before_says_so(connection: Any) -> None:
+    """It is not said that the period before is not loaded."""
+    span = Window(datetime(2026, 11, 4, tzinfo=UTC), datetime(2026, 11, 8, tzinfo=UTC))
+    found = report_data.report(access(connection), Period(span, "", "UTC", SPAN), now=NOW)
+    scope = (None, None, "jira")
+    before = {known: totals for known, totals in found.totals_before.items() if known != scope}
+    sentences = report_headline.headline(replace(found, totals_before=before).only(scope))
+    assert (
+        f"{found.totals[scope]['executions']} executions began, and none in the 4 days before" in sentences[0]
+    )
+
+
 def test_a_period_that_is_not_loaded_is_not_compared(after_missing: Report) -> None:
     """Where days of the period before are missing nothing is called more or less, and the page says why."""
     text = report_page.page(after_missing)
@@ -363,7 +422,12 @@ def test_users_affected_are_those_of_the_views(connection: Any, found: Report) -
             row["failures"],
             report_headline.is_still_failing(row),
         )
-    assert found.still_failing == len({user for user, _, _, failing in rows if failing})
+    assert found.still_failing[report_data.ALL] == len({user for user, _, _, failing in rows if failing})
+    for integration in {integration for _, integration, _, _ in rows}:
+        failing_users = sum(failing and own == integration for _, own, _, failing in rows)
+        for scope in ((None, None, integration or ""), ("paragon", "", integration or "")):
+            assert found.still_failing.get(scope, 0) == failing_users, scope
+    assert found.still_failing["paragon", "", None] == found.still_failing[report_data.ALL]
     assert found.customers[0]["failures"] == max(failed for _, _, failed, _ in rows)
 
 
@@ -468,12 +532,14 @@ def test_a_browser_shows_it(browser: Browser, address: str, width: int) -> None:
     assert set(browser.requests) == {address}
 
 
-def test_filters_show_what_the_views_say(browser: Browser, address: str, connection: Any) -> None:
-    """With an integration chosen, figures, days and rows are its own; with all chosen they are the first ones again."""
+def test_filters_show_what_the_views_say(
+    browser: Browser, address: str, connection: Any, found: Report
+) -> None:
+    """With an integration chosen, sentences, figures, days and rows are its own; with all chosen the first ones again."""
     browser.resize(1280)
     browser.open(address, DRAWN)
     state = (
-        "[document.querySelector('.figures'), document.querySelector('#days tbody'), "
+        "[...document.querySelectorAll('#headline ul, .figures, #days tbody'), "
         "...[...document.querySelectorAll('#workflows tbody tr')].filter(row => !row.hidden)]"
         ".map(part => part.textContent.replace(/\\s/g, ''))"
     )
@@ -502,6 +568,9 @@ def test_filters_show_what_the_views_say(browser: Browser, address: str, connect
     ).fetchall()
     assert [tuple(day) for day in days if day[1] != "0"] == sorted(by_day)
     assert set(rows) == {"jira"}
+    sentences = browser.run("[...document.querySelectorAll('#headline li')].map(item => item.textContent)")
+    assert sentences == report_headline.headline(found.only((None, None, "jira")))
+    assert sentences[0].startswith(f"{executions:,} executions began; ")
     assert "jira" in browser.run("document.getElementById('filtered').textContent")
     browser.run(choose.format(""))
     assert browser.run(state) == first

@@ -58,8 +58,8 @@ class Report:
     incidents: Rows
     """Spans in which a workflow's or an integration's failures stood out; the ones that go on come first."""
     customers: Rows
-    still_failing: int
-    """Users without a success since their last failure."""
+    still_failing: Mapping[Scope, int]
+    """Of each scope that has some: users of an integration that had no success since their last failure in it."""
     steps: Rows
     steps_before: Rows
     quiet: Rows
@@ -94,7 +94,7 @@ class Report:
             **own,
             totals={**narrow, ALL: totals},
             totals_before={**narrow_before, **({ALL: before} if before else {})},
-            still_failing=self.still_failing if scope == ALL else 0,
+            still_failing={ALL: self.still_failing.get(scope, 0)},
         )
 
     @property
@@ -221,7 +221,7 @@ def report(access: ViewAccess, period: Period, *, now: datetime) -> Report:
         ask(queries.REASONS, **values),
         ask(queries.INCIDENTS, **values),
         ask(queries.CUSTOMERS, **values),
-        ask(queries.STILL_FAILING, **values)[0]["number"],
+        {_scope_of(row): row["users"] for row in ask(queries.STILL_FAILING, **values)},
         _steps(access, period.window, top=queries.TOP),
         _steps(access, period.before, top=10_000) if is_compared and period.before else [],
         ask(queries.QUIET, **values),

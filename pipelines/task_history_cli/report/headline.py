@@ -17,16 +17,20 @@ CLEAR_FACTOR = 1.5
 """The failure rate divided by that of the period before, from which on a workflow is said to fail more."""
 
 
+NOTHING = "Nothing began in this time."
+
+
 def headline(report: Report) -> list[str]:
     """The sentences."""
     totals = report.totals[ALL]
     if not totals["executions"]:
-        return ["Nothing began in this time."]
+        return [NOTHING]
     return [*_changes(report), *_incidents(report), *_failing(report), *_hit(report)]
 
 
 def _changes(report: Report) -> Iterator[str]:
-    totals, before = report.totals[ALL], report.totals_before.get(ALL)
+    totals = report.totals[ALL]
+    before = report.totals_before.get(ALL, {"executions": 0} if report.is_compared else None)
     began, failed = number(totals["executions"]), rate(totals["failure_rate"])
     if before is None:
         yield f"{began} executions began; {failed} of them failed ({number(totals['failures'])})."
@@ -125,11 +129,11 @@ def _hit(report: Report) -> Iterator[str]:
     if not totals["users_affected"]:
         return
     yield f"{number(totals['users_affected'])} of {number(totals['users'])} users had executions that failed."
-    if report.still_failing:
+    if still_failing := report.still_failing.get(ALL, 0):
         failing: Rows = [row for row in report.customers if is_still_failing(row)]
         names = list(dict.fromkeys(user(row) for row in failing))[:NAMED]
         for_example = f", such as {joined(names)}" if names else ""
-        who = "1 user has" if report.still_failing == 1 else f"{number(report.still_failing)} users have"
+        who = "1 user has" if still_failing == 1 else f"{number(still_failing)} users have"
         yield f"{who} had no success since a failure in one of their integrations{for_example}."
 
 

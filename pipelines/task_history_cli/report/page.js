@@ -70,6 +70,11 @@ function showRows(account, integration) {
   }
 }
 
+function showHeadline(account, integration) {
+  const sentences = page.headlines[account + "\n" + integration] || [page.nothing];
+  document.querySelector("#headline ul").replaceChildren(...sentences.map(sentence => element("li", sentence)));
+}
+
 function showFigures(account, integration) {
   const figures = page.figures[account + "\n" + integration];
   document.querySelectorAll(".figures dd").forEach((figure, index) => {
@@ -85,7 +90,8 @@ function choose() {
   document.body.classList.toggle("filtered", is_filtered);
   const status = document.getElementById("filtered");
   if (status) status.textContent = is_filtered
-    ? "Below: " + [account, integration].filter(Boolean).join(", ") + " only. The sentences above are about everything." : "";
+    ? "Shown: " + [account, integration].filter(Boolean).join(", ") + " only." : "";
+  showHeadline(account, integration);
   showFigures(account, integration);
   showRows(account, integration);
   if (!page.rows) return;

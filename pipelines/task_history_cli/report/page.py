@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from ..console.output import scrubbed
 from ..console.times import minute
 from .charts import charts
 from .data import ALL, Report, Rows, Scope
-from .headline import headline
+from .headline import NOTHING, headline
 from .sections import sections
 from .texts import FIGURES, UNKNOWN, account, incident, incident_figures, number
 
@@ -119,6 +120,8 @@ def _data(report: Report, accounts: list[str], integrations: list[str]) -> dict[
         "figures": {
             _key(scope): [values for _, *values in _figures(report, scope)] for scope in report.scopes
         },
+        "headlines": _headlines(report),
+        "nothing": NOTHING,
         "accounts": accounts,
         "integrations": integrations,
         "days": [[day.isoformat(), f"{day:%a %d %b %Y}"] for day in days],
@@ -135,6 +138,12 @@ def _data(report: Report, accounts: list[str], integrations: list[str]) -> dict[
         ],
         "rows": rows if len(rows) <= MAX_FILTERED_ROWS else None,
     }
+
+
+def _headlines(report: Report) -> dict[str, list[str]]:
+    """The first sentences of each scope. They need no days, of which there are many."""
+    without_days = replace(report, usage=[], usage_before=[])
+    return {_key(scope): headline(without_days.only(scope)) for scope in report.scopes}
 
 
 def _key(scope: Scope) -> str:

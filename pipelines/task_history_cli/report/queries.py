@@ -126,13 +126,24 @@ WHERE TRUE
 QUALIFY row_number() OVER (PARTITION BY system, instance, integration ORDER BY failures DESC, user_id) <= {TOP}
 ORDER BY failures DESC, user_id, integration
 """
-STILL_FAILING = f"""
-{_CUSTOMERS}
-SELECT count(*) AS number
-FROM (
-    SELECT DISTINCT system, instance, user_id FROM counted WHERE coalesce(last_success_at < last_failure_at, TRUE)
-) AS hit
-"""
+
+
+def _still_failing(scope: str) -> str:
+    columns = ", ".join(
+        name if name in scope else f"CAST(NULL AS VARCHAR) AS {name}"
+        for name in ("system", "instance", "integration")
+    )
+    distinct = ", ".join(dict.fromkeys(("system", "instance", "user_id", *filter(None, scope.split(", ")))))
+    return f"""
+    SELECT '{scope}' AS scope, {columns}, count(*) AS users
+    FROM (
+        SELECT DISTINCT {distinct} FROM counted WHERE coalesce(last_success_at < last_failure_at, TRUE)
+    ) AS hit
+    {f"GROUP BY {scope}" if scope else ""}
+    """
+
+
+STILL_FAILING = _CUSTOMERS + "UNION ALL".join(map(_still_failing, SCOPES))
 
 # Of all times, since what stands out is known by what is usual. No text of an error.
 INCIDENTS = f"""
