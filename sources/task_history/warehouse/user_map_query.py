@@ -89,8 +89,8 @@ def _reading(text: str, dialect: str) -> str:
 
 
 def wrong(value: str, what: str) -> ConfigurationError:
-    """The error about a table or query."""
+    """The error about a file, table or query; of a query the beginning is shown, and a file's path whole."""
     shown = visible(" ".join(value.split()))
-    if len(shown) > _MAX_SHOWN:
+    if len(shown) > _MAX_SHOWN and is_query(value):
         shown = f"{shown[:_MAX_SHOWN]}…"
     return ConfigurationError(f"user_map: {shown!r} {what}{'' if what.endswith(('?', '.')) else '.'}")
