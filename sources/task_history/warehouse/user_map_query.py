@@ -91,6 +91,6 @@ def _reading(text: str, dialect: str) -> str:
 def wrong(value: str, what: str) -> ConfigurationError:
     """The error about a file, table or query; of a query the beginning is shown, and a file's path whole."""
     shown = visible(" ".join(value.split()))
-    if len(shown) > _MAX_SHOWN and is_query(value):
+    if len(shown) > _MAX_SHOWN and _STATEMENT.match(_COMMENT.sub(" ", value).strip()):
         shown = f"{shown[:_MAX_SHOWN]}…"
     return ConfigurationError(f"user_map: {shown!r} {what}{'' if what.endswith(('?', '.')) else '.'}")
