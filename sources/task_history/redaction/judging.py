@@ -16,6 +16,7 @@ from ..core.models import Json
 from .names import ABOUT, Kind, kind_of, words_of
 from .placeholders import CREDENTIAL_SCHEMES, is_algorithm, is_placeholder, is_public
 from .rules import rules, word_set
+from .schemas import is_schema
 
 Judge = Callable[[Kind, Json], bool]
 """Whether a value under a name of this kind is a secret."""
@@ -35,10 +36,14 @@ _MAX_SETTING = 1_000
 """Numbers below this are settings where other settings stand beside them."""
 _CODE_CHARS = 4
 """Maximum characters of a short code, such as that of a room."""
+_CODE_DIGITS = 3
+"""Minimum digits of a short code that opens something."""
 _KEY_CHARS = 16
 """Minimum characters of a key in a list of keys."""
 _PIECE_CHARS = 16
 """Maximum characters of a piece of text, as language models split it."""
+_PIECE_SIGNS = "▁Ġ#"
+"""What begins a word among the pieces of a text."""
 _REPORT_WORDS = 4
 """Maximum words of a report on a secret that is nothing else."""
 _LABEL_CHARS = 120
@@ -52,6 +57,7 @@ _LEAVES = 200
 UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 TIME = r"[0-9]{2}(?::?[0-9]{2}){0,2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
 DATE = rf"[12][0-9]{{3}}-[01][0-9]-[0-3][0-9](?:[T ]{TIME})?"
+_DATE = re.compile(DATE)
 FAMILIAR = re.compile(rf"(?<![^\W_])(?:{UUID}|{DATE})(?![^\W_])")
 _NO_WORD = re.compile(r"(?<![^\W_])(?!(?:[^\W\d_]+\d{0,2}|\d+)(?![^\W_]))[^\W_]")
 _CODE = re.compile(r"[A-Za-z_]\w*(?:(?:::|->|\.|\()[\w().]*)+")
@@ -91,7 +97,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:[-_. ][^\W\d_]+)*")
 _PLAIN = re.compile(
     rf"{DATE}|[0-2]?\d:[0-5]\d(?::[0-5]\d)?(?:[ ]?[AaPp][Mm])?|v?\d{{1,3}}(?:\.\d{{1,3}}){{0,3}}"
     rf"|[A-Z]{{2,10}}-\d{{1,7}}|0x[0-9a-fA-F]{{40}}|[\w.+-]+@[\w-]+\.[\w.-]+"
-    r"|[A-Z]{1,4}\d{1,2}|[\[<]/?[A-Za-z_]{1,12}[\]>]"
+    r"|[A-Z]{1,4}\d{1,2}|(?:[A-Z][a-z]{0,2}\.){1,5}|[\[<]/?[A-Za-z_]{1,12}[\]>]"
     r"|[a-z]{2,12}(?:_[a-z]{2,12}){1,4}(?:_[0-9]{1,4})?|[a-z]{3,20}-[0-9]{14,30}"
     r"|[A-Z]{2,6}[/-][A-Z]{2,6}|[a-z]{1,8}-[a-z]{1,8}|#[0-9a-fA-F]{3,8}|-?\d{1,5}(?:\.\d{1,3})?(?:px|rem|em|%|ms|s|m|h|d|pt|vh|vw|fr)"
 )
@@ -101,18 +107,6 @@ _VERSION = re.compile(
 _MNEMONIC_WORDS = (12, 15, 18, 21, 24)
 """https://github.com/bitcoin/bips/blob/master/bip-0039.mediawiki"""
 _POSTAL = re.compile(r"[1-9][0-9]{5}")
-_SCHEMA_TYPES = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"}) | word_set(
-    "varchar text char nvarchar uuid bytes blob binary int bigint smallint float double decimal date datetime "
-    "timestamp json password"
-)
-SCHEMA_EXAMPLES = frozenset({"default", "example", "examples", "const"})
-"""Words of a JSON schema whose values may be secrets."""
-_SCHEMA_WORDS = SCHEMA_EXAMPLES | word_set(
-    "type $ref $id $comment anyOf oneOf allOf not minLength maxLength pattern writeOnly readOnly format title "
-    "description enum properties items required nullable deprecated minimum maximum contentEncoding "
-    "additionalProperties contentMediaType x-secret sensitive dataType data_type nullable length unique primary index "
-    "precision scale autoIncrement primaryKey size optional readonly encrypted"
-)
 
 
 def is_random(value: Json) -> bool:
@@ -133,7 +127,10 @@ _KINDS_OF_LETTERS = (str.islower, str.isupper, str.isdigit)
 _JUMBLED = 0.4
 """Share of letters and digits of a random text behind which one of another kind follows: about 0.6 of random ones."""
 _RUN = re.compile(r"[A-Za-z0-9+/_-]{20,}={0,2}")
-_HEX_KEY = re.compile(r"(?:0x)?(?=[0-9a-f]*[a-f])(?=[a-f]*[0-9])(?:[0-9a-f]{32}|[0-9a-f]{48,})|[A-F0-9]{64}")
+_HEX_KEY = re.compile(
+    r"(?:0x)?(?=[0-9a-f]*[a-f])(?=[a-f]*[0-9])(?:[0-9a-f]{32}|[0-9a-f]{48,})"
+    r"|(?=[0-9A-F]*[A-F])(?=[A-F]*[0-9])(?:[0-9A-F]{32}|[0-9A-F]{48}|[0-9A-F]{64})"
+)
 
 
 def is_jumbled(value: str) -> bool:
@@ -188,17 +185,6 @@ def is_prose(text: str) -> bool:
     return not _is_mnemonic(words, text)
 
 
-def is_schema(value: Json) -> bool:
-    """Whether a value is a JSON schema: a property named ``password`` holds none."""
-    if not isinstance(value, dict) or not value.keys() <= _SCHEMA_WORDS:
-        return False
-    kinds = next((value[name] for name in ("type", "dataType", "data_type") if name in value), None)
-    kinds = kinds if isinstance(kinds, list) else [kinds]
-    return "$ref" in value or all(
-        isinstance(kind, str) and kind.lower().partition("(")[0] in _SCHEMA_TYPES for kind in kinds
-    )
-
-
 def _leaves(value: Json) -> Iterator[Json]:
     waiting = [value]
     while waiting:
@@ -223,13 +209,8 @@ def is_ordinary(value: Json) -> bool:
         return len(value) <= _LEAVES and all(
             is_ordinary(inner)
             or is_number(inner)
-            or (
-                isinstance(inner, str)
-                and len(inner) <= _PIECE_CHARS
-                and inner.isalpha()
-                and not kind_of(name)
-            )
-            for name, inner in value.items()
+            or (isinstance(inner, str) and len(inner) <= _PIECE_CHARS and inner.isalpha())
+            for inner in value.values()
         )
     if isinstance(value, list):
         return len(value) <= _LEAVES and all(map(is_ordinary, value))
@@ -251,6 +232,33 @@ def is_ordinary(value: Json) -> bool:
         _PATH.fullmatch(value) is not None
         and not has_long_run(value)
         and not is_mixed(value.rsplit("/", 1)[-1][:-3])
+    )
+
+
+def _is_plain_word(value: Json) -> bool:
+    """Whether a value is a word of letters alone, in the case of words: a token of a text, a way to sign in."""
+    value = value.lstrip(_PIECE_SIGNS) if isinstance(value, str) else ""
+    if not value.isalpha() or len(value) < 2 or len(value) >= _MIN_SECRET_WORD_CHARS:
+        return False
+    return (
+        len(value) >= _CODE_CHARS
+        if value.islower()
+        else len(value) <= _CODE_CHARS or value.istitle() or value.isupper()
+    )
+
+
+def _are_plain_words(text: str) -> bool:
+    words = re.split("[-_. ]", text)
+    return all(map(_is_plain_word, words))
+
+
+def _is_code(value: Json) -> bool:
+    """Whether a value is a code that opens something: of several digits, or longer and no words."""
+    if isinstance(value, dict | list):
+        return not _all_leaves(value, lambda inner: not _is_code(inner))
+    text = str(value)
+    return sum(map(str.isdigit, text)) >= _CODE_DIGITS or (
+        len(text) > _CODE_CHARS + 1 and not _is_words(value)
     )
 
 
@@ -298,6 +306,7 @@ def is_secret(kind: Kind, value: Json) -> bool:
             or value.lower() in _STATES
             or _is_report(value)
             or _VERSION.fullmatch(value)
+            or _DATE.fullmatch(value)
             or (value[:1] == "$" and kind_of(value[1:]) is not Kind.HARMLESS and value[1:].isidentifier())
             or (kind is Kind.SECRET and (_is_label(value) or _is_validation(value)))
         ):
@@ -355,7 +364,9 @@ def _is_description(value: dict[str, Json]) -> bool:
 
 def _are_settings(value: dict[str, Json]) -> bool:
     """Whether an object holds switches and small numbers, as a policy for passwords does, and nothing else."""
-    return len(list(islice(_leaves(value), 2))) > 1 and _all_leaves(value, _is_setting)
+    leaves = list(islice(_leaves(value), 2))
+    is_switch = len(leaves) == 1 and isinstance(leaves[0], bool)
+    return is_switch or (len(leaves) > 1 and _all_leaves(value, _is_setting))
 
 
 def _is_setting(value: Json) -> bool:
@@ -380,7 +391,14 @@ def _are_pieces(value: Json) -> bool:
 
 _IS_SECRET: dict[Kind, Callable[[Json], bool]] = {
     Kind.SECRET: lambda _: True,
-    Kind.UNLESS_ORDINARY: lambda value: not is_ordinary(value),
+    Kind.UNLESS_ORDINARY: lambda value: not is_ordinary(value) and not _is_plain_word(value),
+    Kind.UNLESS_WORD: lambda value: (
+        not (
+            isinstance(value, str)
+            and (len(value) < _CODE_CHARS or (len(value) < 60 and _are_plain_words(value)))
+        )
+    ),
+    Kind.IF_CODE: _is_code,
     Kind.UNLESS_WORDS: lambda value: not _is_words(value),
     Kind.UNLESS_WORDS_OR_NUMBERS: lambda value: not _all_leaves(value, _is_word_number_or_id),
     Kind.UNLESS_NUMBER: lambda value: (

@@ -39,6 +39,10 @@ class Kind(IntEnum):
     """A value of many letters and digits that mix at random, or of hexadecimal digits."""
     OWN = 9
     """Any value, small numbers included: a name of the user's."""
+    IF_CODE = 11
+    """``door_code: "4711"`` is a secret; ``locker_code: "B-13"`` names a place."""
+    UNLESS_WORD = 12
+    """Any but words without digits: ``encryption_key: "customer-managed"`` stays."""
     IF_RANDOM = 8
     """``key: "first_name"`` is a name; ``key: "9fQ2xLw71"`` is not."""
 
@@ -72,7 +76,7 @@ OTHER_LANGUAGES = tuple(name for names in rules("languages").values() for name i
 WRITTEN: dict[str, Kind] = {
     **{name: kind for section, kind in _SECTIONS.items() for name in _RULES[section]},
     **dict.fromkeys((*OTHER_LANGUAGES, *compounds.STEMS), Kind.SECRET),
-    **{f"{kind} code": Kind.SECRET for kind in _RULES["kinds_of_code"]},
+    **{f"{kind} code": Kind.IF_CODE for kind in _RULES["kinds_of_code"]},
 }
 """Names as the data files write them, with their kinds."""
 NAMES = {spelled(name): kind for name, kind in WRITTEN.items()}
@@ -99,6 +103,8 @@ _HUMAN_CHOSEN = frozenset(
     {"password", "passwd", "pwd", "passphrase", "passcode", *map(spelled, OTHER_LANGUAGES)}
 )
 """Names of secrets that people choose: a word may be one."""
+_CHOSEN_KEYS = word_set(_RULES["endings"]["keys_that_people_choose"])
+"""Kinds of keys that people choose: a word may be one."""
 KEY_KINDS = frozenset(map(spelled, _RULES["kinds_of_key"]))
 _ORDINARY = tuple(f" {spelled(name)} " for name in _RULES["ordinary"])
 _ABOUT = word_set(_RULES["endings"]["about"])
@@ -109,6 +115,8 @@ ASKS = word_set(_RULES["endings"]["asks"])
 """A name that begins with one of these asks about a secret."""
 PAGING = word_set(_RULES["paging"]["words"])
 _KEYS_OF_IDS = word_set(_RULES["keys_of_ids"]["words"])
+_SIGNING_IN = frozenset({"login", "card", "atm", "door", "sim", "unlock", "app", "access", "user"})
+"""Words beside "pin code" by which it is no postal code."""
 _ENDINGS_OF_KEYS = frozenset({"key", "pk"})
 _GLUED_CHARS = 5
 """Minimum letters of a name that others may stand glued to, as in ``accesstoken``; shorter ones end many words."""
@@ -190,7 +198,7 @@ def _kind_in_latin(name: str) -> Kind:
     if kind is Kind.HARMLESS:
         lower = name.lower()
         for words in (_SEPARATED.findall(lower), _WITH_DIGITS.findall(lower)):
-            if words != camel and (kind := _kind_of_words(words)):
+            if words != camel and words[-1:] != ["4"] and (kind := _kind_of_words(words)):
                 break
     if kind is Kind.HARMLESS and camel and not _tells_about(camel):
         kind = _kind_of_glued(squash(name), camel)
@@ -217,6 +225,8 @@ def _begins_a_word(end: str, words: list[str]) -> bool:
 
 def _tells_about(words: list[str]) -> bool:
     """Whether a name tells, or asks, about a secret, or is known to be none of one."""
+    if words[-2:] == ["code", "login"]:
+        return False
     return words[-1] in ABOUT or words[0] in ASKS or f" {' '.join(words)} ".endswith(_ORDINARY)
 
 
@@ -265,12 +275,13 @@ def _kind_of_words(words: list[str]) -> Kind:
             if last_word == "id" and not phrase.endswith("id"):
                 continue
             if f" {phrase} " in joined or f" {phrase}s " in joined:
-                return kind
+                is_sign_in = kind is Kind.UNLESS_POSTAL and not _SIGNING_IN.isdisjoint(words)
+                return Kind.SECRET if is_sign_in else kind
     if last_word == "id" and not _ID_IS_SECRET.intersection(words):
         return Kind.HARMLESS
     return (
         _kind_of_one_word(words)
-        or (Kind.SECRET if _is_key(words) else Kind.HARMLESS)
+        or _kind_of_key(words)
         or (Kind.UNLESS_NUMBER if last_word in ("pass", "pw") else Kind.HARMLESS)
         or (
             Kind.IF_JUMBLED
@@ -286,7 +297,11 @@ def _kind_of_one_word(words: list[str]) -> Kind:
     for word in words:
         single = _PLURALS.get(word, word)
         kind = _WORDS.get(single, Kind.HARMLESS)
-        if kind in NO_SECRET_BY_NAME or kind is Kind.UNLESS_NUMBER or single in ("sid", "pat", "seed"):
+        if (
+            kind in NO_SECRET_BY_NAME
+            or kind is Kind.UNLESS_NUMBER
+            or single in ("sid", "pat", "seed", "pass")
+        ):
             if single in ("pat", "seed", "pem") and word == last_word:
                 return kind
             continue
@@ -309,11 +324,11 @@ def _kind_of_plural(words: list[str]) -> Kind:
     return Kind.UNLESS_NUMBER if single in _HUMAN_CHOSEN else Kind.UNLESS_NUMBER_OR_ORDINARY
 
 
-def _is_key(words: list[str]) -> bool:
-    return any(
-        word in ("key", "keys") and (before in KEY_KINDS or f"{first} {before}" in KEY_KINDS)
-        for (first, before), word in zip(pairwise(["", *words]), words[1:], strict=False)
-    )
+def _kind_of_key(words: list[str]) -> Kind:
+    for (first, before), word in zip(pairwise(["", *words]), words[1:], strict=False):
+        if word in ("key", "keys") and not KEY_KINDS.isdisjoint({before, f"{first} {before}"}):
+            return Kind.SECRET if before in _CHOSEN_KEYS else Kind.UNLESS_WORD
+    return Kind.HARMLESS
 
 
 MOSTLY_OTHER_WORDS = frozenset({"pat", "sid", "sig", "pem", "mdp", "pk"})

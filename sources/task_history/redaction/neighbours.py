@@ -15,7 +15,7 @@ from ..core.models import Json
 from .edits import MARK
 from .judging import Judge
 from .names import ABOUT, NEVER_VALUES, NO_SECRET_BY_NAME, Kind, squash, words_of
-from .pairs import KindOf
+from .pairs import KindOf, role
 from .sentences import is_strong, strong_word
 
 _FIELDS = 12
@@ -30,7 +30,7 @@ _DOCUMENT_CHARS = 20_000
 """Maximum characters of JSON text that is parsed."""
 _ROW_CHARS = 4_000
 """Maximum characters of a line of a table that stands as a text."""
-_KINDS = (Kind.SECRET, Kind.UNLESS_ORDINARY)
+_KINDS = (Kind.SECRET, Kind.UNLESS_ORDINARY, Kind.IF_CODE, Kind.UNLESS_WORD)
 """Kinds of names that seldom name anything else."""
 _PLAIN = frozenset({"plaintext", "cleartext"})
 """Fields for the readable text of what is encrypted elsewhere."""
@@ -44,7 +44,7 @@ _SIGNS = ",;|\t:"
 
 def kind_of_label(text: Json, kind_of: KindOf) -> Kind:
     """The kind of a text that is only the name of a secret, by its last two words: earlier ones may name another."""
-    if not isinstance(text, str) or not 3 <= len(text) <= _NAME_CHARS:
+    if not isinstance(text, str) or not 3 <= len(text) <= _NAME_CHARS or text[0] == "/":
         return Kind.HARMLESS
     label = text.strip(_DECORATION)
     words = words_of(label)
@@ -62,8 +62,12 @@ def may_hold(key: str) -> bool:
     return not words or (words[-1] not in ABOUT and words[-1] not in NEVER_VALUES)
 
 
-def own_fields(value: Json, kind_of: KindOf) -> dict[str, Json] | None:
-    """The fields of an object, or of JSON text of one, whose own names say which are secrets and which are not."""
+def own_fields(kind: Kind, value: Json, kind_of: KindOf) -> dict[str, Json] | None:
+    """The fields of an object, or of JSON text of one, whose own names say which are secrets and which are not.
+
+    ``kind`` is that of the name of the object. Under one that has other objects as often,
+    all fields speak for themselves.
+    """
     if isinstance(value, str) and value.lstrip()[:1] == "{" and len(value) <= _DOCUMENT_CHARS:
         try:
             value = json.loads(value)
@@ -77,18 +81,37 @@ def own_fields(value: Json, kind_of: KindOf) -> dict[str, Json] | None:
             if any(kind_of(name) not in NO_SECRET_BY_NAME or not may_hold(name) for name in value)
             else None
         )
-    return None if all(map(may_hold, value)) else value
+    return value if kind in _OFTEN_OTHERS or not all(map(may_hold, value)) else None
 
 
 def kind_within(name: str, outer: Kind, kind_of: KindOf) -> Kind:
     """The kind of a field of an object under the name of a secret of the kind ``outer``."""
     own = kind_of(name)
-    if may_hold(name):
-        return own if own not in NO_SECRET_BY_NAME else outer
-    return own or (Kind.IF_RANDOM if words_of(name)[-1] in _IDS else Kind.HARMLESS)
+    if squash(name) in _CODES and outer is not Kind.OWN:
+        return own or Kind.IF_CODE
+    if not may_hold(name):
+        is_named_one = outer is not Kind.UNLESS_NUMBER_OR_ORDINARY and name.lower() in _IDS
+        return own or (Kind.IF_JUMBLED if is_named_one else Kind.HARMLESS)
+    if own not in NO_SECRET_BY_NAME:
+        return own
+    return (
+        outer
+        if outer in (Kind.OWN, Kind.UNLESS_WORD) or role(name) in ("value", "text")
+        else Kind.UNLESS_WORDS_OR_NUMBERS
+    )
 
 
 _IDS = frozenset({"id", "hash"})
+_CODES = frozenset({"code", "tan"})
+_OFTEN_OTHERS = frozenset(
+    {
+        Kind.UNLESS_ORDINARY,
+        Kind.UNLESS_NUMBER_OR_ORDINARY,
+        Kind.UNLESS_NUMBER,
+        Kind.UNLESS_WORDS,
+        Kind.UNLESS_WORDS_OR_NUMBERS,
+    }
+)
 
 
 def _is_secret(value: Json) -> bool:

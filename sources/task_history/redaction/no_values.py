@@ -19,6 +19,8 @@ _PLACE_CHARS = 60
 """Characters behind a postal code in which its place may stand."""
 _CODE_CHARS = 3
 _COUNTED = re.compile(r"[ ][a-z]{2,}(?![\w:=])")
+_IN_BRACKETS = re.compile(r"\([a-z]{2,20}(?: [a-z]{2,20}){1,5}\)")
+"""What a tool says in place of a secret: ``(sensitive value)``."""
 _YAML_TAG = re.compile(r"![A-Za-z][\w/:]{1,30}")
 _ENUMERATION = re.compile(r"[a-z_]{2,20}(?::[a-z_]{2,20}){1,4}")
 _PHRASE_WORDS = 8
@@ -70,6 +72,8 @@ def is_message(value: str) -> bool:
 
 def _is_instruction(value: str, match: re.Match[str]) -> bool:
     """Whether the words behind a sign say what to do or where to look: ``password = change me before use``."""
+    if value.startswith("(") and _IN_BRACKETS.match(match.string, match.end()):
+        return True
     word = value.split(None, 1)[0]
     if word.isdigit() and len(word) < _CODE_CHARS:
         return _COUNTED.match(match.string, match.end() + len(word)) is not None
@@ -88,6 +92,8 @@ def _is_tag(value: str, match: re.Match[str]) -> bool:
 def _is_report(name: str, value: str, match: re.Match[str]) -> bool:
     is_on_next_line = "\n" in match.string[match.end("sep") : match.end()]
     is_phrase = "\n" not in value and 1 < len(value.split()) <= _PHRASE_WORDS
+    if is_on_next_line and value.endswith(":"):
+        return True  # a field of an object in YAML
     word = (
         (value.split(None, 1)[0] if is_on_next_line or is_phrase else value).strip(".,;:!?()[]{}<>").lower()
     )

@@ -17,6 +17,7 @@ from .names import (
     FIELD_TYPES,
     IN_OBJECTS,
     KEYS_THAT_NAME,
+    NO_SECRET_BY_NAME,
     PAIR_NAMES,
     PAIR_VALUES,
     PROSE_PAIR_VALUES,
@@ -126,20 +127,13 @@ def kinds_by_neighbours(value: Mapping[str, Json]) -> dict[str, Kind]:
     kinds: dict[str, Kind] = {}
     if is_card(value) and is_secret_in_object("number", value.get("number")):
         kinds["number"] = Kind.SECRET
-    if not names.isdisjoint(_OAUTH):
-        kinds["code"] = Kind.UNLESS_WORDS_OR_NUMBERS
-    if not names.isdisjoint(_ARTICLE):
-        kinds |= dict.fromkeys(("key", "Key"), Kind.IF_JUMBLED)
-    if not names.isdisjoint(_PAYMENT):
-        kinds |= dict.fromkeys(("authorization", "Authorization"), Kind.IF_JUMBLED)
     if len(names) > 2:
         kinds |= dict.fromkeys(_SESSION_IDS, Kind.UNLESS_WORDS_OR_NUMBERS)
-    if not names.isdisjoint(_VISIT):
-        kinds |= dict.fromkeys(_SESSION_IDS, Kind.IF_JUMBLED)
-    if not names.isdisjoint(_ADDRESS):
-        kinds |= dict.fromkeys(("pin", "PIN", "Pin"), Kind.UNLESS_POSTAL)
-    if not names.isdisjoint(_BLOCKCHAIN):
-        kinds |= dict.fromkeys(("signature", "signatures", "sig"), Kind.HARMLESS)
+    for telling, told, kind in _TOLD_BY:
+        if not names.isdisjoint(telling):
+            kinds |= dict.fromkeys(told, kind)
+    if _TRACED in value:
+        kinds[_TRACED] = Kind.IF_JUMBLED
     return {name: kind for name, kind in kinds.items() if name in value}
 
 
@@ -202,29 +196,68 @@ _VISIT = frozenset(
         "gasessionnumber",
         "startedat",
     }
+    | {"traceid", "spanid", "appversion", "sdkversion", "screen", "useragent"}
 )
 """Fields of a visit, a call or a query: its session is counted by an id and signs nobody in."""
 _PAYMENT = frozenset(
-    {"gateway", "amount", "currency", "receipt", "testcase", "capture", "acquirer", "merchant"}
+    {
+        "gateway",
+        "amount",
+        "currency",
+        "receipt",
+        "testcase",
+        "capture",
+        "acquirer",
+        "merchant",
+        "cardsummary",
+        "pspreference",
+        "avsresult",
+        "authorisedamount",
+    }
 )
 """Fields of a payment, whose authorization is a number of the bank."""
 _SESSION_IDS = frozenset(
     {"session_id", "sessionId", "SessionId", "session", "$session_id", "sessionID", "sessionid", "SessionID"}
 )
-_TELLING = _OAUTH | _ADDRESS | _BLOCKCHAIN | _ARTICLE | _VISIT | _PAYMENT
+_AUTHORIZATIONS = frozenset(
+    {"authorization", "Authorization", "authorization_code", "authorizationCode", "authCode", "auth_code"}
+)
+_PIECE = frozenset({"logprob", "startoffset", "endoffset", "tokenid"})
+"""Fields of a piece of a text, which language models and indexes call a token."""
+_SECRET_KEYS = frozenset(
+    {"secretaccesskey", "awssecretaccesskey", "accesskeysecret", "secretkey", "awssecretkey"}
+)
+_KEY_IDS = frozenset({"accessKeyId", "AccessKeyId", "access_key_id", "aws_access_key_id", "accessKeyID"})
+"""Ids of keys that sign in together with the secret key beside them."""
+_TRACED = "session.id"
+"""The session of a trace: https://opentelemetry.io/docs/specs/semconv/registry/attributes/session/"""
+_TOLD_BY: tuple[tuple[frozenset[str], frozenset[str], Kind], ...] = (
+    (_OAUTH, frozenset({"code"}), Kind.UNLESS_WORDS_OR_NUMBERS),
+    (_ARTICLE, frozenset({"key", "Key"}), Kind.IF_JUMBLED),
+    (_PAYMENT, _AUTHORIZATIONS, Kind.IF_JUMBLED),
+    (_PIECE, frozenset({"token"}), Kind.HARMLESS),
+    (frozenset({"psuid", "pin"}), frozenset({"tan"}), Kind.IF_CODE),
+    (frozenset({"lock", "keypad"}), frozenset({"userCode", "user_code"}), Kind.IF_CODE),
+    (frozenset({"secondarykey"}), frozenset({"primaryKey"}), Kind.SECRET),
+    (_SECRET_KEYS, _KEY_IDS, Kind.IF_RANDOM),
+    (_VISIT, _SESSION_IDS, Kind.IF_JUMBLED),
+    (_ADDRESS, frozenset({"pin", "PIN", "Pin"}), Kind.UNLESS_POSTAL),
+    (_BLOCKCHAIN, frozenset({"signature", "signatures", "sig"}), Kind.HARMLESS),
+)
+"""Fields, the fields beside them of which they tell, and the kind of these."""
+_TELLING = frozenset().union(*(telling for telling, _, _ in _TOLD_BY))
+_TOLD = frozenset({"number", _TRACED}).union(*(told for _, told, _ in _TOLD_BY))
+"""Fields whose kind others may tell."""
 
 
 @lru_cache(5_000)
 def may_tell(names: tuple[str, ...]) -> bool:
     """Whether fields of these names may tell what stands in others."""
-    told = any(
-        name in ("code", "number", "key", "Key", "authorization", "Authorization")
-        or name in _SESSION_IDS
-        or name.lower() in ("pin", "sig", "signature", "signatures")
-        for name in names
-    )
+    told = not _TOLD.isdisjoint(names)
     has_session = len(names) > 2 and not _SESSION_IDS.isdisjoint(names)
-    return told and (is_card(names) or has_session or not _TELLING.isdisjoint(map(squash, names)))
+    return told and (
+        _TRACED in names or is_card(names) or has_session or not _TELLING.isdisjoint(map(squash, names))
+    )
 
 
 def _kind_within(name: Mapping[str, Json], kind_of: KindOf) -> Kind:
@@ -247,7 +280,11 @@ def secrets_in_object(name: str) -> frozenset[str]:
     """The names that are those of secrets in an object of that name only."""
     if len(name) > _NAME_CHARS:
         return frozenset()
-    plurals = (word for word in ("keys", "codes") if kind_of_name(f"{name} {word}") is Kind.SECRET)
+    if name.endswith("s") and (singular := secrets_in_object(name[:-1])):
+        return singular
+    if kind_of_name(f"{name} code") is Kind.IF_CODE:
+        return IN_OBJECTS.get(squash(name), frozenset()) | {"code"}
+    plurals = (word for word in ("keys", "codes") if kind_of_name(f"{name} {word}") not in NO_SECRET_BY_NAME)
     return IN_OBJECTS.get(squash(name), frozenset()).union(plurals)
 
 

@@ -217,7 +217,7 @@ WORDS_BEFORE_SECRETS = re.compile(
     rf"{_WORDS_BEFORE_WORDS}|://.*(?:{'|'.join(WEBHOOK_SIGNS)})"
     rf"|(?<![a-z0-9])(?:{'|'.join(map(str.strip, SCHEMES))})(?![a-z0-9])"
     # Words of forms.toml and of patterns above.
-    r"|(?<![a-z])(?:card|visa|mastercard|amex|login|log|logged|hmac|lftp|connect|authenticate|enter|security|echo|printf|combination)(?![a-z])|(?<![a-z])cod[ei]"
+    r"|(?<![a-z])(?:card|visa|mastercard|amex|login|log|logged|hmac|lftp|sudo|composer|tacacs|radius|put-parameter|impdp|expdp|connect|authenticate|enter|security|echo|printf|combination)(?![a-z])|(?<![a-z])cod[ei]|(?<![a-z])verify"
     r"|(?<![a-z])(?:m|sms|push|chip|photo)?tan(?![a-z])"
     r"|trayapp|pipedream|private-lines|wifi:|ugfzc0dvcmq0|sp_|crypt|securestring|oracle:|sqlplus"
 )

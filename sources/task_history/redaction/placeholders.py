@@ -17,18 +17,28 @@ _PLACEHOLDER = re.compile(
     r"|[*•xX.]{3,64}|\$\{[^{}\r\n]{1,80}\}|\$?\{\{[^{}\r\n]{1,80}\}\}|<[A-Za-z][\w .-]{0,60}>|%[A-Z_]{3,60}%"
     r"|\$[A-Z][A-Z0-9_]{2,60}|\{[A-Za-z_.]{1,60}\}|#\{[^{}\r\n]{1,60}\}|[?]|\$[0-9]{1,3}|%s|%\(\w{1,40}\)s|:[a-z_]{2,40}"
     r"|(?i:(?:your|insert|enter|put)[-_ ][\w -]{0,40}?(?:key|token|secret|password|pass|code)s?(?:[-_ ]here)?)"
-    r"|#\{[^{}\r\n]{1,60}\}#|(?:([A-Z])\1{2,9}[/_-]?){2,8}|\$\{\{[^{}\r\n]{1,80}\}\}|\$env:\w{1,60}|\$\([^()\r\n]{1,80}\)"
+    r"|#\{[^{}\r\n]{1,60}\}#|(?:([A-Z])\1{2,9}[/_-]?){2,8}|\$\{\{[^{}\r\n]{1,80}\}\}|\$env:\w{1,60}|\$\([^()\r\n]{1,400}\)"
     r"|[\w-]{0,12}[*•]{4,64}[\w-]{0,6}|\[?(?i:redacted|masked|hidden|filtered)\]?|process\.env\.\w{1,60}|os\.environ\[[^\]]{1,60}\]"
+    # Where another program finds the secret, or what it calls it.
+    r"|=[\w' +]{0,30}\{\{[^\r\n]{1,200}\}\}|![A-Za-z]{2,12}(?: [\w./-]{1,60})?|ENC\[[^\]\r\n]{3,400}\]"
+    r"|(?:vault|ssm|op|sm|awssm|gcp-secret|gsm|env|secretref|keyvault|akv|doppler|bws|infisical|sops|file)(?:\+[a-z]{1,20})?:"
+    r"(?://)?[\w./@#:$?=-]{2,200}|arn:aws[\w-]{0,8}:(?:secretsmanager|ssm|kms):[\w:/.+=@*-]{3,300}"
+    r"|\.{1,2}/[\w./-]{1,120}\.[a-z]{2,5}|/(?:run|var/run|etc|mnt)/[\w./-]{2,120}|projects/[\w.-]{1,60}/secrets/[\w./-]{1,120}"
+    r"|(?:[a-z]{1,20}-){1,4}(?:secrets?|tls|passwords?|credentials?|creds|tokens?)"
+    # What hides all of the secret but its ends, or says that there is none.
+    r"|[\w-]{0,12}\.{3}[\w-]{2,6}|[*xX•#-]{4,30}[0-9]{4}|\((?:[a-z/]{1,20} ){0,4}[a-z/]{1,20}\)|(?i:n/?a)|-{1,3}"
 )
 _REFERENCE = re.compile(
     r"[$@&*]?(?=(?:var|local|locals|env|process|os|config|settings|self|this|secrets|args|options|params|request|req|ctx|props"
     r"|data|module|vars|inputs|steps|values|Values)(?![A-Za-z0-9])|[^\s([]*[(\[]|\S*(?i:pass|secret|token|key|cred))"
     r"[A-Za-z_]\w{0,40}(?:(?:\??\.|::|->)[A-Za-z_]\w{0,40}){1,6}(?:\[[^\[\]\r\n]{0,60}\]?|\([^\r\n]*)?;?"
+    r"|[A-Za-z_]\w{0,40}\[(?:[\"'][\w.: -]{1,60}[\"']\]?;?)?"
     r"|[A-Za-z_]\w{0,40}\((?:[^\r\n\"']*|[\"'][\w .:/-]{0,40}[\"']?\)?)\)?;?|Read-Host"
 )
 """What code takes a secret from: ``settings.get("api_key")``, ``var.db_password``."""
 _PUBLIC = re.compile(
-    r"(?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-\w{1,20}|sk-\w{1,40}@openssh\.com) AAAA[\w+/=]+(?: .{0,100})?"
+    r"(?:[\w.-]{1,64}:)?(?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-\w{1,20}|sk-\w{1,40}@openssh\.com) AAAA[\w+/=]+"
+    r"(?: .{0,100})?"
     r"|\s*-----BEGIN (?:[A-Z0-9 ]{0,30}PUBLIC KEY|CERTIFICATE|CERTIFICATE REQUEST|X509 CRL)-----"
     r"[^-]+-----END [A-Z0-9 ]{1,40}-----\s*"
     r"|pk_(?:live|test)_\w{8,}"

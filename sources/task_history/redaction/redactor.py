@@ -21,10 +21,11 @@ from . import neighbours, pairs
 from .arguments import secret_arguments
 from .documents import MAX_DEPTH, MIN_BYTES, DocumentPass
 from .edits import MARK, applied
-from .judging import FAMILIAR, SCHEMA_EXAMPLES, is_random, is_schema, is_secret_in_object
+from .judging import FAMILIAR, is_random, is_secret_in_object
 from .known_secrets import KnownSecrets
 from .names import FLAT_PAIRS, NO_SECRET_BY_NAME, Kind, squash
 from .own_secrets import OwnSecrets
+from .schemas import SCHEMA_EXAMPLES, is_schema
 
 __all__ = ["MARK", "MAX_DEPTH", "Redacted", "Redactor"]
 
@@ -149,7 +150,7 @@ class _Pass(DocumentPass):
     def under(self, kind: Kind, value: Json, depth: int) -> Json:
         """Redacts the value according to the kind of its name."""
         if kind and self._is_secret(kind, value):
-            if depth < MAX_DEPTH and (fields := neighbours.own_fields(value, self._kind)):
+            if depth < MAX_DEPTH and (fields := neighbours.own_fields(kind, value, self._kind)):
                 kept = self._fields_under(kind, fields, depth + 1)
                 return value if kept is fields else self._as_given(value, kept, depth)
             if depth < MAX_DEPTH and isinstance(value, list) and any(isinstance(i, dict) for i in value):
@@ -227,14 +228,19 @@ class _Pass(DocumentPass):
         kept = self.value(value, depth)
         if kept is MARK or not isinstance(kept, dict):
             return kept
-        for field in pairs.secrets_in_object(name):
-            if kept.get(field, MARK) != MARK and is_secret_in_object(field, value[field]):
-                kept = {**kept, field: self.whole(value[field])}
+        kept = self._secrets_of(name, value, kept)
         if (key := value.get("key")) and kept.get("key") == MARK != key and pairs.has_key_that_names(name):
             # Its name alone made it a secret: it stays, unless it looks like one.
             self.count -= 1
             kept = {**kept, "key": self.value(key, depth)}
         return value if kept == value else kept
+
+    def _secrets_of(self, name: str, value: dict[str, Json], kept: dict[str, Json]) -> dict[str, Json]:
+        """Redacts the fields that are secrets in an object of that name, or in a list of such objects."""
+        for field in pairs.secrets_in_object(name):
+            if kept.get(field, MARK) != MARK and is_secret_in_object(field, value[field]):
+                kept = {**kept, field: self.whole(value[field])}
+        return kept
 
     def _are_plain(self, names: tuple[str, ...]) -> bool:
         """Whether none of the names is a secret's or holds one, or says what stands under another."""
@@ -358,6 +364,14 @@ class _Pass(DocumentPass):
         if squash(name) in FLAT_PAIRS and depth < MAX_DEPTH:
             return self._flat_pairs(value, depth)
         kept: list[Json] = self.value(value, depth)
+        if value and isinstance(value[0], dict) and pairs.secrets_in_object(name):
+            return _unless_same(
+                value,
+                [
+                    self._secrets_of(name, old, new) if isinstance(old, dict) else new
+                    for old, new in zip(value, kept, strict=True)
+                ],
+            )
         return kept
 
     def _array(self, value: list[Json], depth: int) -> list[Json]:

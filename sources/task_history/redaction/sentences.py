@@ -32,10 +32,13 @@ _NUMERIC = frozenset(map(spelled, word_set(_WORDS["names_of_digits"]) | compound
 """Words of names whose secrets are a few digits."""
 _NUMERIC_ENDS = tuple(word for word in _NUMERIC if len(word) >= 4 or not word.isascii())
 _BEHIND = re.compile(
-    rf"[\"'`]?,?(?:[ ]\([^()\r\n]{{1,40}}\)|[ _'’-](?!(?:{_COPULAS})[ ])[^\W\d_]{{1,15}}+(?=[\s,:=：_'’-]),?){{0,5}}+"
+    rf"[\"'`]?,?(?:[ ]\([^()\r\n]{{1,40}}\)|[ _'’-](?!(?:{_COPULAS})[ ])"
+    r"(?:[^\W\d_]{1,15}[0-9]{0,3}|[0-9]{4})(?=[\s,:=：_'’-]),?){0,9}+"
     rf"(?:[ ]?[:=：][ ]?|[ ][-–—][ ]|[ ](?:{_COPULAS})[ ]?:?[ ])[ ]?"
     r"(?P<open>[\"'`*«“„]{0,2})[ \u00a0]?(?P<value>[^\s\"'`()«»“”<>]{4,200})"
-    r"|[ ](?:(?:local|remote|text|plain|ascii-text)[ ])?(?P<plain>[^\s\"'`()«»“”<>]{4,200})"
+)
+_RIGHT_BEHIND = re.compile(
+    r"[ ](?:(?:local|remote|text|plain|ascii-text)[ ])?(?P<plain>[^\s\"'`()«»“”<>]{4,200})"
 )
 _BEFORE = re.compile(
     rf"(?P<value>[^\s\"'`:=()]{{4,64}})[\"'`]?[ ](?:(?:{_COPULAS}|as|[-–—])[ ](?:{_OWNERS})[ ]|as[ ]"
@@ -91,16 +94,16 @@ def _towards(text: str, position: int) -> re.Match[str] | None:
 def secret_behind(text: str, name: str, position: int) -> Span | None:
     """The span of a secret behind a name that ends at ``position``, after a few words and a sign or ``is``."""
     match = _BEHIND.match(text, position)
-    if match is None or (match["value"] and not is_strong(match["value"].rstrip(".,;:!?*"))):
-        match = _towards(text, position) or match
+    if match is None or not is_strong(match["value"].rstrip(".,;:!?*")):
+        match = _towards(text, position) or _RIGHT_BEHIND.match(text, position) or match
     if match is None:
         return None
     if match.re is _TOWARDS:
         return match.start("value"), match.start("value") + len(match["value"].rstrip(".,;:!?*"))
-    part = "value" if match["value"] else "plain"
+    part = "value" if match.re is _BEHIND else "plain"
     begin = match.start(part)
     value = match[part].rstrip(".,;:!?*")
-    between = text[position : match.start("open") if match["value"] else begin]
+    between = text[position : match.start("open") if match.re is _BEHIND else begin]
     if (words := words_of(between)) and len(words) == 1 and len(words[0]) > 2 and words[0] in ABOUT:
         return None
     around = text[max(0, position - len(name) - _PHRASE_CHARS) : begin]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from . import patterns
@@ -9,6 +10,9 @@ from .edits import Span
 
 MIN_CHARS = 12
 """Minimum characters of a word that may be a token; shorter ones are not looked at."""
+_BASE64_CHARS = 100
+"""Characters before a token by which it stands within a text in base64."""
+_BASE64 = re.compile(rf"[A-Za-z0-9+/]{{{_BASE64_CHARS}}}")
 _COMMAND_CHARS = 400
 """Maximum characters between a command and the flag before its secret."""
 
@@ -26,8 +30,16 @@ def tokens(text: str) -> Iterator[Span]:
     for match in patterns.SHAPES.finditer(text):
         is_name = match[0].startswith(patterns.NEEDS_DIGIT) and not any(map(str.isdigit, match[0]))
         is_number = match[0].startswith(patterns.NEEDS_LETTER) and not any(map(str.isalpha, match[0]))
-        if not is_name and not is_number:
+        if not is_name and not is_number and not _is_within_base64(text, match.start()):
             yield match.span()
+
+
+def _is_within_base64(text: str, start: int) -> bool:
+    """Whether what begins there is part of a long text in base64, in which any letters stand by chance."""
+    return (
+        text[start - 1 : start] in ("+", "/")
+        and _BASE64.fullmatch(text, max(0, start - _BASE64_CHARS), start) is not None
+    )
 
 
 def tokens_from_within(text: str) -> Iterator[Span]:

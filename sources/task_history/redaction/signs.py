@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from . import patterns, shapes
 from .edits import Span
-from .judging import REPORTING, is_card_number, is_mixed, is_no_name
+from .judging import REPORTING, is_card_number, is_key_material, is_mixed, is_no_name
 from .known_secrets import KnownSecrets
 from .lookalikes import in_latin
 from .names import Kind
@@ -46,6 +46,7 @@ class SignPass:
         """Cuts secrets beside signs that need no name."""
         if "://" in redacted.telling:
             if "@" in redacted.telling:
+                redacted.cut(_key_users(redacted.text))
                 for pattern in (patterns.URL_LOGIN, patterns.URL_TOKEN):
                     redacted.cut(match.span(2) for match in pattern.finditer(redacted.text))
             if any(sign in redacted.telling_lower for sign in patterns.WEBHOOK_SIGNS):
@@ -124,9 +125,11 @@ class SignPass:
     def _after_signs(self, text: str, pattern: re.Pattern[str]) -> Iterator[Span]:
         for match in pattern.finditer(text):
             value = match["value"]
-            if value.strip() in _MARKS or not self._is_secret(self._kind(match["name"]), value):
+            if value.strip() in _MARKS or not self._is_secret(self._kind(match["name"]), value.strip("\"'")):
                 continue
-            if pattern is patterns.FLAG and (value.lower() in REPORTING or _METAVAR.fullmatch(value)):
+            if pattern is patterns.FLAG and (
+                value.lower() in REPORTING or _METAVAR.fullmatch(value.split(None, 1)[0])
+            ):
                 continue
             if pattern is patterns.LIST and (not is_no_name(value) or self._kind(value)):
                 continue
@@ -159,6 +162,14 @@ class SignPass:
                 if self._is_secret(self._kind(name), text[begin:end]):
                     yield begin, end
                 name = None
+
+
+def _key_users(text: str) -> Iterator[Span]:
+    """Spans of users in addresses with a login that are keys themselves: ``https://key:secret@…``."""
+    for match in patterns.URL_LOGIN.finditer(text):
+        begin, end = match.start(1) + len("://"), match.end(1) - 1
+        if is_key_material(text[begin:end]):
+            yield begin, end
 
 
 def _cards(redacted: RedactedText) -> Iterator[Span]:

@@ -10,7 +10,8 @@ from .judging import Judge, is_no_name, is_random
 from .names import NO_SECRET_BY_NAME, Kind
 from .pairs import is_secret_text, role
 
-_CELL = r"(?:\"[^\"\r\n|,;\t]{1,64}\"|\w[\w.-]{0,63}+(?: [\w.()-]{1,64}+){0,4}+)"
+# \u0e00 and on: letters of Thai and Lao are followed by marks that are none.
+_CELL = r"(?:\"[^\"\r\n|,;\t]{1,64}\"|\w[\w.\u0900-\u0eff-]{0,63}+(?: [\w.()'’\u0900-\u0eff-]{1,64}+){0,4}+)"
 _ALIGNED = r"[\w.-]{1,64}+(?: [\w.-]{1,64}+){0,2}+"
 _DRAWN = rf"[ ]{{0,40}}+{_CELL}[ ]{{0,40}}+"
 _HEADER = re.compile(
@@ -29,6 +30,14 @@ _MARKUP_CELL = re.compile(
     r"(?i)<(?:t[dh]|dt|dd)(?:\s[^<>]{0,200})?>\s{0,40}(?:<\w{1,9}(?:\s[^<>]{0,99})?>\s{0,9})?(?P<value>[^<>]{1,400})"
 )
 _ROW_END = re.compile(r"(?i)</(?:tr|dd)")
+_CODE = r"[A-Za-z0-9]{4,10}(?:[ -][A-Za-z0-9]{4,10}){0,4}"
+_MARK_OF_ITEM = r"[ \t]{0,8}(?:[0-9]{1,2}[.)][ ]{1,4}|[-*•][ ]{1,4})?"
+_LISTED_CODES = re.compile(
+    r"(?i)(?<![a-z])(?:backup|recovery|scratch|emergency|one[- ]time|2fa|mfa|verification)"
+    r"(?: \w{1,12})? codes\b[^\r\n]{0,80}"
+    rf"(?:\r?\n){{1,2}}(?P<codes>(?:{_MARK_OF_ITEM}{_CODE}[ \t]{{0,8}}(?:\r?\n|\Z)){{2,30}})"
+)
+_LISTED_CODE = re.compile(rf"^{_MARK_OF_ITEM}(?P<code>{_CODE})", re.MULTILINE)
 _DRAWN_SIGNS = str.maketrans(dict.fromkeys("│┃║", "|") | dict.fromkeys("─━═┄┼├┤┌┐└┘┬┴╬╠╣╔╗╚╝╦╩╪╞╡", "-"))
 _RULER = re.compile(r"[ \t|:+-]*+(?=\r?\n|\Z)")
 _INSERT = re.compile(
@@ -75,6 +84,14 @@ def secrets_in_columns(text: str, kind_of: Callable[[str], Kind], is_secret: Jud
                     continue
                 if value and is_secret(kind, value) and (not kind_of(value) or is_random(value)):
                     yield _stripped(text, *span)
+
+
+def listed_codes(text: str) -> Iterator[Span]:
+    """Spans of the codes in the lines below a heading such as ``Backup codes``."""
+    for listed in _LISTED_CODES.finditer(text):
+        for code in _LISTED_CODE.finditer(text, *listed.span("codes")):
+            if sum(map(str.isdigit, code["code"])) > 1:
+                yield code.span("code")
 
 
 def _named_values(names: list[str]) -> tuple[int, set[int]] | None:

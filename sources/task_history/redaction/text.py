@@ -36,7 +36,7 @@ from .sentences import (
     secret_behind,
 )
 from .signs import SignPass, credentials
-from .tables import secrets_in_columns, secrets_in_copies, secrets_in_inserts, secrets_in_markup
+from .tables import listed_codes, secrets_in_columns, secrets_in_copies, secrets_in_inserts, secrets_in_markup
 from .values import phrase_end, value_span, word_span
 from .vocabulary import FEW_WORDS
 
@@ -157,6 +157,8 @@ class TextPass(SignPass):
         redacted.cut(self._pairs(redacted.text, redacted.lower, _spans_near(redacted.text, redacted.telling)))
         if "\n" in redacted.text:
             redacted.cut(secrets_in_columns(redacted.text, self._kind, self._is_secret))
+            if "codes" in redacted.lower:
+                redacted.cut(listed_codes(redacted.text))
         if "</" in redacted.text:
             redacted.cut(secrets_in_markup(redacted.text, self._kind, self._is_secret))
         if "into" in redacted.lower:

@@ -27,7 +27,7 @@ _PHRASE_WORDS = 30
 _TUPLE = re.compile(
     r"\((?:\"[^\"\r\n]{0,200}+\"|'[^'\r\n]{0,200}+')(?:,\s{0,9}(?:\"[^\"\r\n]{0,200}+\"|'[^'\r\n]{0,200}+')){1,9}\)"
 )
-_COMMAND = re.compile(r"\$\([^()\r\n]{1,80}\)")
+_COMMAND = re.compile(r"\$\([^()\r\n]{1,400}\)")
 _OPENERS = {"}": "{", "]": "[", ")": "("}
 _MAX_CLOSERS = 32
 _OPENED_CHARS = 1_000

@@ -49,7 +49,7 @@ def test_what_is_arguable_is_damaged(value: Any) -> None:
     assert Redactor().payload(value).value != value
 
 
-WRITTEN = ("fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
+WRITTEN = ("fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 LEFT = {
     # Encrypted, or known to be a secret by what stands beside it only.
     "fourth": (
@@ -69,6 +69,40 @@ LEFT = {
     "seventh": ("Connecting as bob:«pw»@host",),
     "eighth": (),
     "ninth": ('{"entry":{"type":"lockbox","code":"«aln9»"}}',),
+    # Values in forms without a name of a secret, or with one that names other things as often.
+    "tenth": (
+        '{"payment_method_nonce":"tokencc_«low24»"}',
+        '{"zigbee":{"network_key":[1,3],"ext_pan":"«hex32»"}}',
+        '{"ltk":"«hex32»"}',
+        '{"ki":"«HEX32»","opc":"«HEX32»","imsi":"001010000000001"}',
+        '{"community":"«aln9»"}',
+        "config system admin\\n edit admin\\n set password ENC «b64_24»\\nend",
+        "az ad sp credential reset --id x --query password -o tsv\\n«aln34»",
+        "unrar x -p«aln12» a.rar",
+        "bundle config gems.x.co bob:«aln12»",
+        "gcloud secrets versions add x --data-file=- <<< «aln12»",
+        "user/pass: bob/«pwa»",
+        "bob:«pwa» works for staging",
+        '{"hostKey":"«otp»","hostPin":"«pin4»"}',
+        '{"nsec":"nsec1«low58»"}',
+        '{"httpBasic":"bob:«aln12»"}',
+        '{"login":"bob:«aln12»"}',
+        '{"params":{"appid":"«hex32»"}}',
+        "https://api.openweathermap.org/data/2.5/weather?q=x&appid=«hex32»",
+        "https://x.chargebee.com/pages/v3/«aln32»/",
+        "https://docs.google.com/forms?edit2=2_ABaOnu«aln60»",
+        '{"ical_url":"https://x.co/cal/«hex32».ics"}',
+        '{"args":["-p","«pwa»","--password","«pwa»"]}',
+        '{"data":{"data":{"value":"«pwa»"}},"path":"secret/db/password"}',
+        '{"unseal_keys_b64":["«b64_33»"],"root_token":"hvs.«aln24»"}',
+        '{"lock":{"userCode":"«pin4»"}}',
+        '{"tan":"«otp»"}',
+        '{"psuCredentials":{"tan":"«otp»"}}',
+        '{"hCaptcha":"0x«hex40»"}',
+        '{"aesKey":"«b64_32»","iv":"«b64_16»"}',
+        '{"keyValue":"«aln32»","keyName":"ci"}',
+        '{"integration":{"routing_key":"R01«up28»"}}',
+    ),
 }
 """Secrets that are not found."""
 DAMAGED = {
@@ -102,6 +136,24 @@ DAMAGED = {
         '{"match":{"server_key":"eu-2","lobby":"open","secret_objective":"hold the tower"}}',
         '{"gate":{"pass":"GP-8812","driver_pin":"not set","seal_intact":true}}',
         "Token limit exceeded: 128512 > 128000",
+    ),
+    # Names of strong secrets over words, and ids that look like secrets.
+    "tenth": (
+        '{"secret":{"engine":"kv-v2","mount":"secret","owner":"core"}}',
+        '{"device_code":"SM-G991B"}',
+        '{"key":"dQw4w9WgXcQ"}',
+        '{"auth":{"existingSecret":"db-credentials","secretKeys":{"adminPasswordKey":"postgres-password"}}}',
+        '{"cvv_response_code":"M"}',
+        '{"secret":"ingredient"}',
+        '{"env":{"API_KEY":{"from_secret":"api_key"}}}',
+        '{"password":"keyring"}',
+        '{"text":"The secret: good coffee"}',
+        "* password: strength meter\\n* cookie: banner text",
+        '{"key_id":"012345678912345678","key":"2Sg8iYjAxxmI2LvUXpJjkYrMxURPc8r+dB7TJyvv1234"}',
+        '{"form_response":{"token":"a3a12ec67a1365927098a606107fac15","answers":[{"type":"text","text":"Blue","field":{"ref":"fav_color"}}]}}',
+        '{"authorisation":{"authCode":"058921","result":"Authorised"}}',
+        '{"openapi":"3.0.0","components":{"schemas":{"Login":{"type":"object","required":["password"],"properties":{"password":{"type":"string","example":"secret","format":"password"}}}}}}',
+        "secrets:\\n  db_password:\\n    file: ./db_password.txt",
     ),
 }
 """Ordinary objects that are damaged."""
