@@ -22,6 +22,8 @@ _COUNTED = re.compile(r"[ ][a-z]{2,}(?![\w:=])")
 _IN_BRACKETS = re.compile(r"\([a-z]{2,20}(?: [a-z]{2,20}){1,5}\)")
 """What a tool says in place of a secret: ``(sensitive value)``."""
 _YAML_TAG = re.compile(r"![A-Za-z][\w/:]{1,30}")
+_MEASURED = re.compile(r"[-+]?[0-9.]{1,20}\|(?:c|g|ms|h|s|d|m)(?:\|\S*)?")
+"""The value of a metric: https://github.com/statsd/statsd/blob/master/docs/metric_types.md"""
 _ENUMERATION = re.compile(r"[a-z_]{2,20}(?::[a-z_]{2,20}){1,4}")
 _PHRASE_WORDS = 8
 """Maximum words behind a name that are a report where the first of them begins one."""
@@ -44,7 +46,7 @@ def is_no_value(lower: str, name: str, value: str, match: re.Match[str]) -> bool
         return True
     if match["open"]:
         return False
-    if _is_instruction(value, match) or _is_tag(value, match):
+    if _is_instruction(value, match) or _is_tag(value, match) or _MEASURED.fullmatch(value):
         return True
     if name in ("PWD", "OLDPWD") and value.startswith("/"):
         return True

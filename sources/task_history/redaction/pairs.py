@@ -134,6 +134,15 @@ def kinds_by_neighbours(value: Mapping[str, Json]) -> dict[str, Kind]:
             kinds |= dict.fromkeys(told, kind)
     if _TRACED in value:
         kinds[_TRACED] = Kind.IF_JUMBLED
+    described = [str(inner) for name, inner in value.items() if squash(name) in _DESCRIBED]
+    if names >= _DESCRIBED and not any(map(_SPEAKS_OF_KEYS.search, described)):
+        kinds["key"] = Kind.IF_JUMBLED
+    if any(isinstance(at := value.get(name), str) and _ENDPOINT.search(at) for name in _ADDRESSES):
+        kinds |= {
+            name: Kind.SECRET
+            for name in _RESPONSES
+            if isinstance(answer := value.get(name), str) and _ANSWER.fullmatch(answer)
+        }
     return {name: kind for name, kind in kinds.items() if name in value}
 
 
@@ -224,6 +233,20 @@ _AUTHORIZATIONS = frozenset(
 )
 _PIECE = frozenset({"logprob", "startoffset", "endoffset", "tokenid"})
 """Fields of a piece of a text, which language models and indexes call a token."""
+_FINDING = frozenset({"rule", "component", "severity", "qualifier", "securitycategory"})
+"""Fields of what a check of code found, whose "key" is its id."""
+_MEMBER = frozenset({"groups", "styletype", "nodeid", "filekey"})
+"""Fields of a user and of a part of a drawing, whose "key" is an id."""
+_DESCRIBED = frozenset({"name", "description"})
+_SPEAKS_OF_KEYS = re.compile(
+    r"(?i)(?<![a-z])(?:api|keys?|tokens?|secrets?|credentials?|deploy|webhook)(?![a-z])"
+)
+"""Words of a name and a description by which the "key" beside them is one."""
+_ENDPOINT = re.compile(r"/(?:access_?|auth_?|id_?|refresh_?|session_?)?tokens?/?(?:\?|\Z)")
+_ANSWER = re.compile(r"\"?(?=[\w.~+/-]*[0-9])(?=[\w.~+/-]*[A-Za-z])[\w.~+/-]{16,2000}={0,2}\"?")
+"""What an endpoint for tokens answers where that is the token alone."""
+_RESPONSES = frozenset({"response", "responseBody", "response_body"})
+_ADDRESSES = frozenset({"url", "uri", "endpoint", "path"})
 _SECRET_KEYS = frozenset(
     {"secretaccesskey", "awssecretaccesskey", "accesskeysecret", "secretkey", "awssecretkey"}
 )
@@ -234,6 +257,11 @@ _TRACED = "session.id"
 _TOLD_BY: tuple[tuple[frozenset[str], frozenset[str], Kind], ...] = (
     (_OAUTH, frozenset({"code"}), Kind.UNLESS_WORDS_OR_NUMBERS),
     (_ARTICLE, frozenset({"key", "Key"}), Kind.IF_JUMBLED),
+    (_MEMBER, frozenset({"key"}), Kind.IF_JUMBLED),
+    (_FINDING, frozenset({"key"}), Kind.HARMLESS),
+    (frozenset({"clientkey"}), frozenset({"username"}), Kind.IF_JUMBLED),
+    (frozenset({"apikey"}), frozenset({"encoded"}), Kind.IF_RANDOM),
+    (frozenset({"ikey"}), frozenset({"skey"}), Kind.SECRET),
     (_PAYMENT, _AUTHORIZATIONS, Kind.IF_JUMBLED),
     (_PIECE, frozenset({"token"}), Kind.HARMLESS),
     (frozenset({"psuid", "pin"}), frozenset({"tan"}), Kind.IF_CODE),
@@ -245,19 +273,23 @@ _TOLD_BY: tuple[tuple[frozenset[str], frozenset[str], Kind], ...] = (
     (_BLOCKCHAIN, frozenset({"signature", "signatures", "sig"}), Kind.HARMLESS),
 )
 """Fields, the fields beside them of which they tell, and the kind of these."""
-_TELLING = frozenset().union(*(telling for telling, _, _ in _TOLD_BY))
-_TOLD = frozenset({"number", _TRACED}).union(*(told for _, told, _ in _TOLD_BY))
-"""Fields whose kind others may tell."""
+_MAY_TELL = (
+    (_DESCRIBED, frozenset({"key"})),
+    (_ADDRESSES, _RESPONSES),
+    *((telling, told) for telling, told, _ in _TOLD_BY),
+)
+"""Fields, and those beside them whose kind they may tell."""
 
 
 @lru_cache(5_000)
 def may_tell(names: tuple[str, ...]) -> bool:
     """Whether fields of these names may tell what stands in others."""
-    told = not _TOLD.isdisjoint(names)
-    has_session = len(names) > 2 and not _SESSION_IDS.isdisjoint(names)
-    return told and (
-        _TRACED in names or is_card(names) or has_session or not _TELLING.isdisjoint(map(squash, names))
-    )
+    if _TRACED in names or ("number" in names and is_card(names)):
+        return True
+    if len(names) > 2 and not _SESSION_IDS.isdisjoint(names):
+        return True
+    squashed = frozenset(map(squash, names))
+    return any(not told.isdisjoint(names) and not telling.isdisjoint(squashed) for telling, told in _MAY_TELL)
 
 
 def _kind_within(name: Mapping[str, Json], kind_of: KindOf) -> Kind:

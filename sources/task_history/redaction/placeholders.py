@@ -32,7 +32,8 @@ _REFERENCE = re.compile(
     r"[$@&*]?(?=(?:var|local|locals|env|process|os|config|settings|self|this|secrets|args|options|params|request|req|ctx|props"
     r"|data|module|vars|inputs|steps|values|Values)(?![A-Za-z0-9])|[^\s([]*[(\[]|\S*(?i:pass|secret|token|key|cred))"
     r"[A-Za-z_]\w{0,40}(?:(?:\??\.|::|->)[A-Za-z_]\w{0,40}){1,6}(?:\[[^\[\]\r\n]{0,60}\]?|\([^\r\n]*)?;?"
-    r"|[A-Za-z_]\w{0,40}\[(?:[\"'][\w.: -]{1,60}[\"']\]?;?)?"
+    r"|[$@]?[A-Za-z_]\w{0,40}\[(?:[\"'][\w.: -]{1,60}[\"']\]?;?)?"
+    r"|[A-Za-z_]\w{0,40}(?:\[(?:-?[0-9]{0,3}:?-?[0-9]{0,3}|:\w{1,40})\]){1,3};?|\[[a-z]\w{0,20}\.[a-z_]\w{0,40}"
     r"|[A-Za-z_]\w{0,40}\((?:[^\r\n\"']*|[\"'][\w .:/-]{0,40}[\"']?\)?)\)?;?|Read-Host"
 )
 """What code takes a secret from: ``settings.get("api_key")``, ``var.db_password``."""

@@ -64,6 +64,7 @@ def secrets_in_columns(text: str, kind_of: Callable[[str], Kind], is_secret: Jud
         kinds = [kind_of(name) for name in names]
         named = _named_values(names) if NO_SECRET_BY_NAME.issuperset(kinds) else None
         if not any(kinds) and named is None:
+            at = _end_of_body(text, at, len(names)) if sign == "|" else at
             continue
         while begin := text.find("\n", at) + 1:
             ruler = _RULER.match(text, begin)
@@ -84,6 +85,18 @@ def secrets_in_columns(text: str, kind_of: Callable[[str], Kind], is_secret: Jud
                     continue
                 if value and is_secret(kind, value) and (not kind_of(value) or is_random(value)):
                     yield _stripped(text, *span)
+
+
+def _end_of_body(text: str, at: int, columns: int) -> int:
+    """The end of the rows below a heading of Markdown: none of them is a heading. ``at`` where no ruler follows."""
+    begin = text.find("\n", at) + 1
+    ruler = _RULER.match(text, begin) if begin else None
+    if ruler is None or ruler.end() == begin:
+        return at
+    at = ruler.end()
+    while (begin := text.find("\n", at) + 1) and len(spans := list(_spans(text, begin, "|"))) == columns:
+        at = spans[-1][1]
+    return at
 
 
 def listed_codes(text: str) -> Iterator[Span]:

@@ -49,7 +49,7 @@ def test_what_is_arguable_is_damaged(value: Any) -> None:
     assert Redactor().payload(value).value != value
 
 
-WRITTEN = ("fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+WRITTEN = ("fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh")
 LEFT = {
     # Encrypted, or known to be a secret by what stands beside it only.
     "fourth": (
@@ -88,7 +88,6 @@ LEFT = {
         '{"httpBasic":"bob:«aln12»"}',
         '{"login":"bob:«aln12»"}',
         '{"params":{"appid":"«hex32»"}}',
-        "https://api.openweathermap.org/data/2.5/weather?q=x&appid=«hex32»",
         "https://x.chargebee.com/pages/v3/«aln32»/",
         "https://docs.google.com/forms?edit2=2_ABaOnu«aln60»",
         '{"ical_url":"https://x.co/cal/«hex32».ics"}',
@@ -103,6 +102,7 @@ LEFT = {
         '{"keyValue":"«aln32»","keyName":"ci"}',
         '{"integration":{"routing_key":"R01«up28»"}}',
     ),
+    "eleventh": ('{"request":{"url":"https://x.co/token"},"response":{"body":"\\"«low32»\\""}}',),
 }
 """Secrets that are not found."""
 DAMAGED = {
@@ -155,6 +155,7 @@ DAMAGED = {
         '{"openapi":"3.0.0","components":{"schemas":{"Login":{"type":"object","required":["password"],"properties":{"password":{"type":"string","example":"secret","format":"password"}}}}}}',
         "secrets:\\n  db_password:\\n    file: ./db_password.txt",
     ),
+    "eleventh": (),
 }
 """Ordinary objects that are damaged."""
 
