@@ -70,7 +70,8 @@ def backfill(place: Place, start: datetime, end: datetime, **filters: str) -> No
     """Loads a range as a backfill does."""
     from task_history import settings
     from task_history.runs.backfill import Backfill
-    from task_history.runs.runner import BACKFILL, commit_batches
+    from task_history.runs.lanes import BACKFILL
+    from task_history.runs.runner import commit_batches
     from task_history_cli.runtime import command_run
     from task_history_cli.runtime.target import find_target
 

@@ -19,8 +19,8 @@ from task_history.core.errors import TaskHistoryError
 from task_history.core.models import Selection, Window
 from task_history.runs.backfill import Backfill
 from task_history.runs.context import Context
+from task_history.runs.lanes import BACKFILL, SYNC
 from task_history.runs.run_loop import RunLoop
-from task_history.runs.runner import BACKFILL, SYNC
 from task_history.runs.sync import Sync
 from task_history.settings import build
 from task_history.systems import find

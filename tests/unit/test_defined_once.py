@@ -12,8 +12,8 @@ from task_history import source, systems
 from task_history.core import dataset_names
 from task_history.core.columns import LOADED_AT
 from task_history.core.models import Window
-from task_history.runs import runner
-from task_history.runs.runner import Lane
+from task_history.runs import lanes
+from task_history.runs.lanes import Lane
 from task_history.systems.common_tables import UNREADABLE
 from task_history.warehouse.coverage import Coverage
 from task_history.warehouse.retry_schedule import next_try_at
@@ -59,8 +59,8 @@ def test_no_module_defines_a_name_twice() -> None:
 
 def test_each_lane_stands_in_the_list_of_lanes() -> None:
     """Each kind of run that has no cursor reserves the names of its datasets by its own name, and no other name is."""
-    lanes = [lane for module in (runner, replay) for lane in vars(module).values() if isinstance(lane, Lane)]
-    assert {lane.name for lane in lanes if not lane.has_cursor} == set(dataset_names.LANES)
+    found = [lane for module in (lanes, replay) for lane in vars(module).values() if isinstance(lane, Lane)]
+    assert {lane.name for lane in found if not lane.has_cursor} == set(dataset_names.LANES)
 
 
 def test_each_system_has_all_its_parts() -> None:

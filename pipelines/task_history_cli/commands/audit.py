@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from task_history.core.exit_codes import ExitCode
 from task_history.core.models import Window, iso_ms
-from task_history.runs.runner import AUDIT
+from task_history.runs.lanes import AUDIT
 from task_history.settings import Settings, load
 
 from ..console import arguments, date_range, output, times

@@ -15,7 +15,8 @@ from task_history.core.errors import UsageError
 from task_history.core.exit_codes import ExitCode
 from task_history.core.log import log
 from task_history.core.models import Scope, Window
-from task_history.runs.runner import BACKFILL, SHARDS, ActiveRun
+from task_history.runs.lanes import BACKFILL, SHARDS
+from task_history.runs.runner import ActiveRun
 from task_history.settings import Settings, load
 from task_history.warehouse.coverage import filters_text
 

@@ -32,7 +32,7 @@ from ..console.failures import described
 from ..runtime.probe import CHECK_DEADLINE_S, probing
 from ..runtime.reader import probed, queried
 from ..runtime.target import find_target
-from . import integration_search, status_integrations
+from . import integration_advice, integration_search, status_integrations
 from .check_columns import column_entries, column_lines, count_stored
 
 _MAX_ANSWERS = 3
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     result = check_all(settings, args.destination)
     if args.find_integrations:
         # What it advises is being done.
-        asked = integration_search.advice(settings)
+        asked = integration_advice.advice(settings)
         result["warnings"] = [warning for warning in result["warnings"] if warning not in asked]
         found, stopped = integration_search.search(settings)
         result["integrations_found"] = found
@@ -134,7 +134,7 @@ def check(settings: Settings, users: UserMap = UserMap()) -> dict[str, Any]:  # 
             "requests": client.requests_sent,
             "rate_limit": {"requests": values.rate_limit_requests, "period_s": values.rate_limit_period_s},
             "columns": column_entries(settings, probe.fields),
-            "warnings": [*system.access.warnings(values), *integration_search.advice(settings)],
+            "warnings": [*system.access.warnings(values), *integration_advice.advice(settings)],
         }
 
 

@@ -1,4 +1,4 @@
-"""Which integrations an account uses, where no setting names them: what ``check``, ``sync`` and ``status`` say about it.
+"""Which integrations an account uses, where no setting names them: a search that ``check`` makes.
 
 Executions do not name their integration; the vendor gives those of one integration where a list is filtered by its name.
 """
@@ -15,7 +15,6 @@ from task_history.extract.pages import Pages
 from task_history.settings import Settings
 from task_history.settings_accounts import Account
 
-from ..console import arguments
 from ..runtime.probe import probing
 
 MAX_REQUESTS = 60
@@ -23,18 +22,6 @@ MAX_REQUESTS = 60
 _FORBIDDEN = 403
 _NO_INTEGRATION = "task-history.no-such-integration"
 """A name for which a vendor that filters by integration gives no execution."""
-
-
-def advice(settings: Settings) -> list[str]:
-    """A sentence of advice where no setting says how to learn each workflow's integration; empty otherwise."""
-    integrations, values = settings.system.integrations, settings.values
-    if integrations is None or integrations.names(values) or integrations.map_file(values):
-        return []
-    name = settings.system.name + arguments.instance_option(settings.instance)
-    return [
-        "the column integration stays empty, because neither integrations nor workflow_map is set: task-history check "
-        f"{name} --find-integrations asks which names this account uses."
-    ]
 
 
 def search(settings: Settings) -> tuple[dict[str, Any], TaskHistoryError | None]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from task_history.core.errors import AlreadyRunning, TaskHistoryError, UnusableId, UsageError
 from task_history.core.models import Scope, Selection
+from task_history.runs.lanes import REPLAY
 from task_history.runs.replay_candidates import Candidate, Candidates, with_earlier_replays
-from task_history.runs.runner import REPLAY
 from task_history.settings import Settings, load
 from task_history.systems.ids import path_of
 from task_history.warehouse.tables import REPLAYS

@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from task_history import systems
-from task_history.client.connect import known_usage
+from task_history.client.budget_usage import known_usage
 from task_history.core.exit_codes import ExitCode
 from task_history.core.intervals import merged
 from task_history.core.models import Scope, Selection, Window
 from task_history.load.refused_packages import kept_packages
+from task_history.runs.lanes import LANES
 from task_history.runs.run_lock import was_killed
-from task_history.runs.runner import LANES
 from task_history.settings import Settings, load
 from task_history.warehouse import tables
 from task_history.warehouse.coverage import LIST, Coverage, Day, DaySummary, by_day, is_part, unfiltered

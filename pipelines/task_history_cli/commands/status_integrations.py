@@ -12,7 +12,7 @@ from task_history.warehouse.user_map import user_map
 from task_history.warehouse.user_map_query import Users
 
 from ..runtime.reader import Reader
-from .integration_search import advice
+from .integration_advice import advice
 
 
 def matches(reader: Reader, warehouse: Warehouse, settings: Settings) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from ..runtime import result_output, views
 from ..runtime.command_run import carry_out, start_command
 from ..runtime.notices import Notices
 from ..runtime.target import Target, find_target, working_folder
-from .integration_search import advice
+from .integration_advice import advice
 
 if TYPE_CHECKING:
     from task_history.load.pipeline import Loader

@@ -5,24 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
-from ..core.errors import ConfigurationError, StateUnavailable
 from ..core.stop import StopSignal
 from ..settings import Settings
-from . import rate_limit
 from .auth import Credentials
+from .budget_usage import origin
 from .client import Client
-from .rate_limit import Budget, Usage
+from .rate_limit import Budget
 from .rate_limit_rule import BudgetShare
 
 _NO_HEADERS = {"Accept": "application/json"}
-
-
-def origin(settings: Settings) -> str:
-    """Scheme, host and port of ``base_url``, by which budgets are told apart."""
-    parts = urlsplit(settings.base_url)
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 @contextmanager
@@ -71,21 +63,3 @@ def connected(
             yield client, own
     finally:
         own.close()
-
-
-def usage(settings: Settings) -> Usage:
-    """How much of the budget is used now; sends nothing. Raises ConfigurationError, StateUnavailable."""
-    return rate_limit.usage(
-        settings.values.rate_limit_requests,
-        settings.values.rate_limit_period_s,
-        origin=origin(settings),
-        key=settings.system.access.credential(settings.values),
-    )
-
-
-def known_usage(settings: Settings) -> Usage | None:
-    """How much of the budget is used now; None while the key is not set, or where the count cannot be read."""
-    try:
-        return usage(settings) if settings.has_key else None
-    except (ConfigurationError, StateUnavailable):
-        return None

@@ -10,14 +10,16 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core import files
 from ..core.errors import ConfigurationError, ReadFailed, Rejected, UnexpectedResponse
 from ..core.escapes import visible
 from ..core.log import log
 from ..core.models import Row
-from .warehouse_rows import Stamp
+
+if TYPE_CHECKING:
+    from .warehouse_rows import Stamp
 
 _MAX_MAP_BYTES = 16_000_000
 _FORBIDDEN = 403

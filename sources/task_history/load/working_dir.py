@@ -13,6 +13,8 @@ from pathlib import Path
 from . import refused_packages
 
 _EXTRACT = re.compile(r"[0-9a-f]{16}")
+_MERGE = ".sql"
+"""The ending of a job that merges staged rows; all others bring rows."""
 _LOADS_KEPT = 20
 """Number of completed loads whose records stay, for users of dlt's own command."""
 
@@ -64,11 +66,23 @@ def unloaded(folder: Path) -> list[Path]:
 
 
 def stage_again(folder: Path, tables: Collection[str]) -> None:
-    """Has pending packages stage the rows of these tables again, which they may have staged already."""
+    """Has pending packages stage the rows of these tables again, which they may have staged already.
+
+    Merges that wait are removed: dlt makes them anew once the rows are staged, and would run these beside the staging,
+    with a table that is empty still.
+    """
     for package in _entries(load_folder(folder) / "normalized"):
-        for file in _entries(package / "completed_jobs"):
-            if file.name.split(".")[0] in tables and file.suffix != ".sql":
+        for file in _jobs(package, ("new_jobs", "started_jobs"), tables):
+            if file.suffix == _MERGE:
+                file.unlink()
+        for file in _jobs(package, ("completed_jobs",), tables):
+            if file.suffix != _MERGE:
                 file.rename(package / "new_jobs" / file.name)
+
+
+def _jobs(package: Path, states: Iterable[str], tables: Collection[str]) -> list[Path]:
+    files = [file for state in states for file in _entries(package / state)]
+    return [file for file in files if file.name.split(".")[0] in tables]
 
 
 def erase_kept_rows(folder: Path) -> None:

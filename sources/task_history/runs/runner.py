@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING, Any
 from ..client.client import Client
 from ..client.connect import connected
 from ..client.rate_limit import Budget, Usage
-from ..client.rate_limit_rule import BudgetShare
-from ..core import dataset_names
 from ..core.errors import (
     AlreadyRunning,
     ConfigurationError,
@@ -38,6 +36,7 @@ from ..systems.protocol import System
 from ..warehouse.column_rules import column_rules
 from ..warehouse.tables import SYNC_RUNS
 from .column_changes import check_column_rules
+from .lanes import SYNC, Lane
 from .run_lock import check_other_machines, lock_path
 from .run_row import RunRow
 from .tally import Tally
@@ -71,45 +70,6 @@ class ActiveRun:
         except (ConfigurationError, StateUnavailable):
             return None
 
-
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """A kind of run on a dataset. All lanes may run side by side, each with as many processes as it allows."""
-
-    name: str
-    """The value of the column ``lane`` in coverage."""
-    has_cursor: bool
-    """Whether it moves the live cursor; the others have pipelines, states and staging tables of their own."""
-    budget: BudgetShare = BudgetShare.FOREGROUND
-    """Which share of the budget it spends."""
-    most: int = 1
-    """Maximum number of processes that use the lane at once, each with a number."""
-    number: int = 1
-
-    @property
-    def staging(self) -> str:
-        """What its pipeline and staging dataset are called, beside the name of the account; empty with the cursor."""
-        if self.has_cursor:
-            return ""
-        return self.name if self.number == 1 else f"{self.name}_{self.number}"
-
-    def pipeline(self, settings: Settings) -> str:
-        """The name of its dlt pipeline."""
-        return "_".join(filter(None, (settings.pipeline_name, self.staging)))
-
-    @property
-    def numbered(self) -> list[Lane]:
-        """The lane with each of its numbers."""
-        return [replace(self, number=number) for number in range(1, self.most + 1)]
-
-
-SYNC = Lane(dataset_names.SYNC, has_cursor=True)
-BACKFILL = Lane(dataset_names.BACKFILL, has_cursor=False, budget=BudgetShare.BACKGROUND)
-SHARDS = replace(BACKFILL, most=64)
-"""Backfills that share the days of a range, and may run side by side."""
-AUDIT = Lane(dataset_names.AUDIT, has_cursor=False, budget=BudgetShare.BACKGROUND)
-REPLAY = Lane(dataset_names.REPLAY, has_cursor=False)
-LANES = (SYNC, BACKFILL, AUDIT, REPLAY)
 
 _COMMITS_PER_COLLECTION = 0.1
 """Full commits after which garbage is collected: doing it after each small one takes a fifth of its time."""

@@ -544,3 +544,23 @@ def test_ruff_looks_for_private_names() -> None:
         "sources/task_history/load/{dlt,google}_internals.py",
         "sources/task_history/{client/rate_limit,runs/context,redaction/redactor}.py",
     } == allowed
+
+
+def test_rows_are_staged_again_before_they_are_merged(tmp_path: Path) -> None:
+    """A merge that waits is not run beside the staging of its rows; other tables' jobs stay as they are."""
+    package = tmp_path / "load" / "normalized" / "1764000000.0"
+    jobs = {
+        "new_jobs": {"executions.aa.1.sql", "runs.bb.0.sql"},
+        "started_jobs": {"executions.cc.1.sql"},
+        "completed_jobs": {"executions.dd.0.parquet", "executions.ee.0.sql", "runs.ff.0.parquet"},
+    }
+    for state, names in jobs.items():
+        (package / state).mkdir(parents=True)
+        for name in names:
+            (package / state / name).touch()
+    working_dir.stage_again(tmp_path, ["executions"])
+    assert {state: {file.name for file in (package / state).iterdir()} for state in jobs} == {
+        "new_jobs": {"executions.dd.0.parquet", "runs.bb.0.sql"},
+        "started_jobs": set(),
+        "completed_jobs": {"executions.ee.0.sql", "runs.ff.0.parquet"},
+    }
