@@ -210,12 +210,13 @@ def test_a_warehouse_that_stays_away(tmp_path: Path, own_postgres: Server) -> No
 def test_an_outage_longer_than_the_deadline(tmp_path: Path, own_postgres: Server) -> None:
     """Not before ``fault_deadline_s`` runs end with exit code 4, with what they read; the same command goes on."""
     deadline_s = 4.0
-    with machines(tmp_path, own_postgres, executions=60, number=2, fault_deadline_s=deadline_s) as (
+    with machines(tmp_path, own_postgres, executions=120, number=2, fault_deadline_s=deadline_s) as (
         sandbox,
         places,
     ):
         running = [place.start("sync", "paragon", "--json") for place in places]
-        wait_for_requests(sandbox, 60)
+        # No machine is done by then, however late the other one began.
+        wait_for_requests(sandbox, 100)
         own_postgres.shut_down()
         began = time.monotonic()
         for process in running:
