@@ -96,7 +96,9 @@ def test_a_clean_month_costs_three_requests(loaded: tuple[Place, SandboxProcess]
     assert days == [(30, True)]
 
 
-def test_whatever_was_done_to_rows_is_found_and_mended(loaded: tuple[Place, SandboxProcess]) -> None:
+def test_rows_that_were_changed_added_or_deleted_are_found_and_mended(
+    loaded: tuple[Place, SandboxProcess],
+) -> None:
     """Deleted, altered and invented rows are all named, though their counts cancel; only they are read again."""
     place, sandbox = loaded
     done = _damage(place, 10)

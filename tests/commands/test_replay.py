@@ -154,7 +154,7 @@ LOST: dict[str, tuple[str, bool]] = {
 }
 
 
-def test_one_request_whatever_comes_back(synced: Synced) -> None:
+def test_each_answer_ends_with_one_request(synced: Synced) -> None:
     """A lost or bad answer is recorded and not asked for again; the others go on; what may have run is skipped later."""
     with synced() as (place, sandbox):
         chosen = failed(sandbox)[: 2 * len(LOST) + 1]
@@ -207,7 +207,7 @@ def test_what_would_befall_all_ends_the_run(synced: Synced) -> None:
             assert ids(later["would_replay"]) == (chosen[1:] if outcome == "refused" else chosen[2:])
 
 
-def test_nobody_answers_for_long(synced: Synced) -> None:
+def test_a_vendor_that_does_not_answer_is_given_up(synced: Synced) -> None:
     """After 20 in a row without a proper answer no more are sent: the vendor is down."""
     with synced() as (place, sandbox):
         sandbox.faults({"kind": "status500", "on": "replay", "times": None})
@@ -218,7 +218,7 @@ def test_nobody_answers_for_long(synced: Synced) -> None:
         assert told["left"] == failed(sandbox)[20:]
 
 
-def test_nobody_listens(synced: Synced) -> None:
+def test_a_vendor_that_cannot_be_reached(synced: Synced) -> None:
     """Where no connection is made nothing was sent, and nothing is in doubt."""
     with synced(settings={"fault_deadline_s": 0.3}) as (place, sandbox):
         chosen = failed(sandbox)[:2]

@@ -30,7 +30,7 @@ PERSON = {"paragon": "workflow_executions.user_id", "b3os": "*.triggered_by"}
 
 @pytest.mark.parametrize("system", short(["paragon", "b3os"], ["paragon"]))
 def test_the_views_follow_the_file(tmp_path: Path, system: str) -> None:
-    """Each sync takes the file as it is then, whatever characters are in it; without a file nothing is left of it."""
+    """Each sync takes the file as it is then, with any characters; without a file nothing is left of it."""
     with SandboxProcess(system, **WORLD) as sandbox:
         place = Place(tmp_path, sandbox, system=system, **QUIET)
         place.run("sync", system)
@@ -134,7 +134,7 @@ def test_a_forgotten_user_does_not_come_back(tmp_path: Path, hashed: bool) -> No
         assert secret.encode() not in place.file.read_bytes()
         place.run("sync", "paragon")
         assert place.query(customers) == []
-        write_csv(tmp_path / "users.csv", {**facts, "somebody new": ("Newer", None, None)})
+        write_csv(tmp_path / "users.csv", {**facts, "new user": ("Newer", None, None)})
         place.run("sync", "paragon")
         assert place.query(customers) == [("Newer",)]
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _MAX_MAP_BYTES = 16_000_000
 _FORBIDDEN = 403
-"""The status by which a vendor says that the key may not filter by integration, whatever its name."""
+"""The HTTP status by which a vendor says that the key may filter by no integration at all."""
 _MAX_FAILED_IN_A_ROW = 5
 """Answers that cannot be read, or forbid to ask, before a run asks no more: executions are loaded without them."""
 

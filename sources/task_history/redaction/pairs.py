@@ -207,7 +207,7 @@ _VISIT = frozenset(
     }
     | {"traceid", "spanid", "appversion", "sdkversion", "screen", "useragent"}
 )
-"""Fields of a visit, a call or a query: its session is counted by an id and signs nobody in."""
+"""Fields of a visit, a call or a query: beside them a session's id counts sessions, and is no login."""
 _PAYMENT = frozenset(
     {
         "gateway",

@@ -102,7 +102,7 @@ class Backfill:
                 yield from self._comparison_events(context, partition, gap)
         # As long as they are now: a gap that was read may have gone on with one of these days.
         days = [day for day in coverage.unverified_windows if day.start.date() in unverified]
-        for window_to_reread in phases.windows_to_read(context.system.listing, days):
+        for window_to_reread in context.system.listing.windows_to_read(days):
             yield from self._comparison_events(context, partition, window_to_reread)
 
     def _comparison_events(self, context: Context, partition: Partition, window: Window) -> Iterator[Event]:

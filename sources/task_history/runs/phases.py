@@ -24,7 +24,7 @@ from ..extract.integrations import (
 from ..extract.listing import ComparedWindow, ListedWindow, WindowReader
 from ..extract.pages import described
 from ..systems.ids import check_id
-from ..systems.protocol import Integrations, Listing
+from ..systems.protocol import Integrations
 from ..warehouse.backlog import payload_key
 from ..warehouse.coverage import by_midnight
 from ..warehouse.queries import Warehouse
@@ -229,13 +229,6 @@ def late_chunk(context: Context, partition: Partition, event: ComparedWindow) ->
         {system.executions.name: rows, EXECUTION_STATES.name: earlier},
         notes={REJECTED_ROWS.name: rejected.rows},
     )
-
-
-def windows_to_read(listing: Listing, days: Sequence[Window]) -> list[Window]:
-    """The windows to read for these days: one for all where the vendor does not filter by time."""
-    if not days or listing.is_filtered_by_time:
-        return list(days)
-    return [Window(min(days).start, max(day.end for day in days))]
 
 
 def settle_open_executions(

@@ -223,7 +223,7 @@ class Sync:
                 kept = Window(start, window.end)
                 yield ComparedWindow(partition.reader.compare(kept, warehouse), kept)
         days = [day for day in coverage.windows_to_verify(since.start) if day.start.date() in unverified]
-        for window in phases.windows_to_read(listing, days)[:_MAX_UNVERIFIED_DAYS]:
+        for window in listing.windows_to_read(days)[:_MAX_UNVERIFIED_DAYS]:
             yield ComparedWindow(partition.reader.compare(window, warehouse), window)
 
     def _unverified(self, context: Context, partition: Partition, since: LastSync) -> list[Window]:

@@ -204,6 +204,12 @@ class Listing(Generic[S]):
         """Whether the vendor filters by time, so that a short window takes few requests."""
         return self.kind != "full_scan"
 
+    def windows_to_read(self, days: Sequence[Window]) -> list[Window]:
+        """The windows to read for these days: one for all where the vendor does not filter by time."""
+        if not days or self.is_filtered_by_time:
+            return list(days)
+        return [Window(min(days).start, max(day.end for day in days))]
+
     @property
     def is_oldest_first(self) -> bool:
         """Whether windows are read oldest first, so that the rows read so far are a prefix of all."""
