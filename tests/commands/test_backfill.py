@@ -271,7 +271,7 @@ def test_a_run_that_ends_by_an_unexpected_error_says_so_in_its_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And marks one that was killed as interrupted, though it commits nothing else itself."""
-    from task_history.runs import phases
+    from task_history.runs import common_phases
 
     def fails(*_: Any, **__: Any) -> Any:
         raise RuntimeError("a fault")
@@ -285,7 +285,7 @@ def test_a_run_that_ends_by_an_unexpected_error_says_so_in_its_row(
                 "INSERT INTO paragon.sync_runs SELECT * REPLACE ('killed' AS run_id, 'running' AS outcome, "
                 "NULL AS ended_at, NULL AS is_complete) FROM paragon.sync_runs WHERE command = 'backfill'"
             )
-        monkeypatch.setattr(phases, "settle_open_executions", fails)
+        monkeypatch.setattr(common_phases, "settle_open_executions", fails)
         place.run("backfill", "paragon", *days, expect=1)
     outcomes = place.query(
         "SELECT outcome, run_id = 'killed', reason FROM paragon.sync_runs WHERE command = 'backfill'"

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from task_history.client.client import Client
-from task_history.client.fallback import FallbackSender
+from task_history.client.request_forms import FallbackSender
 from task_history.client.urls import without_login
 from task_history.core.errors import AuthenticationError, ConfigurationError, Rejected, TaskHistoryError
 from task_history.core.models import Page, Row, Window, floor_ms, iso_ms

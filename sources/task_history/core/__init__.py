@@ -7,7 +7,7 @@ errors          errors, grouped by who must act; exit_codes the exit codes of th
 intervals       rules about windows, pages and positions
 json_reading    JSON as vendors send it → values; json_writing values → exact JSON text
 cutting         how long texts are cut: JSON, prose, texts before they are searched
-arrow           Arrow types by dlt type, rows in columns
+arrow_types     Arrow types by dlt type, rows in columns
 batch           the rows, coverage and cursor of one commit
 concurrency     daemon threads, and maps over threads
 stop            the stop signal of a run

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .models import Row
 
 if TYPE_CHECKING:
-    from .arrow import RowColumns
+    from .arrow_types import RowColumns
 
 
 _LOST_BUDGET_S = 10.0

@@ -2,7 +2,7 @@
 
 In the order in which data meets them::
 
-    piece_size          how many rows a piece has, as deep as the vendor lets a listing be read
+    window_piece_size   how many rows a piece has, as deep as the vendor lets a listing be read
     pages               single pages of a listing, and all pages of one closed window
     rows_without_id     rows of a listing without a usable id, and to which time they belong
     rows_outside        rows that stand in the answer for a window and began elsewhere
@@ -14,7 +14,7 @@ In the order in which data meets them::
     read_ahead          the next windows' pages, requested while one window is processed
     listed_rows         the rows of a page, in columns or one by one, with their checks
     listing             what reads a listing in windows: the protocol of the three kinds, and what they give
-    pieces              rows that were read → a piece of a window
+    window_pieces       rows that were read → a piece of a window
     sorted_listing      filtered by time, oldest first, counted where the vendor counts
     uncounted_listing   the same where the vendor does not count
     unsorted_listing    filtered by time, in any order, not counted
@@ -22,7 +22,7 @@ In the order in which data meets them::
     listing_kinds       which class reads which kind
     lookback            where the lookback of a sync begins
     incremental         what is new since the last sync, of a sorted listing
-    compare             where the vendor's rows differ from those that are stored
+    window_comparison   where the vendor's rows differ from those that are stored
     redacted_json       what customers wrote as texts without secrets and of bounded size
     status_redaction    statuses as they may be stored
     warehouse_rows      what the vendor sent → the rows that the warehouse gets

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
-from ..core.arrow import ARROW, instants
+from ..core.arrow_types import ARROW, instants
 from ..core.escapes import NUL
 from ..core.json_reading import around_strings, parse
 from ..core.models import Json, Page, Row, Table, Window

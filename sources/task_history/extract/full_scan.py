@@ -18,13 +18,13 @@ from ..core.models import MS, Row, Window, floor_ms
 from ..systems.protocol import System
 from ..warehouse.verified_days import Completeness
 from .chain import Chain
-from .compare import StoredExecutions
 from .evidence import CHAIN, PageLengths
 from .listing import AHEAD, ComparedWindow, Edge, ListedWindow, NewestExecutions
 from .lookback import LastSync
 from .pages import Pages
 from .seen_order import MIN_ORDERED_ROWS, SeenOrder
 from .unsorted_listing import MAX_READINGS, UnsortedListing, cut
+from .window_comparison import StoredExecutions
 
 _ROWS_PER_PIECE = 2_000
 _FAR = datetime(9999, 1, 1, tzinfo=UTC)

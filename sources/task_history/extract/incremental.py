@@ -19,13 +19,13 @@ from ..core.log import log
 from ..core.models import MS, Page, Row, Window, iso_ms
 from ..systems.protocol import System
 from ..warehouse.verified_days import Completeness
-from .compare import Comparison, StoredExecutions
 from .evidence import CHAIN, COUNT, count_of, of_nothing, unverified
 from .listed_rows import Rows
 from .listing import AHEAD, ComparedWindow, Edge, ListedWindow, NewestExecutions
 from .lookback import LastSync, StoredSpan
 from .pages import after, complete_prefix, described, is_sorted
-from .piece_size import refused_depth
+from .window_comparison import Comparison, StoredExecutions
+from .window_piece_size import refused_depth
 
 if TYPE_CHECKING:
     from .sorted_listing import SortedListing

@@ -12,11 +12,11 @@ from ..core.errors import Rejected
 from ..core.models import Row, Window
 from ..systems.protocol import System
 from ..warehouse.verified_days import Completeness
-from .compare import Comparison, CountedExecutions, StoredExecutions
 from .evidence import unverified
 from .listed_rows import Rows
 from .lookback import LastSync
 from .pages import Pages
+from .window_comparison import Comparison, CountedExecutions, StoredExecutions
 
 Edge = Callable[[], datetime]
 """Now, by the vendor's clock as far as it is known."""

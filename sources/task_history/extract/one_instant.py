@@ -7,7 +7,7 @@ from ..core.models import Row, Window
 from ..warehouse.verified_days import Completeness
 from .evidence import CHAIN, RepeatedReadings, by_count, count_of, of_nothing, unverified
 from .pages import Pages, Reading, distinct_rows
-from .piece_size import refused_depth
+from .window_piece_size import refused_depth
 
 _MAX_READINGS = 40
 _MAX_ROWS_PER_NEW_ROW = 3

@@ -17,7 +17,6 @@ from ..core.intervals import Starts, days, halves, share
 from ..core.log import log
 from ..core.models import MS, Page, Row, Window
 from ..warehouse.verified_days import Completeness
-from .compare import Comparer, Comparison, CountedExecutions, SpotCheck, StoredExecutions
 from .evidence import COUNT, count_of, unverified
 from .incremental import incremental
 from .listed_rows import Rows
@@ -35,10 +34,11 @@ from .pages import (
     is_sorted,
     rows_beside,
 )
-from .piece_size import MAX_ROWS_FACTOR, PieceSize
-from .pieces import complete_beginning, cut_page, cut_piece, empty_piece, joined_piece, whole_page
 from .read_ahead import ReadAhead
 from .uncounted_listing import UncountedListing, instant_piece
+from .window_comparison import Comparer, Comparison, CountedExecutions, SpotCheck, StoredExecutions
+from .window_piece_size import MAX_ROWS_FACTOR, PieceSize
+from .window_pieces import complete_beginning, cut_page, cut_piece, empty_piece, joined_piece, whole_page
 
 _ROWS_IF_EXPIRING = 1_000
 """A piece that ends early is thrown away where its oldest rows may have expired meanwhile."""

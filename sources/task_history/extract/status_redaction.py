@@ -10,7 +10,7 @@ from ..redaction.judging import is_card_number, is_key_material
 from ..redaction.redactor import MARK, Redactor
 
 if TYPE_CHECKING:
-    from ..core.arrow import Values
+    from ..core.arrow_types import Values
 
 _COLUMN = "status"
 _MAX_CHARS = 64

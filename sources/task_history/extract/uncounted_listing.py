@@ -22,7 +22,7 @@ from .listed_rows import Rows
 from .listing import ListedWindow
 from .one_instant import read_instant
 from .pages import Pages, after, described, is_other, is_sorted
-from .piece_size import PieceSize
+from .window_piece_size import PieceSize
 
 _MAX_STALE = 3
 """Pages in a row that bring nothing new: as many rows appear before them as they go on. A new window has none before."""

@@ -17,7 +17,6 @@ from ..core.models import MS, Row, Window, floor_ms
 from ..systems.protocol import System
 from ..warehouse.verified_days import Completeness
 from .chain import Chain
-from .compare import Comparison, CountedExecutions, StoredExecutions
 from .evidence import COUNT, PageLengths
 from .listed_rows import Rows
 from .listing import (
@@ -30,9 +29,10 @@ from .listing import (
 )
 from .lookback import LastSync
 from .pages import Pages, described
-from .piece_size import refused_depth
 from .rows_outside import around
 from .seen_order import SeenOrder
+from .window_comparison import Comparison, CountedExecutions, StoredExecutions
+from .window_piece_size import refused_depth
 
 _MAX_PIECE_FACTOR = 6
 """Times what a piece should hold."""
@@ -116,7 +116,7 @@ class UnsortedListing:
         *,
         positions: Sequence[float] = (),  # noqa: ARG002 - nothing tells that the copy is equal but reading all
     ) -> Comparison:
-        """Where the vendor's rows of the window differ from those stored, as ``compare`` finds it."""
+        """Where the vendor's rows of the window differ from those stored, as a sorted listing compares them."""
         return self.compare(window, stored)
 
     def elapsed_part(self, piece: ListedWindow, edge: datetime) -> Window:

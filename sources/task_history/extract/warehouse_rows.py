@@ -34,7 +34,7 @@ from .rows_without_id import Rejection
 from .status_redaction import StatusRedaction
 
 if TYPE_CHECKING:
-    from ..core.arrow import RowColumns, Values
+    from ..core.arrow_types import RowColumns, Values
     from .columnar import ColumnarRows
 
 _MAX_REASONS = 5
@@ -200,7 +200,7 @@ def columnar_executions(
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from ..core.arrow import ARROW, RowColumns
+    from ..core.arrow_types import ARROW, RowColumns
 
     size = len(rows)
     kept = stamp.undocumented.kept_in_columns(table, rows)

@@ -1,8 +1,8 @@
 """Rows → Arrow → dlt → the warehouse; the only package that imports dlt. In the order in which a batch meets them::
 
-arrow             rows as one Arrow table, nothing lost
+arrow_table       rows as one Arrow table, nothing lost
 resources         a batch as Arrow tables and as dlt resources, with the cursor
-values            conversion of values to column types
+column_values     conversion of values to column types
 load_package      load packages written without dlt's extract and normalize
 pipeline          the dlt pipeline of a run: prepares tables, commits batches
 loader_queries    its queries, and the answers that are kept where each is billed

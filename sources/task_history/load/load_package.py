@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from dlt.common.schema import Schema
 
-from ..core.arrow import ARROW
+from ..core.arrow_types import ARROW
 from . import dlt_internals
 
 _ROW_GROUP_SIZE = 50_000

@@ -13,7 +13,7 @@ import pyarrow as pa
 from dlt.common.schema.typing import TColumnSchema
 from dlt.extract import DltResource
 
-from ..core.arrow import ARROW, RowColumns
+from ..core.arrow_types import ARROW, RowColumns
 from ..core.batch import Batch
 from ..core.columns import LOADED_AT
 from ..core.log import log
@@ -24,7 +24,7 @@ from ..settings import Settings
 from ..systems.protocol import System
 from ..warehouse import tables
 from ..warehouse.column_rules import ColumnRules
-from .arrow import deduplicated, to_arrow
+from .arrow_table import deduplicated, to_arrow
 from .destinations.base import PARTITION_MAY_CHANGE
 from .dlt_internals import CLUSTER_COLUMNS_HINT, TABLE_DESCRIPTION_HINT, steps
 from .vendor_fields import VendorFields

@@ -19,7 +19,7 @@ from ..core.row_keys import vendors_key
 from ..warehouse.dataset import utc_or_epoch
 from ..warehouse.tables import VENDOR_FIELDS
 from . import direct_rows
-from .values import encodable
+from .column_values import encodable
 
 if TYPE_CHECKING:
     from .pipeline import Loader

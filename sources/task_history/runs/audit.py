@@ -25,16 +25,16 @@ from ..core.intervals import days, gaps, merged, overlap
 from ..core.log import log
 from ..core.models import MS, Json, Row, Selection, Window
 from ..extract import warehouse_rows
-from ..extract.compare import Comparison, DifferingWindow, differing
 from ..extract.evidence import COUNT
 from ..extract.listing import WindowReader, compared_whole
 from ..extract.pages import described
+from ..extract.window_comparison import Comparison, DifferingWindow, differing
 from ..warehouse.coverage import midnight
 from ..warehouse.queries import Warehouse
 from ..warehouse.status_history import StoredStatus, earlier_state
 from ..warehouse.tables import EXECUTION_STATES, REJECTED_ROWS
 from ..warehouse.verified_days import Completeness
-from . import phases
+from . import common_phases
 from .audit_findings import Difference, Findings
 from .audit_steps import StepAudit, StepDifferences
 from .context import Context, Partition
@@ -399,7 +399,7 @@ class Audit:
         yield FLUSH
         # A surplus execution is read singly: marked when it is gone, written when it exists.
         for chunk in context.settler.read(ids_to_reread):
-            yield phases.count_steps(context, chunk)
+            yield common_phases.count_steps(context, chunk)
 
     def _note_coverage(self) -> list[Row]:
         """Notes in coverage, for each compared day, its count and whether it is verified; gives the rejected rows."""

@@ -10,7 +10,7 @@ from datetime import datetime
 from ..core.batch import Chunk
 from ..core.columns import OCCURRENCE
 from ..core.models import Row, Table, Window
-from ..extract.compare import differing_columns
+from ..extract.window_comparison import differing_columns
 from ..warehouse.backlog import MissingDetail
 from ..warehouse.column_rules import TableRules
 from ..warehouse.queries import Warehouse

@@ -16,7 +16,7 @@ from ..core.errors import TaskHistoryError
 from ..core.intervals import overlap
 from ..core.models import Selection, Window
 from ..extract.listing import ComparedWindow, ListedWindow
-from . import phases
+from . import common_phases
 from .context import RETENTION_MARGIN, Context, Partition
 from .day_leases import DayLeases
 from .partitions import Event, Partitions
@@ -69,13 +69,13 @@ class Backfill:
         for listing, partitions in listings:
             yield from partitions.chunks(lambda partition, listing=listing: self._events(listing, partition))  # type: ignore[misc]
             yield FLUSH
-            yield from phases.settle_open_executions(
+            yield from common_phases.settle_open_executions(
                 listing, partitions.readable, partitions.vanished, selection=self._part
             )
             failed += partitions.failed.values()
             partitions.reset()
-        yield from phases.learn_integrations(context)
-        yield from phases.load_details(context.all, self._part)
+        yield from common_phases.learn_integrations(context)
+        yield from common_phases.load_details(context.all, self._part)
 
     def _events(self, context: Context, partition: Partition) -> Iterator[Event]:
         """Events of one partition: its gaps, then the days that an earlier run could not verify."""

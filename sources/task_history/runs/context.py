@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..client.client import Client
-from ..client.fallback import FallbackSender
+from ..client.request_forms import FallbackSender
 from ..core.batch import Chunk, CommitLimits, CommitProgress
 from ..core.intervals import gaps, merged
 from ..core.models import Row, Scope, Selection, Sender, Window, floor_ms

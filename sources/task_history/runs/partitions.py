@@ -20,7 +20,7 @@ from ..core.models import Row, Window
 from ..extract.listing import ComparedWindow, ListedWindow, WindowReader
 from ..warehouse.status_history import StoredStatus
 from ..warehouse.tables import REJECTED_ROWS
-from . import phases
+from . import common_phases
 from .context import Context, Partition
 from .rejected_rows import rejected_on_page, unassigned_rejected_rows
 
@@ -154,10 +154,10 @@ class Partitions:
         if isinstance(event, Chunk):
             yield event
         elif isinstance(event, ComparedWindow):
-            yield phases.late_chunk(self._context, partition, event)
-            yield from self._context.settler.read(event.comparison.vanished[: phases.MAX_VANISHED])
+            yield common_phases.late_chunk(self._context, partition, event)
+            yield from self._context.settler.read(event.comparison.vanished[: common_phases.MAX_VANISHED])
         else:
-            chunk, vanished = phases.window_chunk(
+            chunk, vanished = common_phases.window_chunk(
                 self._context, partition, event, seen=stored.seen, stored_starts=stored.starts(partition)
             )
             self.vanished += vanished

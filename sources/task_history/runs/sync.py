@@ -26,7 +26,7 @@ from ..extract.pages import described
 from ..warehouse.coverage import midnight
 from ..warehouse.keep_days import KeptSince
 from ..warehouse.queries import Warehouse
-from . import phases
+from . import common_phases
 from .context import RETENTION_MARGIN, Context, Partition
 from .partitions import Event, Partitions
 from .statistics import compare_statistics, load_statistics
@@ -44,8 +44,8 @@ class Sync:
     """Lists the new executions of each partition, loads statistics, settles open executions, then loads details.
 
     ``cursor`` is the cursor in dlt's state, None before the first sync; ``rounds`` is how often the backlog of details
-    is queried, see ``phases.load_details``. ``delete_old_rows`` deletes what began before the instants that it is given,
-    and returns the number of rows by table; with None nothing is deleted.
+    is queried, see ``common_phases.load_details``. ``delete_old_rows`` deletes what began before the instants that it is
+    given, and returns the number of rows by table; with None nothing is deleted.
     """
 
     def __init__(
@@ -86,9 +86,9 @@ class Sync:
         self._delete_what_is_old()
         self._ask_together()
         for listing, partitions in zip(context.all, self._accounts, strict=True):
-            yield from phases.settle_open_executions(listing, partitions.readable, partitions.vanished)
-        yield from phases.learn_integrations(context)
-        yield from phases.load_details(context.all, self.selection, self._rounds)
+            yield from common_phases.settle_open_executions(listing, partitions.readable, partitions.vanished)
+        yield from common_phases.learn_integrations(context)
+        yield from common_phases.load_details(context.all, self.selection, self._rounds)
         for partitions in self._accounts:
             self._failed += partitions.failed.values()
         for failure in self._failed:
@@ -116,7 +116,7 @@ class Sync:
                 warehouse.open_executions(not_read_by=context.run_id)
                 warehouse.all_ranks()
                 warehouse.workflows()
-                phases.backlog_questions(
+                common_phases.backlog_questions(
                     warehouse.within(selection),
                     scope=context.scope,
                     limit=context.commits.details,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from task_history.client.fallback import FallbackSender
+from task_history.client.request_forms import FallbackSender
 from task_history.core.errors import ReadFailed, Rejected, UnexpectedResponse
 from task_history.core.models import Answer, Request
 

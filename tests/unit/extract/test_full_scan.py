@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from task_history.client.fallback import FallbackSender
+from task_history.client.request_forms import FallbackSender
 from task_history.core.errors import Stopped
 from task_history.core.intervals import Starts
 from task_history.core.models import Window

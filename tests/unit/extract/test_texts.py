@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from task_history import systems
 from task_history.core.models import Column, Row, Table
 from task_history.core.row_keys import read_back
-from task_history.extract.compare import differing_columns
 from task_history.extract.warehouse_rows import UndocumentedFields
-from task_history.load.arrow import to_arrow
+from task_history.extract.window_comparison import differing_columns
+from task_history.load.arrow_table import to_arrow
 from task_history.redaction.redactor import Redactor
 from task_history.warehouse import tables
 

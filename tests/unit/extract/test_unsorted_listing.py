@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from task_history.client.fallback import FallbackSender
+from task_history.client.request_forms import FallbackSender
 from task_history.core.errors import Rejected
 from task_history.core.intervals import Starts
 from task_history.core.models import Answer, Request, Window

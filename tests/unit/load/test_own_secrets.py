@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from task_history import systems
-from task_history.core.arrow import RowColumns
+from task_history.core.arrow_types import RowColumns
 from task_history.core.models import Table
 from task_history.load.resources import ArrowWriter
 from task_history.redaction.edits import MARK

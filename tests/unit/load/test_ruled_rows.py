@@ -11,13 +11,13 @@ import pytest
 from dlt.common.normalizers.naming.snake_case import NamingConvention
 
 from task_history import systems
-from task_history.core.arrow import RowColumns
+from task_history.core.arrow_types import RowColumns
 from task_history.core.keyed_hash import KeyedHash
 from task_history.core.models import OTHER_FIELDS, ColumnLimits, RejectedRow, Row
 from task_history.core.row_keys import read_back
 from task_history.extract.rows_without_id import Rejection
 from task_history.extract.warehouse_rows import Stamp, UndocumentedFields, rejected
-from task_history.load.arrow import Columns, to_arrow
+from task_history.load.arrow_table import Columns, to_arrow
 from task_history.redaction.redactor import Redactor
 from task_history.settings import build
 from task_history.warehouse.column_rules import ColumnRules, column_rules

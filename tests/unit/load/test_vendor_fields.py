@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from task_history import systems
 from task_history.core.models import Column, Row, Table
 from task_history.core.row_keys import apart, read_back
-from task_history.load.arrow import Columns, to_arrow
+from task_history.load.arrow_table import Columns, to_arrow
 from task_history.load.vendor_fields import VendorFields
 from task_history.warehouse import tables
 

@@ -73,7 +73,7 @@ def _row_like(data: Json) -> Json:
 
 
 def _written(system: System, table: Table, rows: list[Row]) -> None:
-    from task_history.load.arrow import to_arrow
+    from task_history.load.arrow_table import to_arrow
 
     to_arrow(rows, table, stored_types={}, normalize=lambda name: name.lower())
 

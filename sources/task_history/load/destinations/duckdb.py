@@ -24,7 +24,7 @@ from dlt.common.destination.typing import PreparedTableSchema
 from dlt.common.schema import Schema
 from dlt.destinations.exceptions import DatabaseException
 
-from ...core.arrow import ARROW
+from ...core.arrow_types import ARROW
 from ...core.columns import LOADED_AT
 from ...core.errors import ConfigurationError
 from ...warehouse.duckdb_file import open_for_reading

@@ -15,11 +15,11 @@ from dlt.common.normalizers.naming.snake_case import NamingConvention
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from task_history.core.arrow import ARROW, RowColumns
+from task_history.core.arrow_types import ARROW, RowColumns
 from task_history.core.json_reading import parse
 from task_history.core.json_writing import exact_json
 from task_history.core.models import Column, ColumnLimits, Row, Table
-from task_history.load.arrow import Columns, to_arrow
+from task_history.load.arrow_table import Columns, to_arrow
 
 NAMING = NamingConvention()
 NOW = datetime(2026, 9, 1, tzinfo=UTC)

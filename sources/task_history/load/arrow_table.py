@@ -17,13 +17,13 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..core.arrow import ARROW, RowColumns, Values, without_nul
+from ..core.arrow_types import ARROW, RowColumns, Values, without_nul
 from ..core.json_writing import exact_json
 from ..core.models import OTHER_FIELDS, VARIANT, Column, ColumnLimits, Json, Row, Table
 from ..core.naming import folded_column
 from ..core.row_keys import stored_column, vendors_key
 from ..warehouse.column_rules import NO_RULES, TableRules
-from .values import (
+from .column_values import (
     DECLARED_FITS,
     UNDOCUMENTED_FITS,
     Fit,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ..core.arrow import ARROW, Values, instants
+from ..core.arrow_types import ARROW, Values, instants
 from ..core.json_reading import SentNumber
 from ..core.json_writing import exact_json
 from ..core.keyed_hash import is_hash
