@@ -21,12 +21,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+# made by make reference: begin
 if TYPE_CHECKING:
     from .runs.run_result import RunResult
     from .source import b3os, paragon, sailpoint, twinit
     from .sync_pipeline import sync
 
 __all__ = ["RunResult", "b3os", "paragon", "sailpoint", "sync", "twinit"]
+# made by make reference: end
 
 _MODULES = {"RunResult": "runs.run_result", "sync": "sync_pipeline"}
 """Modules of exports that are not dlt sources."""

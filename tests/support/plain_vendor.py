@@ -33,7 +33,7 @@ class PlainVendor:
         self.state.switch(switches or {})
         self.api = APIS[name](self.world, self.state)
         self.system = systems.find(name)
-        self.values = build(self.system, {"base_url": "http://localhost", **self.api.told}).values
+        self.values = build(self.system, {"base_url": "http://localhost", **self.api.client_settings}).values
         self.sent: list[tuple[str, str]] = []
         self.after: tuple[int, Callable[[], None]] | None = None
         """After how many requests what happens."""

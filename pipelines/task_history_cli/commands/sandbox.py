@@ -19,12 +19,12 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _advise(told: Mapping[str, str]) -> None:
+def _advise(connection: Mapping[str, str]) -> None:
     """The commands to type next in another terminal."""
-    prefix = f"SOURCES__TASK_HISTORY__{told['system'].upper()}__"
+    prefix = f"SOURCES__TASK_HISTORY__{connection['system'].upper()}__"
     output.tell("In another terminal:")
-    for name, value in told.items():
+    for name, value in connection.items():
         if name == "base_url" or not (name == "system" or name.endswith("_url")):
             output.tell(f"export {prefix}{name.upper()}={shlex.quote(str(value))}")
-    output.tell(f"task-history sync {told['system']}")
+    output.tell(f"task-history sync {connection['system']}")
     output.tell("Ctrl-C ends the server.")

@@ -1,24 +1,25 @@
-"""Registry of the vendors' sandbox APIs, and their common interface."""
+"""The vendors' sandbox APIs, found by the names of their modules (``paragon_api`` is Paragon's), and their interface."""
 
 from __future__ import annotations
 
 import argparse
+import pkgutil
+from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol
 
-from .b3os_api import B3os
-from .paragon_api import Paragon
 from .paragon_replays import Replays
 from .paragon_world import World
-from .sailpoint_api import SailPoint
 from .server import HttpRequest, HttpResponse
 from .state import State
-from .twinit_api import Twinit
 
 
 class Api(Protocol):
     """One vendor's API over a world. ``evil`` is the origin of the second listener."""
 
     name: str
+    options: tuple[str, ...]
+    """Names of options of the command ``sandbox`` that are given to its class."""
     switches: dict[str, Any]
     """What its documentation leaves open, with what it is when nobody says."""
     empty_page: bytes
@@ -28,8 +29,8 @@ class Api(Protocol):
     evil: str
 
     @property
-    def told(self) -> dict[str, str]:
-        """What somebody has to set who wants to be let in."""
+    def client_settings(self) -> dict[str, str]:
+        """The settings with which the connector is let in, beside ``base_url``."""
         ...
 
     def kind(self, request: HttpRequest) -> str:
@@ -57,12 +58,16 @@ class Api(Protocol):
         ...
 
 
-APIS: dict[str, Any] = {api.name: api for api in (Paragon, SailPoint, B3os, Twinit)}
+APIS: dict[str, Any] = {
+    name.removesuffix("_api"): import_module(f".{name}", __package__).API
+    for _, name, _ in pkgutil.iter_modules([str(Path(__file__).parent)])
+    if name.endswith("_api")
+}
+"""The class of each system's API, which its module ``<system>_api`` states as ``API``."""
 
 
-def made(name: str, world: World, state: State, args: argparse.Namespace) -> Api:
-    """The API of that name."""
-    if name == Paragon.name:
-        return Paragon(world, state, project_id=args.project_id, api_key=args.api_key)
-    api: Api = APIS[name](world, state)
+def create_api(name: str, world: World, state: State, args: argparse.Namespace) -> Api:
+    """The API of that system; ``args`` are the arguments of the command ``sandbox``."""
+    options = {option: getattr(args, option) for option in APIS[name].options}
+    api: Api = APIS[name](world, state, **options)
     return api

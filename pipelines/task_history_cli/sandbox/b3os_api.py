@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 
 from . import odd_rows
+from .api_base import JSON, ApiBase
 from .paragon_world import NEVER, iso
-from .plain_api import JSON, PlainApi
 from .server import HttpRequest, HttpResponse, Refused
 
 PAGE = 100
@@ -45,7 +45,7 @@ _RUN_ENDED = ("success", "failure", "cancelled")
 _SOURCES = ("shop", "crm", "cron")
 
 
-class B3os(PlainApi):
+class B3os(ApiBase):
     """One organization."""
 
     name = "b3os"
@@ -56,7 +56,7 @@ class B3os(PlainApi):
     organization_id = "org_sandbox1"
 
     @property
-    def told(self) -> dict[str, str]:
+    def client_settings(self) -> dict[str, str]:
         return {"api_key": self.api_key, "organization_id": self.organization_id}
 
     def refused(self, status: int, message: str) -> HttpResponse:
@@ -340,3 +340,6 @@ def _word(status: str) -> str:
 
 def _rfc(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+API = B3os

@@ -71,6 +71,7 @@ class Paragon:
     """One project. ``evil`` is the origin of the second listener."""
 
     name = "paragon"
+    options = ("project_id", "api_key")
     switches = SWITCHES
     empty_page = b'{"workflowExecutions":[],"nextLink":null,"total":0}'
 
@@ -89,8 +90,7 @@ class Paragon:
         self._users = {user: orjson.dumps(user).decode() for user in USERS}
 
     @property
-    def told(self) -> dict[str, str]:
-        """What somebody has to set who wants to be let in."""
+    def client_settings(self) -> dict[str, str]:
         return {"project_id": self.project_id, "api_key": self.api_key}
 
     def refused(self, status: int, message: str) -> HttpResponse:
@@ -439,3 +439,6 @@ class Paragon:
             return f"/workflow-executions?offset={offset}"
         host = self.origin if form == "same" else self.evil
         return f"{host}{quote(request.path)}?{words}"
+
+
+API = Paragon

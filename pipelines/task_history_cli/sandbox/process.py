@@ -42,13 +42,12 @@ class SandboxProcess:
         self.base_url: str = connection["base_url"]
         self.evil_url: str = connection["evil_url"]
         self.control_url: str = connection["control_url"]
-        self.told: dict[str, str] = connection
         self.settings = {
             name: value
             for name, value in connection.items()
             if name == "base_url" or not (name == "system" or name.endswith("_url"))
         }
-        """What somebody has to set who wants to be let in."""
+        """The settings with which the connector is let in."""
         self.project_id: str = connection.get("project_id", "")
         self.api_key: str = connection.get("api_key", "")
 

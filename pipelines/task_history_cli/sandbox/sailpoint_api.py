@@ -13,8 +13,8 @@ from urllib.parse import parse_qs
 import orjson
 
 from . import odd_rows
+from .api_base import JSON, ApiBase
 from .paragon_world import NEVER, parse
-from .plain_api import JSON, PlainApi
 from .server import HttpRequest, HttpResponse, Refused
 
 PAGE = 250
@@ -58,7 +58,7 @@ _COMPARED = re.compile(r"(\w+) (eq|lt|le|gt|ge) (\"(?:[^\"\\]|\\.)*\"|[^\s\"]+)"
 _STEPS = ("Get Identity", "Send Email", "Create Ticket", "Verify Data Type")
 
 
-class SailPoint(PlainApi):
+class SailPoint(ApiBase):
     """One tenant."""
 
     name = "sailpoint"
@@ -68,7 +68,7 @@ class SailPoint(PlainApi):
     client_secret = "sandbox-secret-" + "fedcba9876543210"
 
     @property
-    def told(self) -> dict[str, str]:
+    def client_settings(self) -> dict[str, str]:
         return {"client_id": self.client_id, "client_secret": self.client_secret}
 
     def refused(self, status: int, message: str) -> HttpResponse:
@@ -347,3 +347,6 @@ def _comparing(sign: str, value: str) -> Callable[[dict[str, Any]], bool]:
 def _long(text: str) -> str:
     date, _, fraction = text.rstrip("Z").partition(".")
     return f"{date}.{fraction:0<9}"
+
+
+API = SailPoint

@@ -19,7 +19,7 @@ from typing import Any
 from task_history.core.errors import UsageError
 
 from . import odd_rows
-from .apis import APIS, Api, made
+from .apis import APIS, Api, create_api
 from .control import PREFIX, Control
 from .paragon_world import Spec, World
 from .server import MANNERS, HttpRequest, HttpResponse, listen
@@ -73,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, ready: Callable[[dict[str, Any]], None] = lambda _: None) -> None:
-    """Serves until SIGINT or SIGTERM; ``ready`` gets what was told on stdout, once there are answers.
+    """Serves until SIGINT or SIGTERM; ``ready`` gets what was written on stdout, once the server answers.
 
     Raises:
         UsageError: a switch or a port that cannot be.
@@ -147,7 +147,7 @@ async def _serve(
     state.switch(switches)
     state.latency_ms = args.latency_ms
     state.limit.set(args.limit, args.period_s)
-    api = made(args.system, World(spec), state, args)
+    api = create_api(args.system, World(spec), state, args)
     if state.switches.get("insert_late_while_paging"):
         api.hold_back(40)
     front = RequestGate(api, state)
@@ -157,16 +157,16 @@ async def _serve(
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    told = {
+    connection = {
         "system": args.system,
         "base_url": api.origin,
         "evil_url": api.evil,
         "control_url": f"{api.origin}{PREFIX.rstrip('/')}",
-        **api.told,
+        **api.client_settings,
     }
-    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.write(json.dumps(connection) + "\n")
     sys.stdout.flush()
-    ready(told)
+    ready(connection)
     await stop.wait()
     main.close()
     other.close()

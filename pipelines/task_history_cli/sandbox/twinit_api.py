@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 
 from . import odd_rows
+from .api_base import JSON, ApiBase
 from .paragon_world import NEVER
-from .plain_api import JSON, PlainApi
 from .server import HttpRequest, HttpResponse, Refused
 
 _ROOT = "/workflowsvc/api/v1/"
@@ -44,7 +44,7 @@ SWITCHES: dict[str, Any] = {
 _ENDED = ("COMPLETED", "FAILED", "TERMINATED")
 
 
-class Twinit(PlainApi):
+class Twinit(ApiBase):
     """One environment with two namespaces; some runs are in both."""
 
     name = "twinit"
@@ -58,7 +58,7 @@ class Twinit(PlainApi):
     namespaces = ("Alpha_w3MFXx7h", "Beta_9kQqLm2z")
 
     @property
-    def told(self) -> dict[str, str]:
+    def client_settings(self) -> dict[str, str]:
         return {
             "access_key": self.access_key,
             "secret_key": self.secret_key,
@@ -259,3 +259,6 @@ class Twinit(PlainApi):
         total = len(found) + 7 * (switches["total"] == "more")
         counted = {} if switches["total"] == "absent" else {"_total": total}
         return {"_offset": start, "_pageSize": size, **counted, "_list": rows}
+
+
+API = Twinit

@@ -1,4 +1,7 @@
-"""The systems: one module or package per vendor, ending in ``SYSTEM = System(…)``, whose fields ``protocol`` defines."""
+"""The systems: one package per vendor, ending in ``SYSTEM = System(…)``, whose fields ``protocol`` defines.
+
+Each package here is a system; the modules beside them are what several systems use.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +12,11 @@ from functools import cache
 from ..core.errors import UsageError
 from .protocol import System
 
-_NOT_SYSTEMS = {
-    "ids",
-    "oauth",
-    "parsing",
-    "person",
-    "protocol",
-    "common_settings",
-    "common_tables",
-    "statuses",
-    "view_mapping",
-}
-
 
 @cache
 def names() -> tuple[str, ...]:
     """The names of all systems, sorted."""
-    return tuple(
-        sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _NOT_SYSTEMS)
-    )
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg))
 
 
 def find(name: str) -> System:

@@ -27,6 +27,7 @@ def _in_page(make: Callable[[], str], what: str = "") -> Part:
 
 
 PLACES: dict[str, list[Part]] = {
+    "sources/task_history/__init__.py": _in_code(settings.exports),
     "sources/task_history/source.py": _in_code(settings.sources),
     ".dlt/config.toml": _in_code(settings.config),
     ".dlt/example.secrets.toml": _in_code(settings.secrets),

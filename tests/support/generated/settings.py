@@ -1,4 +1,4 @@
-"""What is made from the systems' settings: signatures of the dlt sources, tables of a page, files in ``.dlt``."""
+"""What is made from the systems and their settings: the dlt sources, tables of a page, files in ``.dlt``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TYPES: dict[type, str] = {str: "str", int: "int", float: "float", tuple: "list[s
 
 def ordered() -> list[System]:
     """All systems, in the order in which the documents name them."""
-    return [systems.find(name) for name in (*ORDER, *(set(systems.names()) - set(ORDER)))]
+    return [systems.find(name) for name in (*ORDER, *sorted(set(systems.names()) - set(ORDER)))]
 
 
 # The dlt sources
@@ -60,6 +60,19 @@ def _annotated(one: Setting) -> str:
     if one.is_required:
         return f"{TYPES[one.type]} = dlt.{'secrets' if one.is_secret else 'config'}.value"
     return f"{'dlt.TSecretStrValue' if one.is_secret else TYPES[one.type]} | None = None"
+
+
+def exports() -> str:
+    """What the package exports: its dlt sources, beside ``sync`` and its result."""
+    names = systems.names()
+    exported = ", ".join(f'"{name}"' for name in sorted([*names, "RunResult", "sync"]))
+    return (
+        "if TYPE_CHECKING:\n"
+        "    from .runs.run_result import RunResult\n"
+        f"    from .source import {', '.join(names)}\n"
+        "    from .sync_pipeline import sync\n\n"
+        f"__all__ = [{exported}]\n"
+    )
 
 
 # The page

@@ -17,7 +17,7 @@ import pytest
 from task_history import systems
 from tests.support.place import ROOT, Place
 
-EXAMPLE = r"`systems/acme\.py`.*?```python\n(.*?)```"
+EXAMPLE = r"`systems/acme/__init__\.py`.*?```python\n(.*?)```"
 
 
 class Acme(ThreadingHTTPServer):
@@ -74,8 +74,9 @@ def acme(tmp_path: Path) -> Iterator[Acme]:
     """The server, and the module of the page where systems are found."""
     found = re.search(EXAMPLE, (ROOT / "docs" / "how-to" / "add-a-system.md").read_text("utf-8"), re.DOTALL)
     assert found
-    (tmp_path / "more").mkdir()
-    (tmp_path / "more" / "acme.py").write_text(found[1])
+    package = tmp_path / "more" / "acme"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(found[1])
     systems.__path__.append(str(tmp_path / "more"))
     systems.names.cache_clear()
     server = Acme()

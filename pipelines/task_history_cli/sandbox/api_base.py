@@ -1,4 +1,4 @@
-"""What the APIs with lists of executions have in common: who is let in, and which executions are shown in which order."""
+"""The base of a vendor's API: who is let in, and which executions its lists show in which order."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ DAY_MS = 86_400_000
 Row = TypeVar("Row")
 
 
-class PlainApi:
-    """An API over a world; ``PlainApi`` knows no paths."""
+class ApiBase:
+    """An API over a world; ``ApiBase`` knows no paths."""
 
     name = ""
+    options: tuple[str, ...] = ()
     switches: dict[str, Any] = {}  # noqa: RUF012 - each API has its own
     read_once: tuple[str, ...] = ()
     """Kinds of requests of which nobody should send one twice about an execution that has ended."""
@@ -38,7 +39,7 @@ class PlainApi:
         self._tokens: dict[str, float] = {}
 
     @property
-    def told(self) -> dict[str, str]:
+    def client_settings(self) -> dict[str, str]:
         return {}
 
     def hold_back(self, number: int) -> None:
