@@ -38,7 +38,7 @@ def test_the_files_where_changes_begin_are_there() -> None:
     page = (ROOT / "docs" / "how-to" / "contribute.md").read_text("utf-8")
     table = page[page.index("| To change |") :].split("\n\n")[0]
     named = [
-        path.replace("<vendor>", "paragon").replace("<view>", "steps")
+        path.replace("<vendor>", "paragon").replace("<view>", "steps").replace("<command>", "backfill")
         for path in re.findall(r"`([\w/<>]+\.(?:py|toml|sql))`", table)
     ]
     places = [ROOT / "sources" / "task_history", ROOT / "pipelines" / "task_history_cli"]

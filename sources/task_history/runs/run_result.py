@@ -1,4 +1,7 @@
-"""The result of a run, as ``task_history.sync`` returns it and as the commands print it with ``--json``."""
+"""The result of a run, as ``task_history.sync`` returns it and as ``sync --json`` and ``backfill --json`` print it.
+
+A new field of both stands here: in ``RunResult``, whose descriptions go into the JSON schemas, and in ``result_of``.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +40,7 @@ class RunResult:
     command: str
     """``sync`` or ``backfill``."""
     system: str
+    """The system."""
     instance: str | None
     """The account, where it is not the first one."""
     run_id: str
@@ -44,9 +48,9 @@ class RunResult:
     is_complete: bool
     """Whether the run came to its end, every window is verified and no step or payload is left."""
     stopped: str | None
-    """The reason why the run ended early, such as one of its limits; None if it did not."""
+    """Why the run ended early, such as a limit of its own; None if it did not."""
     covered_until: datetime | None
-    """The cursor: everything that began before is loaded. None before the first window is."""
+    """The cursor: everything that began before is loaded; None before the first window is."""
     executions: int
     """Number of executions that listings returned, new or changed; one counts as often as it was returned."""
     late: int
@@ -54,7 +58,9 @@ class RunResult:
     settled: int
     """Executions that were stored open and are brought to their final state."""
     steps: int
+    """Executions' steps that were read."""
     payloads: int
+    """Steps whose input and output were read."""
     redactions: int
     """Values in rows, steps and payloads that were replaced because they are secrets."""
     rejected: int
@@ -76,18 +82,25 @@ class RunResult:
     left_s: float | None
     """Seconds that the steps and payloads left take at the budget; None without a limit."""
     commits: int
+    """Number of commits."""
     rows: Mapping[str, int]
     """Rows written, by table, over all commits."""
     requests: int
+    """Requests that were sent; every attempt counts."""
     requests_by_kind: Mapping[str, int]
+    """Requests that were sent, by kind."""
     retries: int
+    """Attempts after a fault."""
     waited_s: Mapping[str, float]
     """Seconds waited, by cause: a fault, the vendor's Retry-After, the budget."""
     budget: BudgetLeft
+    """The requests that the key may send."""
     bytes: BytesUsed | None
-    """None where the warehouse does not bill by the byte."""
+    """Bytes that the warehouse processed and billed; None where the warehouse does not bill by the byte."""
     duration_s: float
+    """Seconds of the run."""
     dataset: str
+    """The dataset of the warehouse."""
 
     def as_json(self) -> dict[str, Any]:
         """The result as the JSON object that ``--json`` prints."""

@@ -1,17 +1,31 @@
-"""The JSON schemas of what each command prints with ``--json``, and the page on them, from ``json_fields.toml``."""
+"""The JSON schemas of what each command prints with ``--json``, and the page on them.
+
+The fields stand in ``<command>_json.toml`` beside each command's module, and those of a run in ``RunResult``.
+"""
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
+import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import jsonschema
 
+from task_history.core.models import Window
+from task_history.runs.run_result import BudgetLeft, BytesUsed, RunResult
+from task_history.runs.tally import Remaining
 from task_history.warehouse.tables import SYNC_RUNS
+from task_history_cli import commands
+
+from .settings import as_part
 
 Schema = dict[str, Any]
 _TYPES: dict[str, Schema] = {
@@ -22,17 +36,67 @@ _TYPES: dict[str, Schema] = {
 }
 _MORE = "*"
 """The key of what an object may have beside its named fields."""
+_FIELD_TYPES: dict[Any, str] = {
+    int: "integer",
+    float: "number",
+    str: "string",
+    bool: "boolean",
+    datetime: "instant",
+    Window: "@Window",
+    Remaining: "@Left",
+    BudgetLeft: "@Budget",
+    BytesUsed: "@Bytes",
+}
+"""The types of fields of ``RunResult``."""
 _COLUMN_TYPES = {"bigint": "integer", "double": "number", "bool": "boolean", "timestamp": "instant"}
 
 
 @cache
 def _fields() -> dict[str, dict[str, dict[str, str]]]:
-    found = tomllib.loads(Path(__file__).with_name("json_fields.toml").read_text("utf-8"))
+    found: dict[str, dict[str, dict[str, str]]] = {"commands": {}, "objects": {}}
+    paths = Path(commands.__path__[0]).glob("*_json.toml")
+    for path in sorted(paths, key=lambda path: path.stem.removesuffix("_json")):
+        for kind, entries in tomllib.loads(path.read_text("utf-8")).items():
+            found[kind] |= entries
+    found["objects"]["Run"] = _run_fields(found["objects"]["Run"])
     found["objects"]["SyncRun"] = {
         f"{column.name}?": f"{_COLUMN_TYPES.get(column.type, 'string')}?: {column.description.rstrip('.')}"
         for column in SYNC_RUNS.columns
     } | {_MORE: "any: columns that an earlier version made"}
     return found
+
+
+def _run_fields(stated: Mapping[str, str]) -> dict[str, str]:
+    """The fields of ``RunResult`` by their names in JSON; ``stated`` are more, and some of these otherwise."""
+    [definition] = ast.parse(inspect.getsource(RunResult)).body
+    assert isinstance(definition, ast.ClassDef)
+    described = {
+        field.target.id: str(text.value.value)
+        for field, text in zip(definition.body, definition.body[1:], strict=False)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+    }
+    fields = {}
+    for name, kind in get_type_hints(RunResult).items():
+        if name in stated:
+            fields[name] = stated[name]
+        elif name not in ("command", "left_s"):
+            key = "complete" if name == "is_complete" else name
+            fields[key] = f"{_field_type(kind)}: {_json_words(described[name])}"
+    return {**fields, **stated}
+
+
+def _json_words(text: str) -> str:
+    """A docstring as the description of a field."""
+    return re.sub(r"\bNone\b", "null", as_part(text)).replace("``", "`")
+
+
+def _field_type(kind: Any) -> str:
+    if get_origin(kind) is Mapping:
+        return f"map {_field_type(get_args(kind)[1])}"
+    if NoneType in get_args(kind):
+        return f"{_field_type(get_args(kind)[0])}?"
+    return _FIELD_TYPES[kind]
 
 
 def names() -> list[str]:
@@ -122,7 +186,7 @@ def check(words: Sequence[str], printed: Any) -> None:
     """Fails where what a command printed does not fit its schema."""
     name = name_of(words, printed)
     errors = sorted(_validator(name).iter_errors(printed), key=str)
-    assert not errors, f"{name}: {errors[0].json_path}: {errors[0].message[:500]}. See json_fields.toml"
+    assert not errors, f"{name}: {errors[0].json_path}: {errors[0].message[:500]}. See {name}_json.toml"
 
 
 @cache

@@ -35,7 +35,7 @@ def source(system: System) -> str:
     parameters = "".join(f"    {one.name}: {_annotated(one)},\n" for one in found)
     arguments = "".join(
         textwrap.fill(
-            f"{one.name}: {_inside(one.text)}{_choices(one, '``')}.",
+            f"{one.name}: {as_part(one.text)}{_choices(one, '``')}.",
             100,
             initial_indent=" " * 8,
             subsequent_indent=" " * 12,
@@ -121,11 +121,11 @@ def _short(value: Any) -> Any:
 def _meaning(one: Setting) -> str:
     is_shown = one.name not in COMMON and one.example not in (None, "…")
     such = f"; for example `{_toml(one.example, one.type)}`" if is_shown else ""
-    text = re.sub(r"\b([a-z0-9]+(?:_[a-z0-9]+)+)\b", r"`\1`", _inside(one.text))
+    text = re.sub(r"\b([a-z0-9]+(?:_[a-z0-9]+)+)\b", r"`\1`", as_part(one.text))
     return f"{text}{_choices(one, '`')}{such}".replace("|", "\\|")
 
 
-def _inside(text: str) -> str:
+def as_part(text: str) -> str:
     """The sentence as a part of another."""
     first = text[0] if text[1:2].isupper() else text[0].lower()
     return first + text[1:].removesuffix(".")
@@ -166,7 +166,7 @@ def _section(system: System, *, is_secret: bool) -> str:
             value = f"# {one.name} = {_toml(shown, one.type)}"
         has_none = one.default in (None, "", ()) and not is_secret
         needed = "; required" if one.is_required else "; not set" * has_none
-        lines.append(f"{value:<52} # {_inside(one.text)}{_choices(one, '')}{needed}")
+        lines.append(f"{value:<52} # {as_part(one.text)}{_choices(one, '')}{needed}")
     if system.name != FIRST and not is_secret:
         lines.append(f"# The others are those of {FIRST}, with the same defaults.")
     return "\n".join(lines) + "\n"
