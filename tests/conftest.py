@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.parts import Hands, Vendor
+from tests.support.budgets import ManualClock, Vendor
 from tests.support.place import ROOT
 
 # Where nothing keeps bytecode every process that a test starts compiles dlt anew: half of what a short one costs.
@@ -71,8 +71,8 @@ def _shares_fixtures(file: str) -> bool:
 
 
 @pytest.fixture
-def hands() -> Hands:
-    return Hands()
+def hands() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Settings of a run: read from the environment and ``.dlt/`` and checked; every error names the setting.
+"""Reads the settings of a run from the environment and ``.dlt/`` and checks them; every error names the setting.
 
 This module declares none: those of all systems are in ``systems/common_settings``, those of one in
 ``systems/<system>/settings``; where they are read from stands in ``settings_sources``.

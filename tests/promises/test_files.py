@@ -20,7 +20,7 @@ from task_history.runs.run_lock import run_lock
 from task_history_cli.commands import explore
 from task_history_cli.commands.report import MARK
 from task_history_cli.sandbox.process import SandboxProcess
-from tests.support.parts import KEY, ORIGIN, no_wait
+from tests.support.budgets import KEY, ORIGIN, no_wait
 from tests.support.place import Place
 
 T = TypeVar("T")

@@ -12,7 +12,8 @@ import duckdb
 import pytest
 
 from task_history import systems
-from task_history.core.batch import Batch, Chunk, CommitLimits
+from task_history.core.batch import Batch, Chunk
+from task_history.core.commit_limits import CommitLimits
 from task_history.load.pipeline import Loader
 from task_history.warehouse import tables
 from task_history_cli.runtime.target import Target

@@ -36,7 +36,7 @@ class Credentials(DuckDBCredentials):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Quoted(DuckDBRelation):
+class BacktickRelation(DuckDBRelation):
     quote_character: str = "`"
 
 
@@ -46,7 +46,7 @@ class Connections(DuckDBConnectionManager):
 
 class Adapter(DuckDBAdapter):
     ConnectionManager = Connections
-    Relation = Quoted
+    Relation = BacktickRelation
 
 
 Plugin = AdapterPlugin(Adapter, Credentials, str(Path(__file__).parent), ["duckdb"])

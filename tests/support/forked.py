@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.support.forked_workers import adopting, fork_twice, fork_workers, run_to_end
+from tests.support.forked_workers import adopts_orphans, fork_twice, fork_workers, run_to_end
 
 _ROOT = Path(__file__).parents[2]
 _MAX_ORDER_BYTES = 1 << 20
@@ -71,7 +71,7 @@ class Forked(subprocess.Popen[str]):
         given = _SIGNATURE.bind(self, *values).arguments
         order = [given["args"], str(given["cwd"]), given["env"], given["start_new_session"]]
         streams = [given[name] for name in ("p2cread", "c2pwrite", "errwrite")]
-        with adopting():
+        with adopts_orphans():
             server = _server()
             socket.send_fds(server, [json.dumps(order).encode()], streams)
             self.pid = int(server.recv(64))

@@ -29,7 +29,7 @@ _ABOVE = 500
 
 
 @contextmanager
-def adopting() -> Iterator[None]:
+def adopts_orphans() -> Iterator[None]:
     """While it lasts, what loses its parent below this process becomes a child of it, which can be waited for."""
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     for is_on in (1, 0):
@@ -40,7 +40,7 @@ def adopting() -> Iterator[None]:
 
 
 def fork_twice() -> int:
-    """Forks a process that has no parent: its id, and 0 within it. Whoever is ``adopting`` becomes its parent."""
+    """Forks a process that has no parent: its id, and 0 within it. Whoever is ``adopts_orphans`` becomes its parent."""
     source, target = os.pipe()
     middle = os.fork()
     if not middle:
@@ -87,7 +87,7 @@ def fork_workers() -> None:
         if _FORK_SERVER not in str(words[-1]):
             return int(spawned(path, words, descriptors))
         order = json.dumps([[str(word) for word in words], [*descriptors], dict(os.environ)])
-        with lock, adopting():
+        with lock, adopts_orphans():
             socket.send_fds(here, [order.encode()], [*descriptors])
             return int(here.recv(64))
 

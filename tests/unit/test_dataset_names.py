@@ -16,7 +16,7 @@ from task_history.settings import Settings, datasets, load
 from task_history.systems import names
 from task_history.views.relations import of_name
 from task_history_cli.runtime import target
-from tests.support.parts import Vendor
+from tests.support.budgets import Vendor
 from tests.support.place import Place
 
 

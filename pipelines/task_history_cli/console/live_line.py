@@ -18,7 +18,7 @@ _REFRESHES_PER_S = 2
 
 
 @dataclass(frozen=True, slots=True)
-class ShownProgress:
+class ProgressContent:
     """The content of the live line at one moment."""
 
     title: str
@@ -31,7 +31,7 @@ class ShownProgress:
 class LiveLine(Progress):
     """Shows for as long as its block lasts what ``shown`` gives, which is called twice a second."""
 
-    def __init__(self, shown: Callable[[], ShownProgress]) -> None:
+    def __init__(self, shown: Callable[[], ProgressContent]) -> None:
         self._shown = shown
         super().__init__(
             TextColumn("{task.description}", markup=False),

@@ -153,12 +153,12 @@ def _executions(rows: Rows, days: Sequence[str], incidents: Mapping[date, str]) 
     layers = [*_shade(base, values, days), bars]
     if all(value["before"] is None for value in values):
         return alt.layer(*layers) if len(layers) > 1 else bars
-    marks = (
+    ticks = (
         base.transform_filter("isValid(datum.before)")
         .mark_tick(color="currentColor", thickness=1.5, opacity=0.55, bandSize=16)
         .encode(x=_day_axis(days), y=alt.Y("before:Q", title=None))
     )
-    return alt.layer(*layers, marks)
+    return alt.layer(*layers, ticks)
 
 
 def _rates(rows: Rows, days: Sequence[str], incidents: Mapping[date, str]) -> Any:

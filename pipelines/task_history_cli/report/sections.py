@@ -1,4 +1,4 @@
-"""The sections of the report: texts and tables, each row with the account and integration that filters go by."""
+"""The sections of the report: their texts, and the columns and rows of their tables, which filters go through."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..console.times import minute
 from .data import BEFORE, QUIET, Report, Rows
 from .headline import is_still_failing
 from .queries import STEP_RUNS, TOP
-from .section import Cell, Figure, Row, Section
+from .section_parts import Cell, Figure, Row, Section
 from .texts import UNKNOWN, account, incident, integration, number, rate, took, user, workflow
 
 

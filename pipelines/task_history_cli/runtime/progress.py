@@ -18,7 +18,7 @@ from ..console.output import is_json
 from ..console.times import duration
 
 if TYPE_CHECKING:
-    from ..console.live_line import ShownProgress
+    from ..console.live_line import ProgressContent
 
 
 class Progress:
@@ -71,8 +71,8 @@ class Progress:
     def _sent(self) -> int:
         return sum(self._run.client.stats.sent.values())
 
-    def _shown(self) -> ShownProgress:
-        from ..console.live_line import ShownProgress
+    def _shown(self) -> ProgressContent:
+        from ..console.live_line import ProgressContent
 
         tally = self._run.loop.context.tally
         usage = self._run.usage()
@@ -90,7 +90,7 @@ class Progress:
         elif usage and usage.next_free_in_s > 1:
             parts.append(f"next in {duration(usage.next_free_in_s)}")
         title = f"{self._run.loop.context.settings.system.name} {tally.phase}"
-        return ShownProgress(title, " · ".join(parts), done=sent, total=total)
+        return ProgressContent(title, " · ".join(parts), done=sent, total=total)
 
     def _seconds_left(self, usage: Usage | None) -> float | None:
         """Seconds left: by the budget where it is the limit, otherwise by the pace so far."""

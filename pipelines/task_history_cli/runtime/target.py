@@ -23,7 +23,7 @@ from .duckdb_path import duckdb_path
 from .forbidden_dlt_settings import check_dlt_settings
 
 if TYPE_CHECKING:
-    from .target_dlt import FoundDestination
+    from .target_dlt import DestinationPlace
 
 DEFAULT = "duckdb"
 DEFAULT_FILE = "warehouse.duckdb"
@@ -90,7 +90,7 @@ class Target:
         return hashlib.sha256(f"{self.name}\0{place}".encode()).hexdigest()[:12]
 
     @cached_property
-    def _found(self) -> FoundDestination:
+    def _found(self) -> DestinationPlace:
         from .target_dlt import found
 
         return found(self.destination())

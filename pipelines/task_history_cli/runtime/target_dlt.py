@@ -22,7 +22,7 @@ from .dlt_defaults import configure_dlt
 
 
 @dataclass(frozen=True, slots=True)
-class FoundDestination:
+class DestinationPlace:
     """The place of a warehouse."""
 
     place: str
@@ -31,7 +31,7 @@ class FoundDestination:
     """A key that differs between warehouses."""
 
 
-def found(destination: Any) -> FoundDestination:
+def found(destination: Any) -> DestinationPlace:
     """The place that dlt's settings name. Raises ConfigurationError when they name none."""
     configure_dlt()
     name = destination.destination_name
@@ -53,14 +53,14 @@ def found(destination: Any) -> FoundDestination:
         check_credentials(credentials, name)
     if is_lake(credentials):
         check_lake(credentials)
-        return FoundDestination(f"{name} {lake_location(credentials)}", lake_location(credentials))
+        return DestinationPlace(f"{name} {lake_location(credentials)}", lake_location(credentials))
     project = getattr(config, "project_id", None) or getattr(credentials, "project_id", None)
     if project is not None:
         location = str(getattr(config, "location", ""))
-        return FoundDestination(f"{name} project {project} ({location})", f"{project}\0{location}")
+        return DestinationPlace(f"{name} project {project} ({location})", f"{project}\0{location}")
     host, database = (getattr(credentials, key, None) for key in ("host", "database"))
     place = " ".join(str(part) for part in (name, database, host and f"on {host}") if part)
-    return FoundDestination(
+    return DestinationPlace(
         place, f"{host}\0{getattr(credentials, 'port', None)}\0{database}\0{config.fingerprint()}"
     )
 

@@ -154,10 +154,14 @@ class Paragon:
         return rows
 
     def _parts(self, path: str) -> list[str] | None:
-        marks = path.split("/")
-        if len(marks) < 5 or marks[1] != "projects" or marks[3:5] != ["task-history", "workflow-executions"]:
+        segments = path.split("/")
+        if (
+            len(segments) < 5
+            or segments[1] != "projects"
+            or segments[3:5] != ["task-history", "workflow-executions"]
+        ):
             return None
-        return [part for part in marks[5:] if part]
+        return [part for part in segments[5:] if part]
 
     def _admit(self, request: HttpRequest) -> None:
         state = self._state

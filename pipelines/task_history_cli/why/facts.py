@@ -252,8 +252,8 @@ class FactReader:
         return str(runs[0]["run_id"]) if len(runs) == 1 else None
 
     def _runs(self, ids: Sequence[str]) -> dict[str, Row]:
-        marks = ", ".join(["%s"] * len(ids))
-        runs = self._records(SYNC_RUNS.name, f"run_id IN ({marks})", *ids) if ids else []
+        placeholders = ", ".join(["%s"] * len(ids))
+        runs = self._records(SYNC_RUNS.name, f"run_id IN ({placeholders})", *ids) if ids else []
         return {str(run["run_id"]): run for run in runs}
 
     def _first(

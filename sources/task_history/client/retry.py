@@ -25,7 +25,7 @@ class Action(Enum):
     LOG_IN = "new credentials are made, once"
     REFUSE = "the credentials are refused: the run stops"
     WAIT = "all processes wait, then it is tried again; never a reason to fail"
-    WAIT_IF_ASKED = "as WAIT where there is a Retry-After, but for fault_deadline_s beyond it; else as RETRY"
+    WAIT_OR_RETRY = "as WAIT where there is a Retry-After, but for fault_deadline_s beyond it; else as RETRY"
     RETRY = "it is tried again until fault_deadline_s have passed since its first fault"
     REJECT = "this one request is refused; its caller decides what that means"
 
@@ -36,7 +36,7 @@ BY_STATUS: Mapping[int, Action] = {
     408: Action.RETRY,
     425: Action.RETRY,
     429: Action.WAIT,
-    503: Action.WAIT_IF_ASKED,
+    503: Action.WAIT_OR_RETRY,
 }
 BY_HUNDRED: Mapping[int, Action] = {2: Action.READ, 3: Action.REDIRECT, 4: Action.REJECT}
 """Of every other status, by its first digit; statuses in neither table are retried."""
@@ -45,7 +45,7 @@ BY_HUNDRED: Mapping[int, Action] = {2: Action.READ, 3: Action.REDIRECT, 4: Actio
 def action_of(status: int, *, asks_to_wait: bool) -> Action:
     """What is done with an answer of that status; ``asks_to_wait`` says whether it has a usable ``Retry-After``."""
     action = BY_STATUS.get(status) or BY_HUNDRED.get(status // 100, Action.RETRY)
-    if action is Action.WAIT_IF_ASKED:
+    if action is Action.WAIT_OR_RETRY:
         return Action.WAIT if asks_to_wait else Action.RETRY
     return action
 

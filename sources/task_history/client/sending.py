@@ -75,7 +75,7 @@ class Sending:
         return longest_s if own_s is None else min(own_s, longest_s)
 
     def is_unavailable_for(self, deadline_s: float, asked: RetryAfter, now: float) -> bool:
-        """Whether an ``Action.WAIT_IF_ASKED`` has gone on for so long beyond the longest wait that it asked for.
+        """Whether an ``Action.WAIT_OR_RETRY`` has gone on for so long beyond the longest wait that it asked for.
 
         An ``Action.WAIT`` is no fault: others use the key, and it is waited for as long as it comes.
         """

@@ -5,49 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from .commit_limits import CommitLimits
 from .models import Row
 
 if TYPE_CHECKING:
     from .arrow_types import RowColumns
 
 
-_LOST_BUDGET_S = 10.0
-"""Seconds of request budget that a killed run may lose, where a commit is cheap."""
-
 _FREE_FIELDS, _FIELD_BYTES = 100, 1_000
 """Each field of a row beyond the first 100 counts as 1,000 bytes: the memory it takes until it is written."""
-
-
-@dataclass(frozen=True, slots=True)
-class CommitLimits:
-    """Limits of one commit: larger ones lose more work to a kill, smaller ones cost the warehouse more.
-
-    The defaults are those of DuckDB; ``load/destinations/bigquery`` and ``generic`` state their own as ``commits``.
-    """
-
-    rows: int = 60_000
-    least_rows: int = 5_000
-    """Lower bound of ``rows``, also where the budget yields fewer."""
-    bytes: int = 16_000_000
-    """Bytes of free text."""
-    seconds: float = 60.0
-    """Fetched rows are committed after this many seconds at the latest."""
-    details: int = 500
-    """Requests for details."""
-
-    def paced(self, limit: int, period_s: float, *, page_size: int) -> CommitLimits:
-        """Limits for a request budget: at limits the rows that ten seconds of it yield.
-
-        ``limit`` is requests in a period, 0 for any number.
-        """
-        if not limit:
-            return self
-        rows = round(_LOST_BUDGET_S * limit / period_s) * page_size
-        return replace(self, rows=min(self.rows, max(self.least_rows, rows)))
 
 
 @dataclass(frozen=True, slots=True)

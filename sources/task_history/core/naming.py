@@ -10,8 +10,8 @@ import re
 _LETTERS_FOR_SIGNS = str.maketrans("+-*@|", "x_xal")
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_]+")
 _NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
-_SECOND_NAME = re.compile(r"(?:__v(?:_text|\d+))+$")
-"""The end of a second column's name: another field has the first name, or its values do not fit the first column."""
+_VARIANT_END = re.compile(r"(?:__v(?:_text|\d+))+$")
+"""The end of a variant column's name: another field has the first name, or its values do not fit the first column."""
 
 
 def snake_case(name: str) -> str:
@@ -24,16 +24,16 @@ def snake_case(name: str) -> str:
     return re.sub(r"_+", "_", stem + "x" * (len(name) - len(stem)))
 
 
-def is_second_column(name: str) -> bool:
-    """Whether it is the name of a second column, made because another column has the name without its end."""
-    return _SECOND_NAME.search(name) is not None
+def is_variant_column(name: str) -> bool:
+    """Whether it is the name of a variant column, made because another column has the name without its end."""
+    return _VARIANT_END.search(name) is not None
 
 
 def folded(name: str) -> str:
     """The letters and digits of a name, in lower case: the same for ``userEmail``, ``user_email``, ``USER_EMAIL__v2``."""
-    return _NOT_ALPHANUMERIC.sub("", _SECOND_NAME.sub("", name.lower()))
+    return _NOT_ALPHANUMERIC.sub("", _VARIANT_END.sub("", name.lower()))
 
 
 def folded_column(name: str) -> str:
     """``folded`` of the column's name: the same for a vendor's key and for each column that dlt's naming makes of it."""
-    return folded(snake_case(_SECOND_NAME.sub("", name)))
+    return folded(snake_case(_VARIANT_END.sub("", name)))

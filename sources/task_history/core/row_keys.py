@@ -29,23 +29,23 @@ class MisfitText(str):
     __slots__ = ()
 
 
-def apart(table: Table, fields: Mapping[str, Json]) -> Row:
+def fields_beside_own(table: Table, fields: Mapping[str, Json]) -> Row:
     """The vendor's fields of a row of ``table``; one with the name of a column of ours gets a key of its own.
 
     The key becomes a column beside ours, see ``vendors_key``. Values of ours are added after this.
     """
     if table.own_keys.isdisjoint(fields):
         return fields if isinstance(fields, dict) else dict(fields)
-    return {key_apart(table, name, fields): value for name, value in fields.items()}
+    return {key_beside_own(table, name, fields): value for name, value in fields.items()}
 
 
-def rows_apart(table: Table, rows: list[Row]) -> list[Row]:
-    """``apart`` for many rows, most of which need no change."""
+def rows_beside_own(table: Table, rows: list[Row]) -> list[Row]:
+    """``fields_beside_own`` for many rows, most of which need no change."""
     own = table.own_keys
-    return rows if all(map(own.isdisjoint, rows)) else [apart(table, row) for row in rows]
+    return rows if all(map(own.isdisjoint, rows)) else [fields_beside_own(table, row) for row in rows]
 
 
-def key_apart(table: Table, name: str, others: Mapping[str, Json] | frozenset[str] = frozenset()) -> str:
+def key_beside_own(table: Table, name: str, others: Mapping[str, Json] | frozenset[str] = frozenset()) -> str:
     """The key of one field of the vendor's in a row of ``table``; ``others`` are the names of all its fields."""
     if name not in table.own_keys:
         return name
@@ -56,7 +56,7 @@ def key_apart(table: Table, name: str, others: Mapping[str, Json] | frozenset[st
 
 
 def vendors_key(table: Table, key: str) -> str:
-    """The vendor's own key, of one in a row of ``table`` that ``apart`` may have changed."""
+    """The vendor's own key, of one in a row of ``table`` that ``fields_beside_own`` may have changed."""
     name = key.removesuffix(_MARK)
     return name if name in table.own_keys else key
 
@@ -80,7 +80,7 @@ def read_back(table: Table, stored: Mapping[str, Json]) -> Row:
             row.setdefault(keys[name], StoredText(value) if is_written else value)
         elif name != OTHER_FIELDS and not name.startswith("_dlt_") and value is not None:
             row[stored_key(name)] = StoredText(value) if isinstance(value, str) else value
-    return {**apart(table, fields_in(stored.get(OTHER_FIELDS))), **row}
+    return {**fields_beside_own(table, fields_in(stored.get(OTHER_FIELDS))), **row}
 
 
 def fields_in(text: Json) -> Row:

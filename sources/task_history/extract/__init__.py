@@ -20,7 +20,7 @@ In the order in which data meets them::
     unsorted_listing    filtered by time, in any order, not counted
     full_scan           not filtered by time
     listing_kinds       which class reads which kind
-    lookback            where the lookback of a sync begins
+    since_last_sync     what the last sync left, and where the lookback begins
     incremental         what is new since the last sync, of a sorted listing
     window_comparison   where the vendor's rows differ from those that are stored
     redacted_json       what customers wrote as texts without secrets and of bounded size

@@ -17,7 +17,7 @@ from ..core.arrow_types import ARROW, instants
 from ..core.escapes import NUL
 from ..core.json_reading import around_strings, parse
 from ..core.models import Json, Page, Row, Table, Window
-from ..core.row_keys import apart, key_apart
+from ..core.row_keys import fields_beside_own, key_beside_own
 from ..systems.protocol import PageForm
 from .listed_rows import PageRows, Rows
 
@@ -186,7 +186,9 @@ class ColumnReader:
         rows = pa.Table.from_struct_array(pc.list_flatten(lists))
         if not self._table.own_keys.isdisjoint(rows.column_names):
             sent = frozenset(rows.column_names)
-            rows = rows.rename_columns([key_apart(self._table, name, sent) for name in rows.column_names])
+            rows = rows.rename_columns(
+                [key_beside_own(self._table, name, sent) for name in rows.column_names]
+            )
         others = [name for name in rows.column_names if not self._is_exact(name, rows[name])]
         rows.validate(full=True)
         identities = rows[self.identity]
@@ -225,7 +227,7 @@ class ColumnReader:
 
     def _parsed(self, bodies: Sequence[bytes], names: Sequence[str]) -> dict[str, list[Json]]:
         rows: list[Row] = (
-            [apart(self._table, row) for body in bodies for row in parse(body)[self.form.rows]]
+            [fields_beside_own(self._table, row) for body in bodies for row in parse(body)[self.form.rows]]
             if names
             else []
         )

@@ -19,15 +19,15 @@ from ..systems.protocol import System
 from ..warehouse.verified_days import Completeness
 from .chain import Chain
 from .evidence import CHAIN, PageLengths
-from .listing import AHEAD, ComparedWindow, Edge, ListedWindow, NewestExecutions
-from .lookback import LastSync
+from .listing import AHEAD, ComparedWindow, ListedWindow, NewestExecutions, VendorNow
 from .pages import Pages
 from .seen_order import MIN_ORDERED_ROWS, SeenOrder
+from .since_last_sync import LastSync
 from .unsorted_listing import MAX_READINGS, UnsortedListing, cut
 from .window_comparison import StoredExecutions
 
 _ROWS_PER_PIECE = 2_000
-_FAR = datetime(9999, 1, 1, tzinfo=UTC)
+_END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class FullScan(UnsortedListing):
@@ -52,7 +52,7 @@ class FullScan(UnsortedListing):
         yield from scan.pieces(self._safe_start(window, stored))
 
     def incremental(
-        self, since: LastSync, stored: NewestExecutions, *, edge: Edge
+        self, since: LastSync, stored: NewestExecutions, *, edge: VendorNow
     ) -> Iterator[ListedWindow | ComparedWindow]:
         """What is new since the last sync, its lookback once more, and what earlier syncs left out before.
 
@@ -85,7 +85,7 @@ class FullScan(UnsortedListing):
 
         The list counts as sorted newest first if it is so at its beginning and at that position.
         """
-        count = stored.count(Window(window.end, _FAR)) if stored is not None else 0
+        count = stored.count(Window(window.end, _END_OF_TIME)) if stored is not None else 0
         size = self.system.listing.page_size
         position = max(0, count - size // 2)
         if position < size or not self._is_falling(head := self.pages.one(None).rows, window.end):
@@ -153,7 +153,7 @@ class _Scan:
         windows: Sequence[Window],
         *,
         others: _Others | None = None,
-        edge: Edge | None = None,
+        edge: VendorNow | None = None,
     ) -> None:
         self._pages = pages
         self._system = pages.system
@@ -168,7 +168,7 @@ class _Scan:
         """Whether the list was read to its end, so that all windows have a piece."""
         self._order = ""
         """newest_first, or none where rows came otherwise; empty while too few were seen to tell."""
-        self._last = _FAR
+        self._last = _END_OF_TIME
         """When the last of the rows that were read so far began, where they come newest first."""
         self._end = windows[0].end
         """The end of the part of the newest window that is in no piece yet."""
@@ -188,7 +188,7 @@ class _Scan:
                 offset=offset if reading == 1 else 0,
                 earlier=chain,
             )
-            self._order, self._last = "", _FAR
+            self._order, self._last = "", _END_OF_TIME
             yield from self._read(chain)
             if self._is_passed(chain):
                 yield self._piece(Window(newest.start, self._end), CHAIN)

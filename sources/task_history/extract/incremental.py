@@ -21,9 +21,9 @@ from ..systems.protocol import System
 from ..warehouse.verified_days import Completeness
 from .evidence import CHAIN, COUNT, count_of, of_nothing, unverified
 from .listed_rows import Rows
-from .listing import AHEAD, ComparedWindow, Edge, ListedWindow, NewestExecutions
-from .lookback import LastSync, StoredSpan
+from .listing import AHEAD, ComparedWindow, ListedWindow, NewestExecutions, VendorNow
 from .pages import after, complete_prefix, described, is_sorted
+from .since_last_sync import LastSync, StoredSpan
 from .window_comparison import Comparison, StoredExecutions
 from .window_piece_size import refused_depth
 
@@ -35,7 +35,7 @@ _REPEATED = 2
 
 
 def incremental(
-    listing: SortedListing, system: System, since: LastSync, stored: NewestExecutions, *, edge: Edge
+    listing: SortedListing, system: System, since: LastSync, stored: NewestExecutions, *, edge: VendorNow
 ) -> Iterator[ComparedWindow | ListedWindow]:
     """What is new or late since the last sync; where that is due, everything before the lookback is counted."""
     known = StoredSpan.since(since, stored, edge=edge)
@@ -87,7 +87,7 @@ def _check_account(listing: SortedListing, system: System, first: ListedWindow) 
 
 
 def recent(
-    listing: SortedListing, system: System, known: StoredSpan, stored: StoredExecutions, *, edge: Edge
+    listing: SortedListing, system: System, known: StoredSpan, stored: StoredExecutions, *, edge: VendorNow
 ) -> Iterator[ComparedWindow | ListedWindow]:
     """What is late, if anything, then what is new up to the edge, oldest first.
 

@@ -14,11 +14,11 @@ from ..systems.protocol import System
 from ..warehouse.verified_days import Completeness
 from .evidence import unverified
 from .listed_rows import Rows
-from .lookback import LastSync
 from .pages import Pages
+from .since_last_sync import LastSync
 from .window_comparison import Comparison, CountedExecutions, StoredExecutions
 
-Edge = Callable[[], datetime]
+VendorNow = Callable[[], datetime]
 """Now, by the vendor's clock as far as it is known."""
 
 ROWS_PER_PIECE = 10_000
@@ -135,7 +135,7 @@ class WindowReader(Protocol):
         ...
 
     def incremental(
-        self, since: LastSync, stored: NewestExecutions, *, edge: Edge
+        self, since: LastSync, stored: NewestExecutions, *, edge: VendorNow
     ) -> Iterator[ListedWindow | ComparedWindow]:
         """What is new or late since the last sync, up to the edge."""
         ...

@@ -331,7 +331,9 @@ class Settler:
         kept: dict[str, Row] = {}
         earlier: list[Row] = []
         seen = {key: before.seen for key, before in left.items() if before.seen is not None}
-        for row in warehouse_rows.keep_single_read_fields(self._system, rows, seen, self._warehouse.stored):
+        for row in warehouse_rows.keep_fields_of_single_reads(
+            self._system, rows, seen, self._warehouse.stored
+        ):
             identity = self._system.identity(row)
             before = left.pop(identity, None)
             if before is not None:

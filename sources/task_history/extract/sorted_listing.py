@@ -20,8 +20,7 @@ from ..warehouse.verified_days import Completeness
 from .evidence import COUNT, count_of, unverified
 from .incremental import incremental
 from .listed_rows import Rows
-from .listing import ROWS_PER_PIECE, ComparedWindow, Edge, ListedWindow, NewestExecutions
-from .lookback import LastSync
+from .listing import ROWS_PER_PIECE, ComparedWindow, ListedWindow, NewestExecutions, VendorNow
 from .one_instant import read_instant
 from .pages import (
     Pages,
@@ -35,6 +34,7 @@ from .pages import (
     rows_beside,
 )
 from .read_ahead import ReadAhead
+from .since_last_sync import LastSync
 from .uncounted_listing import UncountedListing, instant_piece
 from .window_comparison import Comparer, Comparison, CountedExecutions, SpotCheck, StoredExecutions
 from .window_piece_size import MAX_ROWS_FACTOR, PieceSize
@@ -151,7 +151,7 @@ class SortedListing:
         return None
 
     def incremental(
-        self, since: LastSync, stored: NewestExecutions, *, edge: Edge
+        self, since: LastSync, stored: NewestExecutions, *, edge: VendorNow
     ) -> Iterator[ListedWindow | ComparedWindow]:
         """What is new or late since the last sync; where that is due, everything before the lookback is counted."""
         return incremental(self, self.system, since, stored, edge=edge)

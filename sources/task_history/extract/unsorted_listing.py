@@ -22,15 +22,15 @@ from .listed_rows import Rows
 from .listing import (
     ROWS_PER_PIECE,
     ComparedWindow,
-    Edge,
     ListedWindow,
     NewestExecutions,
+    VendorNow,
     compared_whole,
 )
-from .lookback import LastSync
 from .pages import Pages, described
 from .rows_outside import around
 from .seen_order import SeenOrder
+from .since_last_sync import LastSync
 from .window_comparison import Comparison, CountedExecutions, StoredExecutions
 from .window_piece_size import refused_depth
 
@@ -78,7 +78,7 @@ class UnsortedListing:
         since: LastSync,
         stored: NewestExecutions,  # noqa: ARG002 - the vendor filters by time
         *,
-        edge: Edge,
+        edge: VendorNow,
     ) -> Iterator[ListedWindow | ComparedWindow]:
         """What is new since the last sync, and its lookback once more.
 

@@ -18,7 +18,7 @@ from ..core.row_keys import (
     JsonText,
     MisfitText,
     StoredText,
-    apart,
+    fields_beside_own,
     fields_in,
     read_back,
     stored_column,
@@ -236,7 +236,7 @@ def merged_over(system: System, stored: Mapping[str, Json], fresh: Mapping[str, 
     return {**read_back(system.executions, stored), **fresh}
 
 
-def keep_single_read_fields(
+def keep_fields_of_single_reads(
     system: System,
     rows: Iterable[Row],
     stored: Mapping[str, StoredStatus],
@@ -265,7 +265,9 @@ def also_listed(system: System, stored: Mapping[str, Json], extra: Mapping[str, 
         folded_column(name) for name in (*stored, *fields_in(stored.get(OTHER_FIELDS))) if name not in columns
     }
     sent = {vendors_key(log, key): value for key, value in extra.items()}
-    return apart(table, {name: value for name, value in sent.items() if folded_column(name) in listed})
+    return fields_beside_own(
+        table, {name: value for name, value in sent.items() if folded_column(name) in listed}
+    )
 
 
 def vanished(

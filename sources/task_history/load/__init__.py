@@ -7,9 +7,9 @@ load_package      load packages written without dlt's extract and normalize
 pipeline          the dlt pipeline of a run: prepares tables, commits batches
 loader_queries    its queries, and the answers that are kept where each is billed
 stored_state      whether the warehouse's state is still that of the working folder
-commit_pace       spreads commits over the day where a warehouse takes only so many
+commits_per_day   spreads commits over the day where a warehouse takes only so many
 connection        one connection to the warehouse for all threads
-file_turns        whose turn it is at a DuckDB file, of the processes that wait for it
+duckdb_file_lock  the lock by which processes that wait for a DuckDB file take turns
 row_changes       statements that change and erase stored rows; direct_rows reads and writes rows at once
 destinations      one backend each for DuckDB, BigQuery and other databases
 dlt_setting_errors  dlt's errors about settings as errors that name setting and place

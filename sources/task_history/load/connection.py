@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 from ..core import lock_waits
 from ..core.errors import TaskHistoryError
 from ..core.log import log
+from .duckdb_file_lock import FileTurn
 from .errors import is_conflict, is_disconnected, is_locked
-from .file_turns import FileTurn
 
 Result = TypeVar("Result")
 _RECONNECT_S = 0.25, 0.75

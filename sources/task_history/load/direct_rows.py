@@ -50,7 +50,7 @@ def insert(
     """
     columns = [column.name for column in table.columns]
 
-    def marks(row: Row) -> str:
+    def placeholders(row: Row) -> str:
         # BigQuery takes no empty parameter, of which it does not know the type.
         given = ("NULL" if row[column] is None else "%s" for column in columns if column not in dated)
         return f"({', '.join(now if column in dated else next(given) for column in columns)})"
@@ -58,7 +58,7 @@ def insert(
     for start in range(0, len(rows), _ROWS_PER_STATEMENT):
         some = rows[start : start + _ROWS_PER_STATEMENT]
         client.execute_sql(
-            f"INSERT INTO {name} ({', '.join(columns)}) VALUES {', '.join(map(marks, some))}",
+            f"INSERT INTO {name} ({', '.join(columns)}) VALUES {', '.join(map(placeholders, some))}",
             *(
                 row[column]
                 for row in some

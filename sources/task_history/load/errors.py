@@ -137,8 +137,8 @@ _NO_GOOGLE_CREDENTIALS = ("default credentials were not found", "defaultcredenti
 
 def is_login_refused(error: BaseException) -> bool:
     """Whether the warehouse does not take the credentials, or there are none."""
-    marks = (*_NOT_LET_IN, *_GOOGLE_REFUSES, *_NO_GOOGLE_CREDENTIALS)
-    return any(mark in words for words in map(_words, causes(error)) for mark in marks)
+    signs = (*_NOT_LET_IN, *_GOOGLE_REFUSES, *_NO_GOOGLE_CREDENTIALS)
+    return any(sign in words for words in map(_words, causes(error)) for sign in signs)
 
 
 def _words(error: BaseException) -> str:
@@ -252,8 +252,8 @@ def explanation(error: BaseException) -> str:
     words = [" ".join((_answer(cause) or str(cause)).split()) for cause in causes(error)]
     everything = " ".join(words).lower()
     innermost = words[-1][:300] if words else type(error).__name__
-    for marks, advice in _ADVICE:
-        if any(mark in everything for mark in marks):
+    for signs, advice in _ADVICE:
+        if any(sign in everything for sign in signs):
             return f"{advice} ({innermost})"
     return (
         f"The warehouse failed: {innermost}. Nothing of this commit was written; run the same command again, and "

@@ -36,7 +36,7 @@ from . import (
     refused_packages,
     working_dir,
 )
-from .commit_pace import CommitPace
+from .commits_per_day import CommitPace
 from .descriptions import descriptions
 from .dropped_by_hand import restore_dropped, restore_staging
 from .errors import causes, is_conflict, warehouse_errors

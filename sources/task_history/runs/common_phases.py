@@ -63,7 +63,7 @@ def window_chunk(
     rows = [*single, *piece.outside]
     left_out = context.left_out_ids(rows)
     stored |= _stored_elsewhere(context, rows, window, stored) if covered or piece.outside else {}
-    rows = warehouse_rows.keep_single_read_fields(system, rows, stored, context.warehouse.stored)
+    rows = warehouse_rows.keep_fields_of_single_reads(system, rows, stored, context.warehouse.stored)
     rows_to_write, earlier = warehouse_rows.executions(
         system,
         [row for row in rows if system.identity(row) not in left_out] if left_out else rows,

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from ..client.client import Client
 from ..client.request_forms import FallbackSender
-from ..core.batch import Chunk, CommitLimits, CommitProgress
+from ..core.batch import Chunk, CommitProgress
+from ..core.commit_limits import CommitLimits
 from ..core.intervals import gaps, merged
 from ..core.models import Row, Scope, Selection, Sender, Window, floor_ms
 from ..extract.details import DetailLoader

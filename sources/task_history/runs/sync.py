@@ -21,8 +21,8 @@ from ..extract.listing import (
     NewestExecutions,
     StoredAndRejected,
 )
-from ..extract.lookback import LastSync, earliest_start
 from ..extract.pages import described
+from ..extract.since_last_sync import LastSync, earliest_start
 from ..warehouse.coverage import midnight
 from ..warehouse.keep_days import KeptSince
 from ..warehouse.queries import Warehouse

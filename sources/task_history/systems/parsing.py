@@ -10,7 +10,7 @@ from decimal import Decimal
 from ..core.errors import UnexpectedResponse
 from ..core.escapes import NUL
 from ..core.models import FIRST_INSTANT, LAST_INSTANT, Json, RejectedRow, Row, Table
-from ..core.row_keys import rows_apart
+from ..core.row_keys import rows_beside_own
 
 
 def instant(value: Json) -> datetime | None:
@@ -95,7 +95,7 @@ def rows_under(data: Json, keys: Sequence[str], *, what: str, table: Table) -> l
     rows, path = _list_under(data, keys, what=what)
     if not all(isinstance(row, dict) for row in rows):
         raise UnexpectedResponse(f"{what}: expected a list of objects at {path!r}.")
-    return rows_apart(table, rows)
+    return rows_beside_own(table, rows)
 
 
 def rows_with_id(
@@ -111,8 +111,8 @@ def rows_with_id(
     rows, _ = _list_under(data, keys, what=what)
     faults = [_fault(row, identity) for row in rows]
     if not any(faults):
-        return rows_apart(table, rows), ()
-    kept = rows_apart(table, [row for row, fault in zip(rows, faults, strict=True) if not fault])
+        return rows_beside_own(table, rows), ()
+    kept = rows_beside_own(table, [row for row, fault in zip(rows, faults, strict=True) if not fault])
     rejected = (
         RejectedRow(position, row, fault)
         for position, (row, fault) in enumerate(zip(rows, faults, strict=True))

@@ -25,7 +25,7 @@ from ..warehouse.user_map import USER_MAP, UserMap
 from .access import ViewAccess, schema_statement, stored_columns
 from .dialects import DATASET
 from .relations import of_name, shown_columns
-from .user_map import StoredMaps, configured_map
+from .user_map import StoredUserMap, configured_map
 
 CATALOGUE = "questions"
 """The view that lists all views; created last, so that its fingerprint covers all of them."""
@@ -155,7 +155,7 @@ def registration(access: ViewAccess, held: Holdings, *, has_schema: bool) -> lis
     is_there = REGISTRY.name in held.views
     if not gone and not new and not moved and not held.lacks_columns and is_there:
         return []
-    stored = StoredMaps(access, held.columns)
+    stored = StoredUserMap(access, held.columns)
     users = [
         *stored.deleted(name for name in gone if held.entered[name].user_map),
         *(

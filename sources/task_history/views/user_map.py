@@ -51,7 +51,7 @@ def stated_map(settings: Settings, access: ViewAccess | None) -> UserMap:
     return access.users[key]
 
 
-class StoredMaps:
+class StoredUserMap:
     """The statements about the table; ``columns`` are those of the warehouse, as dataset, table and column."""
 
     def __init__(self, access: ViewAccess, columns: Sequence[tuple[str, str, str]]) -> None:

@@ -22,7 +22,7 @@ from ..core.errors import ConfigurationError
 from ..core.json_writing import exact_json
 from ..core.keyed_hash import KeyedHash, keyed_hash
 from ..core.models import OTHER_FIELDS, Column, Json, Row, Table
-from ..core.naming import folded, folded_column, is_second_column
+from ..core.naming import folded, folded_column, is_variant_column
 from ..core.row_keys import stored_column
 from ..settings import Settings
 from ..systems.common_tables import BOOKKEEPING
@@ -327,7 +327,7 @@ def _is_any(table: Table) -> bool:
 
 def _documented(table: Table, name: str) -> Column | None:
     """The documented column of that name or vendor's key, in whatever spelling."""
-    if is_second_column(name):
+    if is_variant_column(name):
         return None
     exact = [one for one in table.columns if name in (one.name, one.source)]
     near = [

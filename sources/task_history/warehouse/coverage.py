@@ -127,7 +127,7 @@ class Coverage:
         found = []
         for day in sorted(self._days.values(), key=lambda one: (one.checked_at, one.day)):
             start, end = day.windows[0].start, day.windows[-1].end
-            if since is not None and day.completeness.is_verified_but_for_rejected_rows:
+            if since is not None and day.completeness.is_complete_but_rejected:
                 start = max(start, since)
             found += [Window(start, end)] if not day.is_verified and start < end else []
         return found

@@ -38,7 +38,7 @@ class Completeness:
         return self.evidence not in (None, "none") and not self.rejected
 
     @property
-    def is_verified_but_for_rejected_rows(self) -> bool:
+    def is_complete_but_rejected(self) -> bool:
         """Whether rejected rows are the only reason why the window is not verified."""
         return self.evidence not in (None, "none") and self.rejected > 0
 

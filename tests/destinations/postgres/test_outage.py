@@ -20,7 +20,7 @@ from tests.destinations.postgres.proxy import CuttingProxy
 from tests.destinations.postgres.server import PASSWORD, Server
 from tests.destinations.postgres.test_backfill_shards import wait_for_requests
 from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlace
-from tests.support.parts import Vendor, most_in_a_period, worker
+from tests.support.budgets import Vendor, most_in_a_period, worker
 from tests.support.place import Place, truth
 
 LIMIT, PERIOD_S = 100, 2.0

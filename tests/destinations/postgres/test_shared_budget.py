@@ -22,7 +22,7 @@ from task_history.core.stop import StopSignal
 from task_history.state.postgres import Connection, SharedState, Unreachable
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import PASSWORD, Server
-from tests.support.parts import KEY, ORIGIN, Hands, Vendor, most_in_a_period, no_wait, worker
+from tests.support.budgets import KEY, ORIGIN, ManualClock, Vendor, most_in_a_period, no_wait, worker
 from tests.support.place import Place
 from tests.support.short import short
 
@@ -101,7 +101,7 @@ def test_without_a_limit_nothing_is_connected(monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_servers_clock_decides(budget_url: str) -> None:
     """Machines whose clocks are a day apart see the same slots taken, and the same one free."""
-    ahead, behind = Hands(), Hands()
+    ahead, behind = ManualClock(), ManualClock()
     ahead.sleep(86_400.0)
     first, second = budget(limit=2, clock=ahead), budget(limit=2, clock=behind)
     first.reserve(no_wait).done()

@@ -15,7 +15,7 @@ from . import command_line, json_schemas, log_events, settings, tables_of_code
 
 BY = "made by make reference"
 Part = tuple[str, str, Callable[[], str]]
-"""Where a made part of a file begins and ends, and what it is."""
+"""The lines between which a generated part of a file stands, and the function that generates it."""
 
 
 def _in_code(make: Callable[[], str]) -> list[Part]:
@@ -43,7 +43,7 @@ PLACES: dict[str, list[Part]] = {
     "docs/reference/views.md": [_in_page(dictionary.views_part)],
     "docs/reference/tables.md": [_in_page(dictionary.tables_part)],
 }
-"""The made parts of each file."""
+"""The generated parts of each file."""
 WHOLE: dict[str, Callable[[], str]] = {
     "docs/how-to/dbt/models/sources.yml": dictionary.dbt_sources,
     "docs/how-to/dbt/models/semantic.yml": semantic.semantic_models,
@@ -52,11 +52,11 @@ WHOLE: dict[str, Callable[[], str]] = {
         for name in json_schemas.names()
     },
 }
-"""The files that are made as a whole."""
+"""The files that are generated as a whole."""
 NAMES = (*PLACES, *WHOLE)
 
 
-def made(name: str) -> str:
+def expected_text(name: str) -> str:
     """The text that the file should have. Raises ValueError when a mark is missing."""
     if name in WHOLE:
         return WHOLE[name]()
@@ -70,4 +70,4 @@ def made(name: str) -> str:
 def write(names: Iterable[str] = NAMES) -> None:
     """Writes the files anew."""
     for name in names:
-        (ROOT / name).write_text(made(name), "utf-8")
+        (ROOT / name).write_text(expected_text(name), "utf-8")

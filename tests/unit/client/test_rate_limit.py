@@ -25,14 +25,14 @@ from task_history.client.rate_limit_rule import (
 )
 from task_history.core.errors import ConfigurationError, Stopped
 from task_history.core.stop import StopSignal
-from tests.support.parts import KEY, ORIGIN, Hands, Vendor, most_in_a_period, no_wait, worker
+from tests.support.budgets import KEY, ORIGIN, ManualClock, Vendor, most_in_a_period, no_wait, worker
 
 
-def budget_at(tmp_path: Path, hands: Hands, *, limit: int = 3, period_s: float = 10.0) -> Budget:
+def budget_at(tmp_path: Path, hands: ManualClock, *, limit: int = 3, period_s: float = 10.0) -> Budget:
     return Budget(limit, period_s, origin=ORIGIN, key=KEY, state_dir=tmp_path, clock=hands)
 
 
-def take_all(budget: Budget, hands: Hands, *, seconds_each: float = 0.0) -> int:
+def take_all(budget: Budget, hands: ManualClock, *, seconds_each: float = 0.0) -> int:
     """Sends until there is nothing left; how many it were."""
     for count in range(10_000):
         try:
@@ -73,7 +73,7 @@ def test_the_wall_clock_changes_nothing_within_one_start(wall_change_s: float) -
 
 @pytest.mark.parametrize("seed", range(5))
 def test_no_period_sees_more_than_the_limit_whatever_the_latency(
-    tmp_path: Path, hands: Hands, seed: int
+    tmp_path: Path, hands: ManualClock, seed: int
 ) -> None:
     """Wherever between sending and answer a request arrives: never limit + 1 in a period, and full use."""
     rng = random.Random(seed)
@@ -101,7 +101,7 @@ def test_no_period_sees_more_than_the_limit_whatever_the_latency(
 # The file.
 
 
-def test_a_slot_costs_the_same_however_many_are_taken(tmp_path: Path, hands: Hands) -> None:
+def test_a_slot_costs_the_same_however_many_are_taken(tmp_path: Path, hands: ManualClock) -> None:
     """To take one among ten thousand costs about as much CPU as among none."""
     budget = budget_at(tmp_path, hands, limit=100_000)
     costs = []
@@ -113,7 +113,7 @@ def test_a_slot_costs_the_same_however_many_are_taken(tmp_path: Path, hands: Han
     assert min(costs[-5:]) < 2 * min(costs[:5])
 
 
-def test_a_restart_finds_what_was_spent(tmp_path: Path, hands: Hands) -> None:
+def test_a_restart_finds_what_was_spent(tmp_path: Path, hands: ManualClock) -> None:
     """A second run goes on with what the first left."""
     assert take_all(budget_at(tmp_path, hands), hands) == 3
     assert take_all(budget_at(tmp_path, hands), hands) == 0
@@ -121,7 +121,7 @@ def test_a_restart_finds_what_was_spent(tmp_path: Path, hands: Hands) -> None:
     assert take_all(budget_at(tmp_path, hands), hands) == 3
 
 
-def test_a_request_in_flight_keeps_its_slot(tmp_path: Path, hands: Hands) -> None:
+def test_a_request_in_flight_keeps_its_slot(tmp_path: Path, hands: ManualClock) -> None:
     """An answer that takes longer than a period frees nothing before it has come."""
     budget = budget_at(tmp_path, hands, limit=1)
     slot = budget.reserve(no_wait)
@@ -134,7 +134,7 @@ def test_a_request_in_flight_keeps_its_slot(tmp_path: Path, hands: Hands) -> Non
     assert take_all(budget, hands) == 1
 
 
-def test_an_abandoned_request_counts_a_second_longer(tmp_path: Path, hands: Hands) -> None:
+def test_an_abandoned_request_counts_a_second_longer(tmp_path: Path, hands: ManualClock) -> None:
     """What we stopped waiting for may still arrive."""
     budget = budget_at(tmp_path, hands, limit=1)
     with pytest.raises(OSError, match="reset"), budget.reserve(no_wait):
@@ -146,7 +146,9 @@ def test_an_abandoned_request_counts_a_second_longer(tmp_path: Path, hands: Hand
 
 
 @pytest.mark.parametrize("change_s", [-86_400.0, 86_400.0], ids=["back", "forward"])
-def test_setting_the_clock_neither_frees_nor_blocks(tmp_path: Path, hands: Hands, change_s: float) -> None:
+def test_setting_the_clock_neither_frees_nor_blocks(
+    tmp_path: Path, hands: ManualClock, change_s: float
+) -> None:
     """A wall clock set by a day while the machine runs leaves the period a period."""
     budget = budget_at(tmp_path, hands)
     assert take_all(budget, hands) == 3
@@ -163,7 +165,7 @@ def test_setting_the_clock_neither_frees_nor_blocks(tmp_path: Path, hands: Hands
     ids=["soon", "later", "clock-set-back"],
 )
 def test_a_reboot_ages_by_wall_time_and_blocks_a_period_at_most(
-    tmp_path: Path, hands: Hands, off_s: float, wall_change_s: float, free_in_s: float
+    tmp_path: Path, hands: ManualClock, off_s: float, wall_change_s: float, free_in_s: float
 ) -> None:
     """After a reboot the wall clock counts; set back meanwhile, it costs one period and no more."""
     take_all(budget_at(tmp_path, hands), hands)
@@ -176,7 +178,9 @@ def test_a_reboot_ages_by_wall_time_and_blocks_a_period_at_most(
     assert hands.now.uptime - before == pytest.approx(free_in_s)
 
 
-def test_a_longer_period_than_before_counts_what_the_shorter_one_sent(tmp_path: Path, hands: Hands) -> None:
+def test_a_longer_period_than_before_counts_what_the_shorter_one_sent(
+    tmp_path: Path, hands: ManualClock
+) -> None:
     """Settings may change between two runs; what was sent meanwhile still counts."""
     long = budget_at(tmp_path, hands, limit=5, period_s=100.0)
     long.reserve(no_wait).done()
@@ -187,7 +191,7 @@ def test_a_longer_period_than_before_counts_what_the_shorter_one_sent(tmp_path: 
     assert long.usage().used == 6
 
 
-def test_a_hold_is_everybodys_and_outlives_a_restart(tmp_path: Path, hands: Hands) -> None:
+def test_a_hold_is_everybodys_and_outlives_a_restart(tmp_path: Path, hands: ManualClock) -> None:
     """After a 429 no process sends before the vendor allows it; a shorter hold does not shorten it."""
     first, second = budget_at(tmp_path, hands), budget_at(tmp_path, hands)
     assert second.usage().left == 3
@@ -205,7 +209,7 @@ def test_a_hold_is_everybodys_and_outlives_a_restart(tmp_path: Path, hands: Hand
     assert take_all(second, hands) == 3
 
 
-def test_unlimited_costs_nothing_and_still_holds(tmp_path: Path, hands: Hands) -> None:
+def test_unlimited_costs_nothing_and_still_holds(tmp_path: Path, hands: ManualClock) -> None:
     """Limit 0 makes no file; a hold is kept by the process itself."""
     budget = budget_at(tmp_path, hands, limit=0)
     for _ in range(1_000):
@@ -218,7 +222,7 @@ def test_unlimited_costs_nothing_and_still_holds(tmp_path: Path, hands: Hands) -
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_damaged_file_counts_as_a_spent_budget(tmp_path: Path, hands: Hands) -> None:
+def test_a_damaged_file_counts_as_a_spent_budget(tmp_path: Path, hands: ManualClock) -> None:
     """What cannot be read is replaced, and nobody sends for a period: less is known, so less is risked."""
     take_all(budget_at(tmp_path, hands), hands)
     path = budget_path(ORIGIN, KEY, tmp_path)
@@ -228,7 +232,7 @@ def test_a_damaged_file_counts_as_a_spent_budget(tmp_path: Path, hands: Hands) -
     assert hands.now.uptime - before == pytest.approx(10.01, abs=0.1)
 
 
-def test_a_deleted_file_counts_as_a_spent_budget(tmp_path: Path, hands: Hands) -> None:
+def test_a_deleted_file_counts_as_a_spent_budget(tmp_path: Path, hands: ManualClock) -> None:
     """Deleting the file under a running process does not open the budget twice."""
     budget = budget_at(tmp_path, hands)
     budget.reserve(no_wait).done()
@@ -238,7 +242,7 @@ def test_a_deleted_file_counts_as_a_spent_budget(tmp_path: Path, hands: Hands) -
     assert take_all(budget_at(tmp_path, hands), hands) == 0
 
 
-def test_the_key_is_nowhere(tmp_path: Path, hands: Hands) -> None:
+def test_the_key_is_nowhere(tmp_path: Path, hands: ManualClock) -> None:
     """Neither the key nor the origin can be read from the file, its name or the object."""
     budget = budget_at(tmp_path, hands)
     take_all(budget, hands)
@@ -258,7 +262,7 @@ def test_looking_leaves_no_trace(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("is_opened", [False, True], ids=["empty", "opened"])
-def test_a_file_without_tables_counts_nothing(tmp_path: Path, hands: Hands, is_opened: bool) -> None:
+def test_a_file_without_tables_counts_nothing(tmp_path: Path, hands: ManualClock, is_opened: bool) -> None:
     """Between its making and its first count the file says that nothing is used; whoever looks is not failed."""
     path = budget_path(ORIGIN, KEY, tmp_path)
     path.touch()

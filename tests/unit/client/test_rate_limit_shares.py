@@ -22,7 +22,7 @@ from task_history.core.stop import StopSignal
 from task_history.settings import build
 from task_history.systems import find
 from task_history_cli.sandbox.process import SandboxProcess
-from tests.support.parts import KEY, ORIGIN, Hands, Vendor, most_in_a_period, no_wait, worker
+from tests.support.budgets import KEY, ORIGIN, ManualClock, Vendor, most_in_a_period, no_wait, worker
 from tests.support.place import Place
 
 FORE, BACK = BudgetShare.FOREGROUND, BudgetShare.BACKGROUND
@@ -30,7 +30,7 @@ FORE, BACK = BudgetShare.FOREGROUND, BudgetShare.BACKGROUND
 
 def budget_of(
     tmp_path: Path,
-    hands: Hands,
+    hands: ManualClock,
     share: BudgetShare,
     *,
     limit: int = 100,
@@ -111,19 +111,19 @@ def test_a_request_in_flight_keeps_no_turn_and_is_not_asked_for_all_the_time() -
 # One budget, two shares.
 
 
-def test_the_background_leaves_what_it_owes(tmp_path: Path, hands: Hands) -> None:
+def test_the_background_leaves_what_it_owes(tmp_path: Path, hands: ManualClock) -> None:
     """A backfill takes half at once; the rest is the sync's, at once."""
     assert takes(budget_of(tmp_path, hands, BACK)) == 50
     assert takes(budget_of(tmp_path, hands, FORE)) == 50
     assert takes(budget_of(tmp_path, hands, FORE)) == 0
 
 
-def test_without_a_share_the_background_takes_all(tmp_path: Path, hands: Hands) -> None:
+def test_without_a_share_the_background_takes_all(tmp_path: Path, hands: ManualClock) -> None:
     """With ``reserved_share`` 0 a sync only goes first."""
     assert takes(budget_of(tmp_path, hands, BACK, reserved_share=0.0)) == 100
 
 
-def test_what_is_owed_is_lent_evenly(tmp_path: Path, hands: Hands) -> None:
+def test_what_is_owed_is_lent_evenly(tmp_path: Path, hands: ManualClock) -> None:
     """With nobody else, the backfill sends the whole limit in every period, the owed half one after the other."""
     background = budget_of(tmp_path, hands, BACK)
     began = hands.now.uptime
@@ -137,7 +137,7 @@ def test_what_is_owed_is_lent_evenly(tmp_path: Path, hands: Hands) -> None:
     assert [sent[number] for number in (99, 199, 299)] == pytest.approx([5.0, 10.0, 15.0], abs=0.1)
 
 
-def test_the_background_wakes_when_there_is_a_slot(tmp_path: Path, hands: Hands) -> None:
+def test_the_background_wakes_when_there_is_a_slot(tmp_path: Path, hands: ManualClock) -> None:
     """A backfill that is alone sleeps once for a slot: it neither wakes in vain nor asks again and again."""
     background = budget_of(tmp_path, hands, BACK)
     sleeps = []
@@ -151,7 +151,7 @@ def test_the_background_wakes_when_there_is_a_slot(tmp_path: Path, hands: Hands)
     assert len(sleeps) <= 1_000
 
 
-def test_a_waiting_sync_goes_first(tmp_path: Path, hands: Hands) -> None:
+def test_a_waiting_sync_goes_first(tmp_path: Path, hands: ManualClock) -> None:
     """A slot that comes free is the sync's, however much longer the backfill waits."""
     foreground, background = (budget_of(tmp_path, hands, share, limit=1) for share in (FORE, BACK))
     assert takes(foreground) == 1
@@ -164,7 +164,7 @@ def test_a_waiting_sync_goes_first(tmp_path: Path, hands: Hands) -> None:
     assert takes(foreground) == 1
 
 
-def test_a_sync_that_does_not_come_is_not_waited_for(tmp_path: Path, hands: Hands) -> None:
+def test_a_sync_that_does_not_come_is_not_waited_for(tmp_path: Path, hands: ManualClock) -> None:
     """A slot left to a sync that was suspended or killed meanwhile is the backfill's half a second later."""
     foreground, background = (budget_of(tmp_path, hands, share, limit=1) for share in (FORE, BACK))
     assert takes(foreground) == 1
@@ -175,7 +175,7 @@ def test_a_sync_that_does_not_come_is_not_waited_for(tmp_path: Path, hands: Hand
     assert takes(background) == 1
 
 
-def test_unlimited_background_writes_no_file(tmp_path: Path, hands: Hands) -> None:
+def test_unlimited_background_writes_no_file(tmp_path: Path, hands: ManualClock) -> None:
     """With limit 0 there are no shares: requests are not counted and do not wait."""
     background = budget_of(tmp_path, hands, BACK, limit=0)
     for _ in range(100):
@@ -215,7 +215,7 @@ class Sender:
 class Traffic:
     """A backfill that always has work, and a sync that begins at random moments."""
 
-    hands: Hands
+    hands: ManualClock
     rng: random.Random
     fore: Sender
     back: Sender
@@ -270,7 +270,7 @@ class Traffic:
 
 
 def traffic(
-    tmp_path: Path, hands: Hands, seed: int, *, limit: int, longest_s: float, sync_threads: int = 1
+    tmp_path: Path, hands: ManualClock, seed: int, *, limit: int, longest_s: float, sync_threads: int = 1
 ) -> Traffic:
     return Traffic(
         hands,
@@ -282,7 +282,7 @@ def traffic(
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_no_period_sees_more_than_the_limit_in_any_mix(tmp_path: Path, hands: Hands, seed: int) -> None:
+def test_no_period_sees_more_than_the_limit_in_any_mix(tmp_path: Path, hands: ManualClock, seed: int) -> None:
     """Both shares, restarts of both, answers that take up to half a period: never limit + 1 in a period."""
     limit = (2, 7, 20)[seed % 3]
     found = traffic(tmp_path, hands, seed, limit=limit, longest_s=2.5, sync_threads=3)
@@ -297,7 +297,7 @@ def test_no_period_sees_more_than_the_limit_in_any_mix(tmp_path: Path, hands: Ha
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_sync_is_done_within_the_period_and_nothing_is_left_over(
-    tmp_path: Path, hands: Hands, seed: int
+    tmp_path: Path, hands: ManualClock, seed: int
 ) -> None:
     """Twenty requests one by one, begun at any moment of a backfill: each gets its turn; all is spent."""
     found = traffic(tmp_path, hands, seed, limit=100, longest_s=0.02)
@@ -310,7 +310,7 @@ def test_a_sync_is_done_within_the_period_and_nothing_is_left_over(
     assert most_in_a_period(found.arrivals, 5.0) <= 100
 
 
-def test_what_a_sync_leaves_the_backfill_gets_back(tmp_path: Path, hands: Hands) -> None:
+def test_what_a_sync_leaves_the_backfill_gets_back(tmp_path: Path, hands: ManualClock) -> None:
     """After a sync that took the whole budget, a backfill alone spends 99 % of it again."""
     found = traffic(tmp_path, hands, 1, limit=100, longest_s=0.01, sync_threads=8)
     found.run(12.0, syncs=1, requests=150)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from dlt.common.normalizers.naming.snake_case import NamingConvention
 
-from task_history.core.naming import folded, folded_column, is_second_column, snake_case
+from task_history.core.naming import folded, folded_column, is_variant_column, snake_case
 
 KEYS = [
     "userEmail",
@@ -29,7 +29,7 @@ def test_a_key_and_its_columns_are_the_same(key: str, added: str) -> None:
     column = NamingConvention().normalize_identifier(key)
     assert column == snake_case(key)
     assert folded_column(column + added) == folded_column(key)
-    assert is_second_column(column + added) is bool(added)
+    assert is_variant_column(column + added) is bool(added)
 
 
 def test_other_keys_differ() -> None:

@@ -15,7 +15,8 @@ import pytest
 from dlt.common.versioned_state import decompress_state
 
 from task_history import systems
-from task_history.core.batch import Batch, Chunk, CommitLimits
+from task_history.core.batch import Batch, Chunk
+from task_history.core.commit_limits import CommitLimits
 from task_history.load.dlt_internals import cursor_path
 from task_history.load.load_package import PackageWriter, fits_schema, value_bytes
 from task_history.load.pipeline import Loader

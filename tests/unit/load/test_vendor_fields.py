@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from task_history import systems
 from task_history.core.models import Column, Row, Table
-from task_history.core.row_keys import apart, read_back
+from task_history.core.row_keys import fields_beside_own, read_back
 from task_history.load.arrow_table import Columns, to_arrow
 from task_history.load.vendor_fields import VendorFields
 from task_history.warehouse import tables
@@ -134,7 +134,7 @@ def test_the_columns_of_a_row_do_not_depend_on_its_batch(
 
     def written(some: Sequence[Row]) -> list[Row]:
         fields = VendorFields(store)
-        sent = [apart(TABLE, row) for row in some]
+        sent = [fields_beside_own(TABLE, row) for row in some]
         stored.update(convert(sent, fields, stored).types)
         return cells(sent, fields, stored)
 
@@ -229,7 +229,7 @@ def test_a_field_named_like_a_column_of_ours(table: Table, name: str) -> None:
         if key not in {column.source for column in table.columns} - table.own_keys
     }
     own = dict.fromkeys(table.own_keys)
-    converted = convert([{**apart(table, sent), **own}], VendorFields(Store()), table=table)
+    converted = convert([{**fields_beside_own(table, sent), **own}], VendorFields(Store()), table=table)
     declared = {column.name for column in table.columns}
     [row] = converted.table.to_pylist()
     assert sorted(sent.values()) == sorted(

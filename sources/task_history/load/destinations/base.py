@@ -8,7 +8,7 @@ from datetime import datetime
 from threading import Lock
 from typing import Any
 
-from ...core.batch import CommitLimits
+from ...core.commit_limits import CommitLimits
 from ...core.errors import WarehouseUnavailable
 from ...warehouse.cost import MIN_BILLED_BYTES
 

@@ -30,8 +30,8 @@ from google.cloud.bigquery import LoadJobConfig, QueryJobConfig
 from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 
 from ...core import files
-from ...core.batch import CommitLimits
 from ...core.columns import LOADED_AT
+from ...core.commit_limits import CommitLimits
 from ...core.errors import ConfigurationError, WarehouseUnavailable
 from ...warehouse.cost import MIN_BILLED_BYTES
 from ...warehouse.day_conditions import literal

@@ -7,8 +7,8 @@ from typing import Any
 
 from dlt.common.destination import Destination
 
-from ...core.batch import CommitLimits
 from ...core.columns import LOADED_AT
+from ...core.commit_limits import CommitLimits
 from ...core.errors import ConfigurationError, UsageError, WarehouseUnavailable
 from ...warehouse.sql_text import quoted_name
 from .. import dlt_internals

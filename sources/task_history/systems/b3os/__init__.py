@@ -17,7 +17,7 @@ from ...core.errors import UnexpectedResponse
 from ...core.json_reading import parse, shallow
 from ...core.json_writing import exact_json
 from ...core.models import Json, Page, Request, Row, Table, Window
-from ...core.row_keys import apart
+from ...core.row_keys import fields_beside_own
 from ..ids import path_of
 from ..parsing import instant, instant_or_millis, not_stored, rows_under, rows_with_id, timed
 from ..person import Person
@@ -136,9 +136,9 @@ def read_run(data: Json) -> Detail:
     extra = {
         "workflowDefinition": None,
         "organizationId": run.get("organizationId"),
-        **apart(RUN_DETAILS, other_fields),
+        **fields_beside_own(RUN_DETAILS, other_fields),
     }
-    return Detail(timed(apart(RUNS, fields), _TIMES), extra, nodes)
+    return Detail(timed(fields_beside_own(RUNS, fields), _TIMES), extra, nodes)
 
 
 # https://docs.b3os.org/api/reference/get-v1-executions
@@ -166,8 +166,8 @@ def read_execution(data: Json) -> Detail:
     positions = Page(events, None, None, rejected=rejected).positions
     rows = [_event(identity, position, event) for position, event in zip(positions, events, strict=True)]
     extra = {name: value for name, value in content.items() if name not in ("execution", "events")}
-    extra = {"message": None, **apart(DETAILS, extra)}
-    row = timed(apart(EXECUTIONS, execution), _TIMES)
+    extra = {"message": None, **fields_beside_own(DETAILS, extra)}
+    row = timed(fields_beside_own(EXECUTIONS, execution), _TIMES)
     return Detail(row, extra, rows, unreadable=not_stored("events", rejected))
 
 
@@ -203,7 +203,7 @@ def read_stats(
         raise UnexpectedResponse("statistics: expected an object under 'summary'.")
     return {
         STATS.name: list(_buckets(values, window, parts["timeSeries"], settled_before)),
-        SUMMARY.name: [{**_rated(apart(SUMMARY, summary)), **span}] if summary else [],
+        SUMMARY.name: [{**_rated(fields_beside_own(SUMMARY, summary)), **span}] if summary else [],
         BY_STATUS.name: [{**row, **span} for row in parts["statuses"] if row.get("status")],
         BY_SOURCE.name: [
             {**_rated(row), **span, "sourceSystem": row.get("sourceSystem") or ""}
@@ -274,7 +274,7 @@ def _nodes(
         path = node_id if parent is None else f"{parent}[{iteration}].{node_id}"
         # The context repeats the properties and storage of the whole workflow.
         fields = {name: value for name, value in node.items() if name not in ("iterations", "context")}
-        fields = apart(NODES, fields)
+        fields = fields_beside_own(NODES, fields)
         yield {
             **{name: _masked(value, node.get("secretKeys")) for name, value in timed(fields, _TIMES).items()},
             "secretKeys": node.get("secretKeys"),

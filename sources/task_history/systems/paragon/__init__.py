@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from ...core.errors import ConfigurationError, UnexpectedResponse, UnusableId
 from ...core.models import MS, Json, Page, Request, Window, iso_ms
-from ...core.row_keys import apart
+from ...core.row_keys import fields_beside_own
 from ..ids import path_of
 from ..parsing import instant, not_stored, rows_with_id
 from ..person import Person
@@ -126,7 +126,7 @@ def read_execution(data: Json) -> Detail:
         name: value for name, value in data.items() if name not in _ROW_FIELDS and name != "stepExecutions"
     }
     unreadable = not_stored("stepExecutions", rejected)
-    extra = {**apart(DETAILS, extra), "run_duration": duration}
+    extra = {**fields_beside_own(DETAILS, extra), "run_duration": duration}
     return Detail(execution, extra, rows, unreadable=unreadable)
 
 
@@ -144,7 +144,7 @@ def read_payload(data: Json) -> Payload:
     if not isinstance(data, dict) or not data.keys() & {"input", "output"}:
         raise UnexpectedResponse("step: expected an object with the keys 'input' and 'output'.")
     flags = {name: value for name, value in data.items() if name not in ("input", "output")}
-    return Payload(data.get("input"), data.get("output"), apart(PAYLOADS, flags))
+    return Payload(data.get("input"), data.get("output"), fields_beside_own(PAYLOADS, flags))
 
 
 def replay_request(values: ParagonSettings, execution_id: str) -> Request:

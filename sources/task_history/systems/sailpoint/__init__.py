@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from ...core.errors import ConfigurationError, UnexpectedResponse
 from ...core.models import MS, Json, Page, Request, Row, Window, iso_ms
-from ...core.row_keys import apart
+from ...core.row_keys import fields_beside_own
 from ..ids import path_of
 from ..oauth import read_token
 from ..parsing import instant, not_stored, rows_with_id, timed
@@ -174,7 +174,7 @@ def read_execution(data: Json) -> Detail:
         data = data[0]
     if not isinstance(data, dict) or data.get("id") in (None, ""):
         raise UnexpectedResponse("execution: expected an object with the key 'id'.")
-    return Detail(_execution(apart(EXECUTIONS, data)), {}, [])
+    return Detail(_execution(fields_beside_own(EXECUTIONS, data)), {}, [])
 
 
 def steps_request(values: SailPointSettings, execution_id: str, partition: str) -> Request:
@@ -195,7 +195,7 @@ def read_steps(values: SailPointSettings, request: Request, data: Json) -> Detai
                 "history: expected a list of events, or an object with the key 'history'."
             )
         history = data["history"] if data["history"] is not None else []
-        extra = apart(DETAILS, {name: value for name, value in data.items() if name != "history"})
+        extra = fields_beside_own(DETAILS, {name: value for name, value in data.items() if name != "history"})
     if isinstance(history, dict):
         history = [history]
     events, rejected = rows_with_id(history, (), None, what="history", table=EVENTS)

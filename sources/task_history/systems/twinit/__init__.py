@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from ...core.errors import ConfigurationError, UnexpectedResponse, UnusableId
 from ...core.models import MS, Json, Page, RejectedRow, Request, Row, Table, Window
-from ...core.row_keys import apart
+from ...core.row_keys import fields_beside_own
 from ..ids import path_of, shown
 from ..oauth import read_token
 from ..parsing import instant, not_stored, rows_with_id, timed
@@ -141,7 +141,7 @@ def read_execution(data: Json) -> Detail:
     tasks = data.get("_tasks")
     rejected = rows_with_id(tasks, (), "_id", what="run", table=TASKS)[1] if isinstance(tasks, list) else ()
     rows = list(tasks_in(tasks, str(data["_id"]), parent=None))
-    return Detail(_run(apart(RUNS, data)), {}, rows, unreadable=not_stored("_tasks", rejected))
+    return Detail(_run(fields_beside_own(RUNS, data)), {}, rows, unreadable=not_stored("_tasks", rejected))
 
 
 def read_steps(values: TwinitSettings, request: Request, data: Json) -> Detail:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...core.models import Json, Row
-from ...core.row_keys import apart
+from ...core.row_keys import fields_beside_own
 from ..protocol import StepList
 from .tables import TASKS
 
@@ -44,7 +44,7 @@ def tasks_in(container: Json, run_id: str, *, parent: str | None, field: str = "
         }
         identity = str(task["_id"])
         yield {
-            **apart(TASKS, {name: value for name, value in task.items() if name not in nested}),
+            **fields_beside_own(TASKS, {name: value for name, value in task.items() if name not in nested}),
             "_name": task.get("_name") or f"{task.get('_type')}_{task.get('_sequenceno')}",
             "workflow_execution_id": run_id,
             "parent_task_id": parent,

@@ -1,4 +1,4 @@
-"""What tests of the budget share: clocks moved by hand, a vendor that notes arrivals, processes that send."""
+"""Parts of tests of the budget: clocks moved by hand, a vendor that notes arrivals, processes that send."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEY = "key-that-is-nowhere-written"
 ORIGIN = "https://vendor.example"
 
 
-class Hands:
+class ManualClock:
     """Clocks that only move when told."""
 
     def __init__(self) -> None:

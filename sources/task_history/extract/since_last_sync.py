@@ -1,7 +1,9 @@
-"""Where the lookback of a sync begins: which executions it reads or compares again, since rows may become visible late.
+"""What earlier syncs loaded, and where the lookback begins: what a sync compares again, since rows may come late.
 
-One rule for all kinds of listing, ``LastSync.back_from``: ``lookback`` before what is loaded, never before that began,
-and never before what the vendor still has. Listings that the vendor does not count read all of it again, from
+How long the lookback is, the setting ``lookback_minutes`` in ``systems/common_settings`` says.
+
+One rule for all kinds of listing, ``LastSync.lookback_start``: ``lookback`` before what is loaded, never before that
+began, and never before what the vendor still has. Listings that the vendor does not count read all of it again, from
 ``LastSync.start`` on. A sorted listing compares by counting, back from the newest execution that is stored, as
 ``StoredSpan`` says.
 """
@@ -17,9 +19,10 @@ from ..core.models import MS, Window, floor_ms
 from ..warehouse.coverage import midnight
 
 if TYPE_CHECKING:
-    from .listing import Edge, NewestExecutions
+    from .listing import NewestExecutions, VendorNow
 
-_FAR = timedelta(days=3650)
+_BEYOND_ANY_START = timedelta(days=3650)
+"""Added to the present, later than any execution began."""
 _MARGIN = timedelta(days=1)
 """The newest execution that is stored may have begun that long before the cursor."""
 
@@ -45,9 +48,11 @@ class LastSync:
     @property
     def start(self) -> datetime:
         """Where a sync begins that reads the lookback again."""
-        return self.first if self.loaded is None else floor_ms(self.back_from(self.loaded, self.loaded.end))
+        return (
+            self.first if self.loaded is None else floor_ms(self.lookback_start(self.loaded, self.loaded.end))
+        )
 
-    def back_from(self, loaded: Window, end: datetime) -> datetime:
+    def lookback_start(self, loaded: Window, end: datetime) -> datetime:
         """Where the lookback begins that reaches back from ``end``."""
         start = max(end - self.lookback, loaded.start)
         return start if self.horizon is None else max(start, self.horizon)
@@ -67,16 +72,16 @@ class StoredSpan:
     """Whether these are the oldest executions, of which the vendor may purge some."""
 
     @classmethod
-    def since(cls, since: LastSync, stored: NewestExecutions, *, edge: Edge) -> StoredSpan:
+    def since(cls, since: LastSync, stored: NewestExecutions, *, edge: VendorNow) -> StoredSpan:
         """What is stored of the time since the last sync, and of its lookback."""
         loaded = since.loaded
         if loaded is None:
             return cls(since.first, since.first, 0)
         last = stored.newest_start()
         newest = loaded.end if last is None else min(loaded.end, floor_ms(last) + MS)
-        start = min(since.back_from(loaded, newest), newest)
+        start = min(since.lookback_start(loaded, newest), newest)
         may_expire = start in (loaded.start, since.horizon)
-        return cls(start, newest, stored.count(Window(start, edge() + _FAR)), may_expire)
+        return cls(start, newest, stored.count(Window(start, edge() + _BEYOND_ANY_START)), may_expire)
 
 
 def earliest_start(cursor: datetime, lookback: timedelta) -> datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from task_history.load.commit_pace import CommitPace
+from task_history.load.commits_per_day import CommitPace
 
 _DAY_S = 86_400.0
 _MOST = 1500

@@ -1,4 +1,4 @@
-"""What a section of the report is made of: texts, and a table of rows that filters hide or show."""
+"""The parts of a section of the report: texts, and a table of rows that filters hide or show; filled in ``sections``."""
 
 from __future__ import annotations
 

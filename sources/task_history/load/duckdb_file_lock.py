@@ -1,4 +1,4 @@
-"""Turns at a DuckDB file: processes that wait for it wait for a lock file beside the working folders.
+"""The lock on a DuckDB file that runs take turns by: a lock file beside the working folders.
 
 Trying to open a file that another process has open costs DuckDB milliseconds of processor time, ten times a second in
 each waiting process. The lock only spares these attempts: DuckDB's own lock is what counts.

@@ -1,0 +1,39 @@
+"""How many rows and bytes a commit holds at most, and how long rows wait for it: these say how often a run commits.
+
+The defaults are those of DuckDB; ``load/destinations/bigquery`` and ``generic`` state their own as ``commits``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+_LOST_BUDGET_S = 10.0
+"""Seconds of request budget that a killed run may lose, where a commit is cheap."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitLimits:
+    """Limits of one commit: larger ones lose more work to a kill, smaller ones cost the warehouse more.
+
+    The defaults are those of DuckDB.
+    """
+
+    rows: int = 60_000
+    least_rows: int = 5_000
+    """Lower bound of ``rows``, also where the budget yields fewer."""
+    bytes: int = 16_000_000
+    """Bytes of free text."""
+    seconds: float = 60.0
+    """Fetched rows are committed after this many seconds at the latest."""
+    details: int = 500
+    """Requests for details."""
+
+    def paced(self, limit: int, period_s: float, *, page_size: int) -> CommitLimits:
+        """Limits for a request budget: at limits the rows that ten seconds of it yield.
+
+        ``limit`` is requests in a period, 0 for any number.
+        """
+        if not limit:
+            return self
+        rows = round(_LOST_BUDGET_S * limit / period_s) * page_size
+        return replace(self, rows=min(self.rows, max(self.least_rows, rows)))
