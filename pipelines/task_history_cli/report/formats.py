@@ -67,7 +67,7 @@ def pdf(page: str) -> bytes:
 
 
 def _print(program: str, folder: Path, html: Path, out: Path) -> str:
-    """Prints the page and gives back the last line that the browser said."""
+    """Prints the page and returns the last line of the browser's output."""
     command = [
         program,
         "--headless=new",

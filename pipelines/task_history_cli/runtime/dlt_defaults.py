@@ -22,7 +22,7 @@ def configure_dlt() -> None:
         # 80 % of what extraction costs.
         "SOURCES__DATA_WRITER__DISABLE_COMPRESSION": "true",
         "LOAD__DELETE_COMPLETED_JOBS": "true",
-        # It is written anew with every step, for nobody: what a run did is in sync_runs.
+        # It is written anew with every step and is not read: what a run did is in sync_runs.
         "ENABLE_RUNTIME_TRACE": "false",
     }.items():
         os.environ.setdefault(name, value)

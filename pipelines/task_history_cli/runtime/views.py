@@ -101,7 +101,7 @@ def after(current: ActiveRun, *, has_views: bool = False) -> None:
         if not is_in_place:
             raise
         log.warning("views_failed", reason=str(error), hint=ADVICE)
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with a view, the rows are there
+    except Exception as error:  # noqa: BLE001 - no error of a view undoes the commit of the rows
         log.warning("views_failed", reason=f"{type(error).__name__}: {error}", hint=ADVICE)
 
 

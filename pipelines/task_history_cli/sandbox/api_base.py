@@ -27,7 +27,7 @@ class ApiBase:
     options: tuple[str, ...] = ()
     switches: dict[str, Any] = {}  # noqa: RUF012 - each API has its own
     read_once: tuple[str, ...] = ()
-    """Kinds of requests of which nobody should send one twice about an execution that has ended."""
+    """Kinds of requests that should be sent only once about an execution that has ended."""
     empty_page = b"[]"
 
     def __init__(self, world: World, state: State) -> None:
@@ -51,7 +51,7 @@ class ApiBase:
         raise NotImplementedError
 
     def once(self, request: HttpRequest, kind: str) -> str | None:
-        """What is asked for, if nobody has a reason to ask for it twice."""
+        """The key of what is requested, where one request for it is enough; None where it may be requested again."""
         index = self.number_in(request) if kind in self.read_once else None
         return None if index is None or self.world.is_open(index, self.now()) else request.target
 
@@ -136,7 +136,7 @@ class ApiBase:
         return index
 
     def moved(self) -> None:
-        """What happens while somebody pages."""
+        """Changes the world between two pages of a list, where a switch says so."""
         number = int(self._state.switches.get("insert_late_while_paging") or 0)
         for index in sorted(self.world.held_back)[:number]:
             self.world.held_back.discard(index)

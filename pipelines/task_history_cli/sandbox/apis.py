@@ -21,7 +21,7 @@ class Api(Protocol):
     options: tuple[str, ...]
     """Names of options of the command ``sandbox`` that are given to its class."""
     switches: dict[str, Any]
-    """What its documentation leaves open, with what it is when nobody says."""
+    """What its documentation leaves open, by name, with the default."""
     empty_page: bytes
     world: World
     replays: Replays
@@ -38,7 +38,7 @@ class Api(Protocol):
         ...
 
     def once(self, request: HttpRequest, kind: str) -> str | None:
-        """What is asked for, if nobody has a reason to ask for it twice."""
+        """The key of what is requested, where one request for it is enough; None where it may be requested again."""
         ...
 
     def answer(self, request: HttpRequest, kind: str) -> HttpResponse:

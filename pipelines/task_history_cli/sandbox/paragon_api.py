@@ -98,7 +98,7 @@ class Paragon:
         return refusal(status, message, self._state.switches["error_style"])
 
     def once(self, request: HttpRequest, kind: str) -> str | None:
-        """What is asked for, if nobody has a reason to ask for it twice."""
+        """The key of what is requested, where one request for it is enough; None where it may be requested again."""
         return request.path.rsplit("/", 1)[1] if kind in ("execution", "payload") else None
 
     def kind(self, request: HttpRequest) -> str:
@@ -197,7 +197,7 @@ class Paragon:
         return self._envelope(rows, request, offset + len(rows), found.total, more=end < found.total)
 
     def _change(self, now: int) -> None:
-        """What happens while somebody pages."""
+        """Changes the world between two pages of a list, where a switch says so."""
         switches, world = self._state.switches, self.world
         if switches["purge_while_paging"]:
             low, high, hidden = world.shown(-NEVER, NEVER, now)
@@ -429,7 +429,7 @@ class Paragon:
         return b",".join(parts) + b"}"
 
     def _link(self, request: HttpRequest, offset: int) -> str:
-        """Filters are echoed as they came in, decoded, and ASC is named whatever was used."""
+        """Filters are echoed as they came in, decoded, and the order is always named ASC."""
         switches = self._state.switches
         query = {
             name: value for name, value in request.query.items() if name in _FILTERS and name != "offset"

@@ -97,7 +97,7 @@ class World:
                 self.late.append(index)
         self.workflow_ids = [_uuid("workflow", spec.seed, index) for index in range(spec.workflows)]
         self.held_back: set[int] = set()
-        """Not visible until somebody lets them go."""
+        """Executions that stay invisible until they are released."""
         self.gone: set[int] = set()
         """Deleted by the vendor."""
         self.unlisted: set[int] = set()

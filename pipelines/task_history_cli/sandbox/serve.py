@@ -203,7 +203,7 @@ class RequestGate:
         return HttpResponse(response.status, response.body, headers, response.manner, delay_s)
 
     def evil(self, request: HttpRequest) -> HttpResponse:
-        """A request to the other origin, which nobody should send."""
+        """A request to the other origin, to which none should go."""
         self._log(request, "list", "evil", 200)
         return HttpResponse(200, self._api.empty_page, {"Content-Type": "application/json"})
 

@@ -124,7 +124,7 @@ class State:
     reads: Counter[str] = field(default_factory=Counter)
     """Good answers by the id of what was read singly."""
     posts: Counter[str] = field(default_factory=Counter)
-    """Requests to run an execution again that arrived, by its id, whatever was answered."""
+    """Requests to run an execution again that arrived, by its id, with any answer."""
     log: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_MAX_LOGGED))
     is_revoked: bool = False
     random: random.Random = field(default_factory=random.Random)

@@ -206,8 +206,8 @@ class Client:
     ) -> Iterator[Answer | Exception]:
         """The answers in the order of the requests, of which a bounded number is drawn ahead.
 
-        With ``is_raw`` they are for somebody who reads many at once: ``data`` is None and only ``body`` is
-        given, which begins and ends as JSON does; who finds that it is none asks again with ``send``.
+        With ``is_raw`` they are for a caller that reads many at once: ``data`` is None and only ``body`` is
+        given, which begins and ends as JSON does; a caller that finds it is none asks again with ``send``.
         With ``ahead`` so many are drawn ahead, at once; else a few for each that may be under way, once an
         answer is asked for.
 
@@ -238,7 +238,7 @@ class Client:
                 if request.fault_deadline_s is None:
                     failures.append(error)
                 return error
-            except Exception as error:  # noqa: BLE001 - given to whoever draws the answers
+            except Exception as error:  # noqa: BLE001 - given to the caller in place of the answer
                 failures.append(error)
                 return failures[0] if isinstance(error, Stopped) else error
 

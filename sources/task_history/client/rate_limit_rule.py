@@ -4,11 +4,11 @@ A request arrives at the vendor somewhere between its sending and its answer. It
 taken before it is sent and stays taken until one period after the answer. So of any ``limit + 1``
 requests, the one reserved last found the others taken, unless one of them had been answered, and
 so had arrived, a whole period before: no sliding period ever sees more than ``limit`` arrive,
-whatever the network does. The price is ``latency / period`` of the use.
+however long the network takes. The price is ``latency / period`` of the use.
 
 Two shares of the budget take the slots. The foreground may take every free one. The background takes one only
-while enough others are free, or come free soon enough one after the other, for whoever begins in the
-foreground at this moment. That needs no slot to lie idle: what the background takes it spreads over
+while enough others are free, or come free soon enough one after the other, for a request of the
+foreground that begins at this moment. That needs no slot to lie idle: what the background takes it spreads over
 the period, and so it comes back.
 """
 
@@ -43,7 +43,7 @@ class BudgetShare(IntEnum):
     """Which part of the rate limit a process may use."""
 
     FOREGROUND = 0
-    """What somebody waits for: a sync, a check."""
+    """What a person or a schedule waits for: a sync, a check."""
     BACKGROUND = 1
     """What takes all the rest: a backfill."""
 
@@ -109,7 +109,7 @@ class RateLimitRule:
         return max(0, self.owed + 1 - (self.limit - taken))
 
     def free_in_s(self, taken: int, answers: Sequence[float], now: float) -> float:
-        """Seconds until a slot may be taken, if nobody else takes one before; 0 when one may be now.
+        """Seconds until a slot may be taken, if no other process takes one before; 0 when one may be now.
 
         ``answers`` are those of the ``decisive`` slots, the earliest first; the ones that are missing
         at its end are still waited for and cannot come before now.
@@ -151,7 +151,7 @@ def answered_when_orphaned(reserved: float, noticed: float) -> float:
 def shift_s(written: Instant, now: Instant) -> float:
     """What to add to uptimes written down at ``written`` so that they count from this start of the machine.
 
-    Within one start it is 0, whatever happened to the wall clock. From another start only the wall clock
+    Within one start it is 0, also where the wall clock was set. From another start only the wall clock
     tells how long ago ``written`` was; set back, it is taken as just now: nothing waits longer for it than
     it had to wait then.
     """

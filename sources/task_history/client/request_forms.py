@@ -49,7 +49,7 @@ class FallbackSender:
             if isinstance(answer, Rejected) and request.instead and answer.status in request.unknown:
                 try:
                     yield self._instead(request, answer, level)
-                except Exception as error:  # noqa: BLE001 - given to whoever draws the answers
+                except Exception as error:  # noqa: BLE001 - given to the caller in place of the answer
                     yield error
             else:
                 yield answer

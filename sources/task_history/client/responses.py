@@ -100,7 +100,7 @@ class ResponseReader:
     ) -> Outcome:
         """What the answer means for the request.
 
-        Header names are lower case; ``secrets`` are never repeated, whatever the vendor says. With ``is_raw``
+        Header names are lower case; ``secrets`` are never repeated, also where the vendor repeats them. With ``is_raw``
         a success whose body begins and ends as a list or an object is not read: its ``data`` is None. Where
         only what it holds tells whether it is one, it is read all the same.
         """

@@ -104,7 +104,7 @@ class Transport:
         is_fresh: bool,
         when_large: Callable[[], None] = lambda: None,
     ) -> RawAnswer:
-        """One request and its whole answer, whatever that says.
+        """One request and its whole answer, of any status.
 
         With ``is_fresh`` it goes over a connection of its own: a kept one may be closed by the other side just then.
         ``when_large`` is called before more than LARGE_BYTES of the answer are held; what it raises is passed on.

@@ -97,5 +97,5 @@ def _untrusted(causes: str, origin: str) -> VendorUnavailable:
     return VendorUnavailable(
         f"The certificate of {origin} is not trusted. If the vendor is behind a proxy or on your own "
         "premises, name the file of its certificate authority in the environment variable "
-        "SSL_CERT_FILE; otherwise somebody may be reading along, and nothing was sent."
+        "SSL_CERT_FILE; otherwise a third party may be reading along. Nothing was sent."
     )

@@ -18,7 +18,7 @@ LARGE_BYTES = 2 << 20
 """Beyond this a body is held in memory only in its turn: few may be held at a time."""
 
 _PIECE_BYTES = 1 << 20
-"""How much is unpacked at once, whatever a piece holds."""
+"""The most bytes that are unpacked at once."""
 _GZIP = ("gzip", "x-gzip")
 _GZIP_MAGIC = b"\x1f\x8b"
 _PLAIN = ("", "identity")

@@ -89,7 +89,7 @@ class Request:
     params: tuple[tuple[str, str], ...] = ()
     method: str = "GET"
     is_once: bool = False
-    """Whether it changes something at the vendor. Such a request is sent at most once, whatever the outcome."""
+    """Whether it changes something at the vendor. Such a request is sent at most once, also where it fails."""
     body: Json = None
     """The JSON body; None for no body."""
     is_partial: bool = False

@@ -40,7 +40,7 @@ class DayLeases:
         self._purpose = purpose
         self._shards = shards
         self._left: dict[str, Window] = {}
-        """What is to be loaded, by the name of its day's lease."""
+        """Windows that are not loaded yet, by the name of their day's lease."""
         self._held: list[str] = []
 
     def begin(self, window: Window) -> None:

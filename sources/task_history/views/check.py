@@ -49,7 +49,7 @@ def findings(
 
     Checks of the views that are ``missing``, as before the first sync of a newer version, are left out.
 
-    With ``since`` they look at these datasets alone, whatever else the views show: at the views' SQL over them.
+    With ``since`` they look at these datasets alone, and at no others that the views show: at the views' SQL over them.
 
     Raises:
         WarehouseUnavailable: the views are not there, or the warehouse cannot answer.

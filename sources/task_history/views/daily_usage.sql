@@ -2,7 +2,7 @@
 -- Grain: One row per system, instance, integration, workflow and day, from the workflow's first day to the last day that is loaded; days on which it did not run show 0.
 -- Note: Executions without started_at are in the rows with an empty day, so that the sum over all rows is the number
 --   of all executions. Days are those of the account's time zone (setting timezone), which timezone names: 23 or 25
---   hours where clocks change. It reads all days whatever is filtered: where that costs, filter executions by started_at.
+--   hours where clocks change. It reads all days, also under a filter: where that costs, filter executions by started_at.
 -- Columns:
 --   day date: The day on which the executions began; empty for those of which the vendor does not say.
 --   timezone text: The time zone of the day.

@@ -1,6 +1,6 @@
 -- Question: Which days are loaded, and is it known that everything came?
 -- Grain: One row per system, instance and UTC day, from the first day that is loaded to the last, gaps included.
--- Note: Days are UTC days whatever the setting timezone says, since coverage is noted so. Only what is loaded whole
+-- Note: Days are UTC days under any setting timezone, since coverage is noted so. Only what is loaded whole
 --   counts; what was loaded under filters, such as failed executions alone, does not.
 -- Columns:
 --   system text: The vendor's API, such as paragon.

@@ -440,6 +440,6 @@ def _name(dataset: ShownDataset, table: Table) -> str:
         name = f"(SELECT stored.*, {later} FROM {name} AS stored)"
     if not dataset.since or table.partition is None:
         return name
-    # Within, beside the table itself: there the warehouse prunes, whatever is joined around it.
+    # Within, beside the table itself: there the warehouse prunes under any join around it.
     since = f"{table.partition} >= TIMESTAMPTZ '{dataset.since}' OR {table.partition} IS NULL"
     return f"(SELECT * FROM {name} WHERE {since})"

@@ -326,7 +326,7 @@ def _is_any(table: Table) -> bool:
 
 
 def _documented(table: Table, name: str) -> Column | None:
-    """The documented column of that name or vendor's key, in whatever spelling."""
+    """The documented column of that name or vendor's key, in any spelling."""
     if is_variant_column(name):
         return None
     exact = [one for one in table.columns if name in (one.name, one.source)]

@@ -276,7 +276,7 @@ def read_left_out(query: Query, qualified: Callable[[str], str], system: System)
 
 
 def person_in(system: System, row: Mapping[str, Json]) -> Json:
-    """The person whom an execution, a row of the vendor's, names; None for nobody."""
+    """The person whom an execution, a row of the vendor's, names; None where it names none."""
     return _value(system.executions, system.person.column, row) if system.person else None
 
 

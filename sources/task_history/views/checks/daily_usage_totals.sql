@@ -1,5 +1,5 @@
 -- Promise: daily_usage counts every execution, failure and task of each day.
--- Reads: all days, whatever is filtered
+-- Reads: all days, also under a filter
 SELECT
     coalesce(CAST(u.day AS VARCHAR), CAST(e.day AS VARCHAR)) AS day,
     u.executions AS usage_executions, e.executions, u.failures AS usage_failures, e.failures, u.tasks AS usage_tasks, e.tasks
