@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
@@ -13,7 +12,10 @@ from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
 from tests.support.short import short
 from tests.support.user_maps import (
+    HASH_KEY,
+    QUIET,
     VIEWS,
+    WORLD,
     check_round,
     check_views,
     facts_of,
@@ -22,9 +24,6 @@ from tests.support.user_maps import (
     write_csv,
 )
 
-QUIET: dict[str, Any] = {"steps": "none"}
-WORLD: dict[str, Any] = {"executions": 60, "seed": 5, "freeze": True}
-HASH_KEY = "a key of more than sixteen characters"
 PERSON = {"paragon": "workflow_executions.user_id", "b3os": "*.triggered_by"}
 
 

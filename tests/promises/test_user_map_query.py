@@ -12,6 +12,9 @@ import pytest
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
 from tests.support.user_maps import (
+    HASH_KEY,
+    QUIET,
+    WORLD,
     check_queried_round,
     check_views,
     facts_of,
@@ -19,10 +22,6 @@ from tests.support.user_maps import (
     shown,
     users_that_ran,
 )
-
-QUIET: dict[str, Any] = {"steps": "none"}
-WORLD: dict[str, Any] = {"executions": 60, "seed": 5, "freeze": True}
-HASH_KEY = "a key of more than sixteen characters"
 
 
 def execute(place: Place, *statements: str) -> None:

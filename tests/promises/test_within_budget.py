@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from task_history.client.rate_limit_store import BudgetReading
 from task_history.core.errors import ConfigurationError
 from task_history.core.models import Answer, Request
 from task_history_cli.sandbox.process import SandboxProcess
+from tests.support.budgets import check_shared_budget
 from tests.support.place import PERFECT, Place, differences
 from tests.unit.client.test_client import client_of
 
@@ -33,29 +33,7 @@ def test_three_processes_share_one_budget(tmp_path: Path) -> None:
             )
             place.env["TASK_HISTORY_STATE_DIR"] = str(tmp_path / "state")
             places.append(place)
-        running = [place.start("sync", "paragon") for place in places]
-        try:
-            while not _stamps(sandbox):
-                assert [process.poll() for process in running] == [None] * len(running)
-                time.sleep(0.1)
-            time.sleep(seconds / 2)
-            running[0].kill()
-            running[0].communicate()
-            running[0] = places[0].start("sync", "paragon")
-            time.sleep(seconds / 2)
-        finally:
-            for process in running:
-                process.kill()
-                process.communicate()
-        counters = sandbox.counters()
-        stamps = _stamps(sandbox)
-        assert counters["violations"] == 0
-        assert counters["peak"] <= limit
-        # Whole periods from the first request on, while all three had work.
-        periods = int((stamps[-1] - stamps[0]) // period_s)
-        used = sum(1 for at in stamps if at < stamps[0] + periods * period_s)
-        assert periods >= 4
-        assert used >= 0.95 * limit * periods
+        check_shared_budget(sandbox, places, limit=limit, period_s=period_s, seconds=seconds)
 
 
 def _used(stamps: list[float], limit: int, period_s: float) -> float:

@@ -9,13 +9,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import MappingProxyType
 
 from task_history.client.rate_limit_rule import BudgetShare, Instant
 from task_history.core.errors import Stopped
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.support.place import Place
 
 KEY = "key-that-is-nowhere-written"
 ORIGIN = "https://vendor.example"
@@ -146,3 +148,35 @@ def worker(
         stdout=subprocess.PIPE,
         env={**os.environ, **environment},
     )
+
+
+def check_shared_budget(
+    sandbox: SandboxProcess, places: Sequence[Place], *, limit: int, period_s: float, seconds: float
+) -> None:
+    """Syncs at all places for ``seconds``, one of them killed and started again.
+
+    Fails where they send more than the limit together, or leave more than a twentieth of it unused.
+    """
+    running = [place.start("sync", "paragon") for place in places]
+    try:
+        while not sandbox.requests():
+            assert [process.poll() for process in running] == [None] * len(running)
+            time.sleep(0.1)
+        time.sleep(seconds / 2)
+        running[0].kill()
+        running[0].communicate()
+        running[0] = places[0].start("sync", "paragon")
+        time.sleep(seconds / 2)
+    finally:
+        for process in running:
+            process.kill()
+            process.communicate()
+    counters = sandbox.counters()
+    stamps = [request["at"] for request in sandbox.requests()]
+    assert counters["violations"] == 0
+    assert counters["peak"] <= limit
+    # Whole periods from the first request on, while all of them had work.
+    periods = int((stamps[-1] - stamps[0]) // period_s)
+    used = sum(1 for at in stamps if at < stamps[0] + periods * period_s)
+    assert periods >= 4
+    assert used >= 0.95 * limit * periods

@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from task_history.warehouse.sql_text import DUCKDB, quoted_text
 from tests.support.place import Place
@@ -13,6 +14,11 @@ from tests.support.place import Place
 Facts = tuple[str | None, str | None, str | None]
 ODD_NAMES = ("O'Neil; -- \\ & 100%s", 'Müller "GmbH"', "{customer}", "50 % off;")
 """Names of customers that mean something in SQL, in Python's formats or in a script of statements."""
+QUIET: dict[str, Any] = {"steps": "none"}
+"""Settings without requests for details."""
+WORLD: dict[str, Any] = {"executions": 60, "seed": 5, "freeze": True}
+"""Options of the sandbox's worlds."""
+HASH_KEY = "a key of more than sixteen characters"
 VIEWS = ("customer_health", "usage_by_user", "user_activity", "billing_tasks")
 
 

@@ -22,7 +22,16 @@ from task_history.core.stop import StopSignal
 from task_history.state.postgres import Connection, SharedState, Unreachable
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import PASSWORD, Server
-from tests.support.budgets import KEY, ORIGIN, ManualClock, Vendor, most_in_a_period, no_wait, worker
+from tests.support.budgets import (
+    KEY,
+    ORIGIN,
+    ManualClock,
+    Vendor,
+    check_shared_budget,
+    most_in_a_period,
+    no_wait,
+    worker,
+)
 from tests.support.place import Place
 from tests.support.short import short
 
@@ -400,28 +409,7 @@ def test_two_machines_sync_one_account_within_its_limit(
             place.env["TASK_HISTORY_STATE"] = postgres.url
             places.append(place)
         places[1].env |= moved
-        running = [place.start("sync", "paragon") for place in places]
-        try:
-            while not sandbox.requests():
-                assert [process.poll() for process in running] == [None] * len(running)
-                time.sleep(0.1)
-            time.sleep(seconds / 2)
-            running[0].kill()
-            running[0].communicate()
-            running[0] = places[0].start("sync", "paragon")
-            time.sleep(seconds / 2)
-        finally:
-            for process in running:
-                process.kill()
-                process.communicate()
-        counters = sandbox.counters()
-        stamps = [request["at"] for request in sandbox.requests()]
-        assert counters["violations"] == 0
-        assert counters["peak"] <= limit
-        periods = int((stamps[-1] - stamps[0]) // period_s)
-        used = sum(1 for at in stamps if at < stamps[0] + periods * period_s)
-        assert periods >= 4
-        assert used >= 0.95 * limit * periods
+        check_shared_budget(sandbox, places, limit=limit, period_s=period_s, seconds=seconds)
         assert not (tmp_path / "a" / "state").exists()
 
 
