@@ -16,7 +16,7 @@ import pytest
 
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.promises.test_resumable import COMMIT
-from tests.support.kills import contents
+from tests.support.killed_runs import contents
 from tests.support.place import Place, truth
 from tests.support.short import short
 

@@ -18,7 +18,7 @@ import yaml
 from task_history.settings import load
 from task_history.views import create as creating
 from task_history_cli.sandbox.process import SandboxProcess
-from tests.support import made_warehouse, pages
+from tests.support import doc_pages, made_warehouse
 from tests.support.forked_command import forked_command
 from tests.support.place import Place
 from tests.support.snapshot import Snapshot
@@ -56,7 +56,7 @@ def is_filled_in(line: str) -> bool:
 def script(page: Path, place: Place, replaced: dict[str, str]) -> str:
     """The page's blocks as one script: without lines that the reader fills in, and with ids that there are."""
     lines = ["set -euo pipefail"]
-    for block in pages.blocks(page, "sh"):
+    for block in doc_pages.blocks(page, "sh"):
         if not block.is_run:
             continue
         text = "\n".join(line for line in block.text.splitlines() if not is_filled_in(line))
@@ -98,10 +98,12 @@ def synced(
     return place_of
 
 
-SHELL_PAGES = [page for page in pages.PAGES if any(block.is_run for block in pages.blocks(page, "sh"))]
+SHELL_PAGES = [
+    page for page in doc_pages.PAGES if any(block.is_run for block in doc_pages.blocks(page, "sh"))
+]
 
 
-@pytest.mark.parametrize("page", SHELL_PAGES, ids=pages.name)
+@pytest.mark.parametrize("page", SHELL_PAGES, ids=doc_pages.name)
 def test_commands_run(
     page: Path,
     tmp_path: Path,
@@ -152,9 +154,9 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest.mark.parametrize("block", pages.runnable("sql"), ids=str)
+@pytest.mark.parametrize("block", doc_pages.runnable("sql"), ids=str)
 def test_queries_run(
-    block: pages.Block, warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    block: doc_pages.Block, warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each statement of the block runs in DuckDB."""
     shutil.copy(warehouse, tmp_path / "warehouse.duckdb")
@@ -165,8 +167,8 @@ def test_queries_run(
             connection.execute(statement)
 
 
-@pytest.mark.parametrize("block", pages.runnable("toml"), ids=str)
-def test_settings_are_taken(block: pages.Block, tmp_path: Path) -> None:
+@pytest.mark.parametrize("block", doc_pages.runnable("toml"), ids=str)
+def test_settings_are_taken(block: doc_pages.Block, tmp_path: Path) -> None:
     """The reader of settings takes each block as ``.dlt/config.toml``, and finds no typing error in it."""
     (tmp_path / ".dlt").mkdir()
     (tmp_path / ".dlt" / "config.toml").write_text(block.text, "utf-8")
@@ -174,16 +176,16 @@ def test_settings_are_taken(block: pages.Block, tmp_path: Path) -> None:
         load(name, folder=tmp_path, environ={"DLT_DATA_DIR": str(tmp_path)}, allow_missing=True)
 
 
-@pytest.mark.parametrize("block", pages.runnable("yaml"), ids=str)
-def test_yaml_is_valid(block: pages.Block) -> None:
+@pytest.mark.parametrize("block", doc_pages.runnable("yaml"), ids=str)
+def test_yaml_is_valid(block: doc_pages.Block) -> None:
     """Each block is YAML with keys."""
     assert isinstance(yaml.safe_load(block.text), dict)
 
 
-@pytest.mark.parametrize("block", pages.runnable("python"), ids=str)
-def test_python_runs(block: pages.Block, tmp_path: Path, sandboxes: dict[str, SandboxProcess]) -> None:
+@pytest.mark.parametrize("block", doc_pages.runnable("python"), ids=str)
+def test_python_runs(block: doc_pages.Block, tmp_path: Path, sandboxes: dict[str, SandboxProcess]) -> None:
     """Each block runs as a script in a project that has settings."""
-    if pages.name(block.page) in PYTHON_IS_RUN_BY:
+    if doc_pages.name(block.page) in PYTHON_IS_RUN_BY:
         compile(block.text, str(block), "exec")
         return
     if "paragon" not in sandboxes:
@@ -196,7 +198,7 @@ def test_python_runs(block: pages.Block, tmp_path: Path, sandboxes: dict[str, Sa
 
 def test_each_block_says_what_it_is() -> None:
     """Each block names its language; one that is not run says why in a comment above it."""
-    found = [block for page in pages.PAGES for block in pages.blocks(page)]
+    found = [block for page in doc_pages.PAGES for block in doc_pages.blocks(page)]
     assert [str(block) for block in found if block.language not in LANGUAGES] == []
-    for page in pages.PAGES:
-        assert page.read_text("utf-8").count("```") == 2 * len(pages.blocks(page)), page
+    for page in doc_pages.PAGES:
+        assert page.read_text("utf-8").count("```") == 2 * len(doc_pages.blocks(page)), page

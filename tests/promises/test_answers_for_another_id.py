@@ -20,8 +20,8 @@ from task_history import systems
 from task_history.core.errors import UnexpectedResponse, UnusableId
 from task_history.systems.ids import MAX_ID_CHARS, check_id, path_of
 from task_history_cli.sandbox.process import SandboxProcess
-from tests.support.between import Between
 from tests.support.place import Place
+from tests.support.sandbox_proxy import Between
 from tests.support.short import short
 
 WORLD: dict[str, Any] = {

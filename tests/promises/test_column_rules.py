@@ -16,7 +16,7 @@ from task_history import systems
 from task_history.core.keyed_hash import KeyedHash, is_hash
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.promises.test_dlt_source import PLAIN_RUN_THEN_SYNC, script
-from tests.support.altering import altering, with_fields
+from tests.support.altering_proxy import altering, with_fields
 from tests.support.place import Place
 from tests.support.short import short
 

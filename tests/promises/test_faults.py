@@ -17,7 +17,7 @@ import pytest
 
 from task_history.systems import find, names
 from task_history_cli.sandbox.process import SandboxProcess
-from tests.support.dropped import check_dropped
+from tests.support.dropped_tables import check_dropped
 from tests.support.place import PERFECT, Place, differences
 from tests.support.short import short
 

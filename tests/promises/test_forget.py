@@ -31,7 +31,7 @@ from task_history.runs.run_lock import lock_path, run_lock
 from task_history.systems.protocol import System
 from task_history.warehouse.erasure import Erasure
 from task_history_cli.sandbox.process import SandboxProcess
-from tests.support.altering import altering
+from tests.support.altering_proxy import altering
 from tests.support.forked import Forked
 from tests.support.place import Place
 from tests.support.short import short

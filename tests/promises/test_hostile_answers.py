@@ -19,8 +19,8 @@ import pytest
 
 from task_history import systems
 from task_history_cli.sandbox.process import SandboxProcess
-from tests.support.between import Between
 from tests.support.place import Place
+from tests.support.sandbox_proxy import Between
 from tests.support.short import short
 
 WORLD: dict[str, Any] = {

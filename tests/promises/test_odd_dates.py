@@ -15,7 +15,7 @@ from task_history import systems
 from task_history.core.models import VARIANT
 from task_history.systems.parsing import instant_or_millis
 from task_history_cli.sandbox.process import SandboxProcess
-from tests.support.altering import altering
+from tests.support.altering_proxy import altering
 from tests.support.place import Place
 from tests.support.short import short
 

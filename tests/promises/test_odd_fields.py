@@ -16,7 +16,7 @@ from dlt.common.normalizers.naming.snake_case import NamingConvention
 from task_history import systems
 from task_history.warehouse import tables
 from task_history_cli.sandbox.process import SandboxProcess
-from tests.support.altering import Alter, altering, with_fields
+from tests.support.altering_proxy import Alter, altering, with_fields
 from tests.support.place import Place
 from tests.support.short import short
 

@@ -15,7 +15,7 @@ from task_history.core.models import Table
 from task_history.systems.protocol import System
 from task_history.warehouse import tables
 from task_history_cli.sandbox.process import SandboxProcess
-from tests.support.altering import altering
+from tests.support.altering_proxy import altering
 from tests.support.place import Place
 from tests.support.short import short
 

@@ -8,7 +8,12 @@ import duckdb
 import pytest
 
 from tests.support.place import Place
-from tests.support.refusing import REFUSED, SETTINGS, check_that_a_refused_package_holds_nothing_up, poisoned
+from tests.support.refusing_warehouse import (
+    REFUSED,
+    SETTINGS,
+    check_that_a_refused_package_holds_nothing_up,
+    poisoned,
+)
 
 
 @pytest.mark.parametrize("kind", REFUSED)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from task_history_cli.sandbox.process import SandboxProcess
-from tests.support.kills import contents, kill_first_runs
+from tests.support.killed_runs import contents, kill_first_runs
 from tests.support.place import PERFECT, Place, differences
 
 NOW = "2026-09-04T12:00:00+00:00"

@@ -14,7 +14,7 @@ import pytest
 
 from task_history import systems
 from task_history_cli.sandbox.process import SandboxProcess
-from tests.support.altering import altering
+from tests.support.altering_proxy import altering
 from tests.support.place import Place
 from tests.support.short import short
 

@@ -14,8 +14,8 @@ import pytest
 from task_history import systems
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.promises.test_hostile_answers import SINGLE
-from tests.support.between import Between
 from tests.support.place import Place
+from tests.support.sandbox_proxy import Between
 from tests.support.short import short
 
 WORLD: dict[str, Any] = {

@@ -26,7 +26,7 @@ import duckdb
 
 from task_history_cli.sandbox.process import SandboxProcess
 
-from .altering import altering
+from .altering_proxy import altering
 
 ARCHIVE = Path(__file__).with_name("former_version.tar.xz")
 WORLD: dict[str, Any] = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.destinations.bigquery.place import BigQueryPlaceWithoutViews
 from tests.destinations.bigquery.recorder import Recorder
-from tests.support.dropped import check_dropped, check_dropped_staging
+from tests.support.dropped_tables import check_dropped, check_dropped_staging
 
 
 def test_what_was_dropped_is_asked_again_within_the_retention(recorder: Recorder, tmp_path: Path) -> None:

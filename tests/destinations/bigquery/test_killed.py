@@ -13,7 +13,7 @@ from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.bigquery.emulator import Emulator
 from tests.destinations.bigquery.place import BigQueryPlace
 from tests.destinations.bigquery.recorder import Recorder
-from tests.support.kills import contents, kill_first_runs
+from tests.support.killed_runs import contents, kill_first_runs
 
 WORDS = ("sync", "paragon", "--destination", "bigquery")
 

@@ -16,7 +16,7 @@ from task_history.load.destinations.base import billed
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.bigquery.place import BigQueryPlace, BigQueryPlaceWithoutViews
 from tests.destinations.bigquery.recorder import Recorder
-from tests.support.altering import altering, with_fields
+from tests.support.altering_proxy import altering, with_fields
 from tests.support.place import PERFECT, differences
 from tests.support.short import short
 

@@ -11,7 +11,7 @@ from task_history.load.migrated_texts import statements
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import Server
 from tests.destinations.postgres.test_postgres import NOW, ON_POSTGRES, START, PostgresPlace
-from tests.support.altering import altering
+from tests.support.altering_proxy import altering
 
 PROSE = '[12:00] "it" began'
 

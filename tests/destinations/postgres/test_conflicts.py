@@ -14,7 +14,7 @@ import psycopg2
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import Server
 from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlace
-from tests.support.altering import altering, with_fields
+from tests.support.altering_proxy import altering, with_fields
 from tests.support.place import truth
 
 WORLD: dict[str, Any] = {

@@ -8,7 +8,7 @@ from typing import Any
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import Server
 from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlace
-from tests.support.dropped import check_dropped, check_dropped_staging
+from tests.support.dropped_tables import check_dropped, check_dropped_staging
 from tests.support.place import Place, truth
 
 

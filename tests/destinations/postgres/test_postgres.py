@@ -16,9 +16,9 @@ from task_history import systems
 from task_history.warehouse import tables
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import PASSWORD, Server
-from tests.support import refusing
-from tests.support.altering import altering
-from tests.support.kills import kill_first_runs
+from tests.support import refusing_warehouse
+from tests.support.altering_proxy import altering
+from tests.support.killed_runs import kill_first_runs
 from tests.support.place import STEP_FIELDS, Place, truth
 from tests.support.short import short
 
@@ -246,15 +246,15 @@ def test_twenty_first_runs_that_are_killed_go_on(postgres: Server, tmp_path: Pat
     _first_runs_killed(postgres, tmp_path, kills=20, prefix="many_")
 
 
-@pytest.mark.parametrize("kind", short(refusing.REFUSED, ("execution",)))
+@pytest.mark.parametrize("kind", short(refusing_warehouse.REFUSED, ("execution",)))
 def test_a_refused_package_holds_nothing_up(postgres: Server, tmp_path: Path, kind: str) -> None:
     """The run goes on with the rest, and the next one brings what was refused once the vendor's row is clean."""
-    with refusing.poisoned(kind) as (sandbox, poison, url):
-        place = PostgresPlace(tmp_path, sandbox, postgres, base_url=url, **refusing.SETTINGS)
+    with refusing_warehouse.poisoned(kind) as (sandbox, poison, url):
+        place = PostgresPlace(tmp_path, sandbox, postgres, base_url=url, **refusing_warehouse.SETTINGS)
         place.execute(
             "DROP SCHEMA IF EXISTS paragon CASCADE", "DROP SCHEMA IF EXISTS paragon_staging CASCADE"
         )
-        refusing.check_that_a_refused_package_holds_nothing_up(
+        refusing_warehouse.check_that_a_refused_package_holds_nothing_up(
             place, sandbox, poison, *ON_POSTGRES, execute=place.execute
         )
 

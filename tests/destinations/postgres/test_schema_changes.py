@@ -9,7 +9,7 @@ from typing import Any
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import Server
 from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlace
-from tests.support.altering import altering, with_fields
+from tests.support.altering_proxy import altering, with_fields
 
 WORLD: dict[str, Any] = {
     "executions": 80,

@@ -24,7 +24,7 @@ from task_history.extract.sorted_listing import SortedListing
 from task_history.extract.warehouse_rows import Stamp
 from task_history.load.arrow_table import Columns, to_arrow
 from task_history_cli.sandbox.paragon_world import Spec
-from tests.support.in_process import NOW, VALUES, Vendor
+from tests.support.paragon_in_process import NOW, VALUES, Vendor
 
 PARAGON = systems.find("paragon")
 EXECUTIONS = PARAGON.executions

@@ -20,7 +20,7 @@ from task_history.extract.sorted_listing import SortedListing
 from task_history.systems import find
 from task_history_cli.sandbox.misleading_lists import is_outside
 from task_history_cli.sandbox.paragon_world import Spec
-from tests.support.in_process import NOW, VALUES, Vendor
+from tests.support.paragon_in_process import NOW, VALUES, Vendor
 
 SYSTEM = find("paragon")
 SECOND = timedelta(seconds=1)

@@ -18,7 +18,7 @@ from task_history.extract.listing import ListedWindow
 from task_history.extract.pages import Pages
 from task_history.extract.sorted_listing import SortedListing
 from task_history_cli.sandbox.paragon_world import Spec
-from tests.support.in_process import NOW, VALUES, Vendor
+from tests.support.paragon_in_process import NOW, VALUES, Vendor
 
 WINDOW = Window(NOW - timedelta(days=31), NOW)
 

@@ -16,7 +16,7 @@ from task_history.extract.warehouse_rows import Stamp
 from task_history.redaction.redactor import MARK, Redactor
 from task_history.warehouse import tables
 from task_history.warehouse.status_history import StoredStatus
-from tests.support.lines import for_each
+from tests.support.data_lines import for_each
 
 SECRET = "hV8k2Qz9" + "TrW4mN1x"
 NOT_STORED = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from task_history.redaction.redactor import MARK, Redactor
-from tests.support.lines import for_each
+from tests.support.data_lines import for_each
 
 REDACTOR = Redactor()
 SECRET = "hV8k2Qz9" + "TrW4mN1x"

@@ -15,7 +15,7 @@ from typing import Any
 from task_history.redaction import compounds, names, patterns
 from task_history.redaction.redactor import MARK, Redactor
 from task_history.redaction.rules import FOLDER, rules
-from tests.support.lines import for_each
+from tests.support.data_lines import for_each
 
 # What parses regular expressions has no public name.
 regex: Any = importlib.import_module("re._constants")

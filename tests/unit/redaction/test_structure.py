@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from task_history.core.json_writing import exact_json
 from task_history.redaction import lookalikes, names, patterns
 from task_history.redaction.redactor import MARK, Redactor
-from tests.support.lines import for_each
+from tests.support.data_lines import for_each
 
 SECRET = "Zq7-hunter2-Xw"
 REDACTOR = Redactor()

@@ -1,4 +1,4 @@
-"""Tables that somebody dropped: what of them is asked again, row by row, and what is said of the rest."""
+"""Tables that were dropped by hand: what of them is requested again, row by row, and what is said of the rest."""
 
 from __future__ import annotations
 

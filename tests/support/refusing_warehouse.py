@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from task_history_cli.sandbox.process import SandboxProcess
-from tests.support.altering import altering
+from tests.support.altering_proxy import altering
 from tests.support.place import PERFECT, STEP_FIELDS, Place, differences, truth
 
 NOW = "2026-10-20T12:00:00+00:00"
