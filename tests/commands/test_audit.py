@@ -15,8 +15,8 @@ import pytest
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.commands.test_backfill import MONTH, NOW, backfill, inside
 from tests.support.place import Place, truth
-from tests.support.short import short
 from tests.support.snapshot import Snapshot
+from tests.support.torture import rest_as_torture
 
 
 def audit(place: Place, *words: str, expect: int = 0) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def test_what_is_not_covered_is_said_not_compared(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "switch",
-    short(
+    rest_as_torture(
         [
             {"total": "absent"},
             {"ignore_sort": True},

@@ -18,7 +18,7 @@ from task_history_cli.sandbox.process import SandboxProcess
 from tests.promises.test_resumable import COMMIT
 from tests.support.killed_runs import contents
 from tests.support.place import Place, truth
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 MONTH = ("--from", "2026-09-01", "--to", "2026-10-01")
 NOW = "2026-10-20T12:00:00+00:00"
@@ -170,7 +170,7 @@ CHANGING: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(
     ("name", "executions"),
-    short(product(CHANGING, (4_000, 12_000)), kept=[(name, 4_000) for name in CHANGING]),
+    rest_as_torture(product(CHANGING, (4_000, 12_000)), kept=[(name, 4_000) for name in CHANGING]),
 )
 def test_purged_and_inserted_while_paging(tmp_path: Path, name: str, executions: int) -> None:
     """The oldest vanish, or 40 late ones appear all over the range while it is read: no row that lives is missed."""

@@ -19,7 +19,7 @@ from task_history.settings import build
 from task_history_cli.fleet.accounts import first_month
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place, truth
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 KEY = "key-that-nothing-prints"
 EXECUTIONS = 40
@@ -147,7 +147,7 @@ def test_a_broken_account_holds_up_no_other(tmp_path: Path, sandbox: SandboxProc
     assert "paragon/two" in text
 
 
-@pytest.mark.parametrize("later", short(["four", "four five"], ["four"]))
+@pytest.mark.parametrize("later", rest_as_torture(["four", "four five"], ["four"]))
 def test_views_are_made_once_for_all_accounts_of_a_file(
     tmp_path: Path, sandbox: SandboxProcess, later: str
 ) -> None:
@@ -212,7 +212,7 @@ def test_a_killed_worker_fails_only_its_account(tmp_path: Path, sandbox: Sandbox
     assert place.executions() == truth(sandbox)
 
 
-@pytest.mark.parametrize("name", short(["SIGINT", "SIGTERM"], ["SIGTERM"]))
+@pytest.mark.parametrize("name", rest_as_torture(["SIGINT", "SIGTERM"], ["SIGTERM"]))
 def test_a_signal_ends_it_after_the_commit_in_hand(
     tmp_path: Path, sandbox: SandboxProcess, name: str
 ) -> None:

@@ -23,7 +23,7 @@ from task_history.settings_accounts import Account
 from task_history_cli.runtime.settings_files import DestinationSettings, write_settings
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 OPTIONS = {
     "paragon": (["project_id", "base_url"], ["api_key"]),
@@ -46,7 +46,7 @@ def _toml(folder: Path, name: str) -> dict[str, Any]:
     return tomllib.loads((folder / ".dlt" / name).read_text("utf-8"))
 
 
-@pytest.mark.parametrize("system", short(OPTIONS, ("sailpoint", "twinit")))
+@pytest.mark.parametrize("system", rest_as_torture(OPTIONS, ("sailpoint", "twinit")))
 def test_options_answer_all_questions(tmp_path: Path, system: str) -> None:
     """Settings and secrets go into their files, the check is made, and the sync that is named works as printed."""
     plain, secret = OPTIONS[system]

@@ -16,7 +16,7 @@ import pytest
 from task_history.core.folders import provide_home, state_folder
 from task_history_cli.cli import COMMANDS
 from tests.support.place import Place
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 SETTINGS = {"project_id": "p", "api_key": "a-key-of-some-length", "base_url": "http://127.0.0.1:9"}
 _UNABLE = 99
@@ -113,7 +113,7 @@ for command in COMMANDS:
 """
 
 
-@pytest.mark.parametrize("encoding", short(["ascii", "latin-1"], ["ascii"]))
+@pytest.mark.parametrize("encoding", rest_as_torture(["ascii", "latin-1"], ["ascii"]))
 def test_a_terminal_of_another_encoding(tmp_path: Path, encoding: str) -> None:
     """Characters that it lacks are printed as escapes, in the help of every command and in tables."""
     place = place_of(tmp_path)
@@ -142,7 +142,7 @@ CODES = {"--help": 0, "--version": 0, "systems": 0, "status --json": 0, "sync pa
 
 @pytest.mark.parametrize(
     ("words", "closed"),
-    short(
+    rest_as_torture(
         product(CODES, CLOSED),
         [
             *product(("systems",), CLOSED),

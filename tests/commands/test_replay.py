@@ -20,8 +20,8 @@ import pytest
 from task_history_cli import cli
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import PERFECT, Place, differences
-from tests.support.short import short
 from tests.support.snapshot import Snapshot
+from tests.support.torture import rest_as_torture
 
 RANGE = ("--failed", "--from", "2026-01-01", "--to", "2027-01-01")
 """Everything that the warehouse holds."""
@@ -417,7 +417,8 @@ def test_ids_need_no_warehouse(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("steps", "fails"), short([("all", False), ("failed", True), ("none", False)], [("failed", True)])
+    ("steps", "fails"),
+    rest_as_torture([("all", False), ("failed", True), ("none", False)], [("failed", True)]),
 )
 def test_a_replay_under_its_own_id_is_noticed(synced: Synced, steps: str, fails: bool) -> None:
     """Where the vendor runs the same execution again, a sync follows it to its new end, with the steps of that run."""

@@ -33,7 +33,7 @@ from task_history_cli.report.period import MONTH, SPAN, WEEK, Period
 from tests.support import environments, made_warehouse
 from tests.support.browser import PROGRAM, Browser
 from tests.support.place import Place
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 from tests.unit.views.test_views import access
 
 NOVEMBER = Period(
@@ -579,7 +579,7 @@ def test_filters_show_what_the_views_say(
 
 @pytest.mark.parametrize(
     ("scheme", "width"),
-    short(product(("light", "dark"), (1280, 390)), kept=[("light", 390), ("dark", 1280)]),
+    rest_as_torture(product(("light", "dark"), (1280, 390)), kept=[("light", 390), ("dark", 1280)]),
 )
 def test_all_people_can_read_it(browser: Browser, address: str, width: int, scheme: str) -> None:
     """axe-core finds nothing that keeps people out: contrast, names of controls and charts, headings, tables."""

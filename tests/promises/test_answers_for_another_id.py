@@ -22,7 +22,7 @@ from task_history.systems.ids import MAX_ID_CHARS, check_id, path_of
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
 from tests.support.sandbox_proxy import Between
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 WORLD: dict[str, Any] = {
     "executions": 24,
@@ -175,7 +175,7 @@ def rows(place: Place) -> dict[str, list[tuple[Any, ...]]]:
     return found
 
 
-@pytest.mark.parametrize("behind", short(systems.names(), ("paragon",)), indirect=True)
+@pytest.mark.parametrize("behind", rest_as_torture(systems.names(), ("paragon",)), indirect=True)
 def test_an_answer_for_another_id_is_not_believed(tmp_path: Path, behind: tuple[str, SandboxProcess]) -> None:
     """While every single read answers with B, nothing of B is stored for another; an honest vendor mends it all."""
     name, sandbox = behind
@@ -235,7 +235,7 @@ IDS = {"paragon": "id", "sailpoint": "id", "twinit": "_id", "b3os": "id"}
 
 @pytest.mark.parametrize(
     ("behind", "identity"),
-    short(
+    rest_as_torture(
         product(systems.names(), ("..", ".", "a\x01b")),
         kept=[("sailpoint", ".."), ("twinit", "."), ("b3os", "a\x01b")],
     ),
@@ -321,7 +321,7 @@ def test_a_task_with_such_an_id_costs_its_log_only(tmp_path: Path) -> None:
             assert not [target for target in between.asked if "/../" in target]
 
 
-@pytest.mark.parametrize("name", short(["paragon", "sailpoint"], ["paragon"]))
+@pytest.mark.parametrize("name", rest_as_torture(["paragon", "sailpoint"], ["paragon"]))
 def test_an_open_row_with_such_an_id_settles_by_a_list(tmp_path: Path, name: str) -> None:
     """What cannot be read singly is brought to its end by the list that shows it."""
     system = systems.find(name)
@@ -348,7 +348,7 @@ FAILED: dict[str, tuple[tuple[str, ...], str]] = {
 """Where a single read says the status, and one that is failed."""
 
 
-@pytest.mark.parametrize("name", short(FAILED, ["twinit"]))
+@pytest.mark.parametrize("name", rest_as_torture(FAILED, ["twinit"]))
 def test_another_status_in_a_single_read_is_taken(tmp_path: Path, name: str) -> None:
     """Where the single read shows another end than the listing did, its state is stored, and its details once."""
     system = systems.find(name)

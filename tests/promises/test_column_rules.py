@@ -18,7 +18,7 @@ from task_history_cli.sandbox.process import SandboxProcess
 from tests.promises.test_dlt_source import PLAIN_RUN_THEN_SYNC, script
 from tests.support.altering_proxy import altering, with_fields
 from tests.support.place import Place
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 KEY = "5f0c1a2b3c4d5e6f708192a3b4c5d6e7"
 HASH = KeyedHash(KEY)
@@ -95,7 +95,7 @@ def files_with(folder: Path, text: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("case", short(CASES, CASES[1:2]), ids=[case.system for case in CASES])
+@pytest.mark.parametrize("case", rest_as_torture(CASES, CASES[1:2]), ids=[case.system for case in CASES])
 def test_nothing_excluded_or_hashed_is_written_anywhere(tmp_path: Path, case: Case) -> None:
     """Neither the warehouse nor the working folder holds the values; audits are clean, and views work."""
     with place_of(tmp_path, case, **rules(case)) as (place, sandbox):
@@ -117,7 +117,7 @@ def test_nothing_excluded_or_hashed_is_written_anywhere(tmp_path: Path, case: Ca
             query(f"SELECT * FROM task_history.{view}")
 
 
-@pytest.mark.parametrize("case", short(CASES, CASES[2:3]), ids=[case.system for case in CASES])
+@pytest.mark.parametrize("case", rest_as_torture(CASES, CASES[2:3]), ids=[case.system for case in CASES])
 def test_values_of_before_are_named_and_erased(tmp_path: Path, case: Case) -> None:
     """A sync after the setting was added names what is stored; ``--erase-old-values`` removes it."""
     with place_of(tmp_path, case) as (place, sandbox):
@@ -175,7 +175,7 @@ def test_values_of_before_are_erased_from_a_column_that_is_named_otherwise(tmp_p
     assert stored == {"stays", HASH.of(PLACE_NAME)}
 
 
-@pytest.mark.parametrize("named_by", short(["column", "key", "either"], ["either"]))
+@pytest.mark.parametrize("named_by", rest_as_torture(["column", "key", "either"], ["either"]))
 def test_a_field_without_ascii_letters_is_ruled_by_its_key_and_by_its_column(
     tmp_path: Path, named_by: str
 ) -> None:
@@ -259,7 +259,7 @@ def test_filter_by_a_hashed_column(tmp_path: Path) -> None:
     assert "exclude_columns keeps workflow_executions.user_id out" in refused.stderr
 
 
-@pytest.mark.parametrize("case", short(CASES, CASES[3:]), ids=[case.system for case in CASES])
+@pytest.mark.parametrize("case", rest_as_torture(CASES, CASES[3:]), ids=[case.system for case in CASES])
 def test_a_stored_hash_is_kept_when_its_execution_settles(tmp_path: Path, case: Case) -> None:
     """A hash that is read back, because the last state of an open execution lacks the field, stays that hash."""
     is_first = True

@@ -10,7 +10,7 @@ import pytest
 
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import PERFECT, Place, differences
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "as_documented": {},
@@ -152,7 +152,7 @@ def test_days_that_were_not_verified_are_compared_again(tmp_path: Path) -> None:
         assert place.quick_sync()["requests"] <= 3
 
 
-@pytest.mark.parametrize("executions", short([5_000, 30_000], [5_000]))
+@pytest.mark.parametrize("executions", rest_as_torture([5_000, 30_000], [5_000]))
 def test_first_sync_lists_each_page_once(tmp_path: Path, executions: int) -> None:
     """Listing N executions costs at most 1.02 × ceil(N/100) + 5 requests, an idle sync at most 3."""
     with SandboxProcess(executions=executions, seed=5, freeze=True) as sandbox:

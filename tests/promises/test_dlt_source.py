@@ -27,7 +27,7 @@ from task_history.systems.protocol import System
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.promises.test_every_system import truth
 from tests.support.place import ROOT, Place
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 WORLD: dict[str, Any] = {"days": 8, "workflows": 5, "failed": 0.2, "open_days": 0.05, "freeze": True}
 
@@ -159,7 +159,7 @@ class Project:
         return sum(self.query(f"SELECT count(*) FROM {table} WHERE {condition}")[0][0] for table in tables)
 
 
-@pytest.mark.parametrize("name", short(systems.names(), kept=["sailpoint"]))
+@pytest.mark.parametrize("name", rest_as_torture(systems.names(), kept=["sailpoint"]))
 def test_a_plain_run_prints_no_warning(name: str, tmp_path: Path) -> None:
     """``pipeline.run`` with dlt's own settings loads what the vendor shows, and writes nothing to stderr.
 
@@ -176,7 +176,7 @@ def test_a_plain_run_prints_no_warning(name: str, tmp_path: Path) -> None:
     assert result["executions"] == 0
 
 
-@pytest.mark.parametrize("name", short(systems.names(), kept=["paragon"]))
+@pytest.mark.parametrize("name", rest_as_torture(systems.names(), kept=["paragon"]))
 def test_sync_brings_everything_in_many_commits(name: str, tmp_path: Path) -> None:
     """One call in any thread loads more than one commit holds; its result says what is in the warehouse."""
     with SandboxProcess(name, executions=350, seed=5, **WORLD) as sandbox:
@@ -204,7 +204,7 @@ def test_sync_brings_everything_in_many_commits(name: str, tmp_path: Path) -> No
     assert runs == [("complete", True, result["executions"])]
 
 
-@pytest.mark.parametrize("name", short(systems.names(), kept=["twinit"]))
+@pytest.mark.parametrize("name", rest_as_torture(systems.names(), kept=["twinit"]))
 def test_a_killed_sync_goes_on_with_the_next_call(name: str, tmp_path: Path) -> None:
     """SIGKILL in the middle loses at most the commit under way; the same call again brings the rest."""
     with SandboxProcess(name, executions=350, seed=5, **WORLD) as sandbox:

@@ -17,7 +17,7 @@ from task_history.core.models import Table
 from task_history.systems.protocol import System
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 WORLD: dict[str, Any] = {"days": 8, "workflows": 5, "failed": 0.2, "open_days": 0.05, "freeze": True}
 
@@ -142,7 +142,7 @@ def test_runs_tell_the_retention(copied: Copied) -> None:
     assert rows == [(days,)]
 
 
-@pytest.mark.parametrize("copied", short(systems.names(), ("paragon", "twinit")), indirect=True)
+@pytest.mark.parametrize("copied", rest_as_torture(systems.names(), ("paragon", "twinit")), indirect=True)
 def test_the_views_show_it(copied: Copied) -> None:
     """Every execution is in the views, with a status that has a meaning, and what must hold of views does."""
     found = json.loads(copied.place.run("views", "--check", "--json").stdout)
@@ -165,7 +165,7 @@ def test_check_accepts_the_credentials(copied: Copied) -> None:
     assert 1 <= found["requests"] <= 3 + (copied.name in ("sailpoint", "twinit"))
 
 
-@pytest.mark.parametrize("copied", short(systems.names(), ("sailpoint", "b3os")), indirect=True)
+@pytest.mark.parametrize("copied", rest_as_torture(systems.names(), ("sailpoint", "b3os")), indirect=True)
 def test_an_audit_finds_what_was_deleted(copied: Copied) -> None:
     """A row that was deleted by hand is named and mended; then the copy is clean."""
     import duckdb
@@ -183,7 +183,7 @@ def test_an_audit_finds_what_was_deleted(copied: Copied) -> None:
     assert held(copied.place, copied.system) == copied.copies[-1][1]
 
 
-@pytest.mark.parametrize("name", short(systems.names(), ("b3os",)))
+@pytest.mark.parametrize("name", rest_as_torture(systems.names(), ("b3os",)))
 def test_a_killed_sync_goes_on(tmp_path: Path, name: str) -> None:
     """Killed twice within its first seconds, the next sync brings everything; nothing is there twice."""
     system = systems.find(name)
@@ -198,7 +198,7 @@ def test_a_killed_sync_goes_on(tmp_path: Path, name: str) -> None:
         assert held(place, system) == truth(sandbox, system)
 
 
-@pytest.mark.parametrize("name", short(systems.names(), ("sailpoint",)))
+@pytest.mark.parametrize("name", rest_as_torture(systems.names(), ("sailpoint",)))
 def test_a_sync_stays_within_its_budget(tmp_path: Path, name: str) -> None:
     """However many lists and threads: never more requests in a period than allowed."""
     with SandboxProcess(name, executions=60, seed=5, **WORLD, limit=30, period_s=1.0) as sandbox:
@@ -221,7 +221,7 @@ def test_systems_have_tables_of_their_own() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    short(
+    rest_as_torture(
         [name for name in systems.names() if not systems.find(name).listing.is_countable],
         ("b3os",),
     ),
@@ -248,7 +248,7 @@ def test_a_backfill_brings_the_past_once(tmp_path: Path, name: str) -> None:
         assert "list" not in again["requests_by_kind"]
 
 
-@pytest.mark.parametrize("name", short(systems.names(), ("twinit",)))
+@pytest.mark.parametrize("name", rest_as_torture(systems.names(), ("twinit",)))
 def test_what_a_backfill_and_a_sync_cover_is_counted_once(tmp_path: Path, name: str) -> None:
     """Days that a backfill loaded before the first sync read them again have as many executions as are stored."""
     system = systems.find(name)

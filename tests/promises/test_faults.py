@@ -19,7 +19,7 @@ from task_history.systems import find, names
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.dropped_tables import check_dropped
 from tests.support.place import PERFECT, Place, differences
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 PASSING: dict[str, list[dict[str, Any]]] = {
     "status500": [{"kind": "status500", "times": 3}],
@@ -103,7 +103,7 @@ STOPPING: dict[str, tuple[list[dict[str, Any]], int, str]] = {
 
 @pytest.mark.parametrize(
     "name",
-    short(
+    rest_as_torture(
         STOPPING,
         [
             "forbidden",
@@ -267,7 +267,7 @@ def test_executions_that_somebody_dropped_are_listed_again(tmp_path: Path) -> No
         assert differences(place, sandbox) == PERFECT
 
 
-@pytest.mark.parametrize("system", short(names(), ("twinit",)))
+@pytest.mark.parametrize("system", rest_as_torture(names(), ("twinit",)))
 def test_steps_that_somebody_dropped_are_read_again(system: str, tmp_path: Path) -> None:
     """Without a table of steps, or of what comes with them, no details count as loaded: the sync reads them again."""
     with SandboxProcess(system, executions=40, seed=8, days=3, freeze=True) as sandbox:
@@ -288,7 +288,7 @@ def test_steps_that_somebody_dropped_are_read_again(system: str, tmp_path: Path)
             assert _counts(place, system, filled) == before
 
 
-@pytest.mark.parametrize("at_once", short([False, True], [True]), ids=["each", "all"])
+@pytest.mark.parametrize("at_once", rest_as_torture([False, True], [True]), ids=["each", "all"])
 def test_what_was_dropped_is_asked_again_within_the_retention(tmp_path: Path, at_once: bool) -> None:
     """Each row is back that the vendor still has; of the others nothing is asked, and it is said that they are lost."""
 
@@ -362,7 +362,7 @@ def test_interrupt_keeps_what_was_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("number", "name"),
-    short([(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")], [(signal.SIGTERM, "SIGTERM")]),
+    rest_as_torture([(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")], [(signal.SIGTERM, "SIGTERM")]),
 )
 def test_the_second_signal_ends_a_run_at_once(tmp_path: Path, number: signal.Signals, name: str) -> None:
     """Also while the vendor does not answer; it is said, and the next run brings everything."""

@@ -34,8 +34,8 @@ from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.altering_proxy import altering
 from tests.support.forked import Forked
 from tests.support.place import Place
-from tests.support.short import short
 from tests.support.snapshot import Snapshot
+from tests.support.torture import rest_as_torture
 
 WITH_PEOPLE = ("b3os", "paragon")
 WORLD: dict[str, Any] = {"days": 8, "workflows": 4, "failed": 0.3, "open_days": 0.05, "freeze": True}
@@ -95,7 +95,7 @@ def traces(folder: Path, words: set[str]) -> dict[str, list[str]]:
     return found
 
 
-@pytest.fixture(params=short(WITH_PEOPLE, ("paragon",)))
+@pytest.fixture(params=rest_as_torture(WITH_PEOPLE, ("paragon",)))
 def loaded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Place, SandboxProcess, System]]:
     name = request.param
     with SandboxProcess(name, executions=120, seed=5, future_hours=60, **WORLD) as sandbox:
@@ -208,7 +208,7 @@ def _ends_early(given: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[A
 STEPS = ("_leave_out", "erase_rows", "deletions", "erase_kept_rows", "rewrite_warehouse", "put")
 
 
-@pytest.mark.parametrize("step", short(STEPS, ("_leave_out", "rewrite_warehouse")))
+@pytest.mark.parametrize("step", rest_as_torture(STEPS, ("_leave_out", "rewrite_warehouse")))
 def test_the_same_command_ends_an_erasure_that_was_killed(
     step: str, paragon: tuple[Place, SandboxProcess, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -291,7 +291,7 @@ KILLS = (
 )
 
 
-@pytest.mark.parametrize(("where", "name", "call"), short(KILLS, (KILLS[5], KILLS[9])), ids=str)
+@pytest.mark.parametrize(("where", "name", "call"), rest_as_torture(KILLS, (KILLS[5], KILLS[9])), ids=str)
 def test_the_same_command_ends_an_erasure_whose_process_was_killed(
     where: str, name: str, call: int, paragon: tuple[Place, SandboxProcess, str]
 ) -> None:
@@ -438,7 +438,7 @@ def test_a_row_that_was_stored_before_it_was_known_whose_it_is(tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("sent", "is_every"),
-    short(
+    rest_as_torture(
         product(("[7, true]", '{"name": "x"}', "true", "1e22", "5", r'"a\ud800\u0000"'), (True, False)),
         kept=[('{"name": "x"}', False)],
     ),

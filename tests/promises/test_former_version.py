@@ -17,7 +17,7 @@ from task_history.warehouse import tables
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support import former_version
 from tests.support.place import Place
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 SYSTEMS = ("b3os", "paragon", "sailpoint", "twinit")
 WHEN_READ = {"fetched_at", "read_by", "run_id", "_dlt_load_id"}
@@ -52,7 +52,7 @@ def former(where: str, system: str, tmp_path: Path) -> Iterator[tuple[Place, San
 
 @pytest.mark.parametrize(
     ("where", "system"),
-    short(
+    rest_as_torture(
         product(("its_working_folder", "another_machine"), SYSTEMS),
         kept=[
             ("its_working_folder", "paragon"),
@@ -101,7 +101,7 @@ def test_the_next_sync_keeps_all_that_a_warehouse_of_the_version_before_holds(
 
 @pytest.mark.parametrize(
     ("where", "system"),
-    short(product(("another_machine",), SYSTEMS), [("another_machine", "b3os")]),
+    rest_as_torture(product(("another_machine",), SYSTEMS), [("another_machine", "b3os")]),
 )
 def test_a_warehouse_of_the_version_before_is_read_before_the_next_sync(
     former: tuple[Place, SandboxProcess], system: str, where: str
@@ -120,7 +120,7 @@ def test_a_warehouse_of_the_version_before_is_read_before_the_next_sync(
 
 @pytest.mark.parametrize(
     ("system", "lacks"),
-    short(
+    rest_as_torture(
         product(SYSTEMS, ("what_is_new", "payload_columns")),
         kept=[
             ("b3os", "what_is_new"),

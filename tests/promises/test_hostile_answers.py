@@ -21,7 +21,7 @@ from task_history import systems
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
 from tests.support.sandbox_proxy import Between
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 WORLD: dict[str, Any] = {
     "executions": 24,
@@ -44,7 +44,7 @@ PIECE_BYTES = 1 << 20
 SECRETS = '{"id": 1, "password": "p"} '
 
 
-@pytest.fixture(params=short(sorted(SINGLE), ("paragon", "twinit")))
+@pytest.fixture(params=rest_as_torture(sorted(SINGLE), ("paragon", "twinit")))
 def behind(request: pytest.FixtureRequest) -> Iterator[tuple[str, SandboxProcess]]:
     """Each system's name and its vendor, whose executions have all ended."""
     with SandboxProcess(request.param, freeze=True, **WORLD) as sandbox:
@@ -160,7 +160,7 @@ def test_details_beyond_the_bound_hold_nothing_up(tmp_path: Path, behind: tuple[
 
 @pytest.mark.parametrize(
     ("what", "say"),
-    short(
+    rest_as_torture(
         product(("list", "payload"), (say_bomb, say_endlessly)),
         kept=[("list", say_bomb), ("payload", say_endlessly)],
     ),
@@ -196,7 +196,7 @@ def test_memory_is_bounded_whatever_an_answer_holds(
 
 @pytest.mark.parametrize(
     ("what", "field", "texts", "size"),
-    short(
+    rest_as_torture(
         [
             ("list", "userId", 100, 600_000),
             ("list", "undocumented", 6, 10_000_000),
@@ -242,7 +242,7 @@ def test_a_long_text_in_several_rows_takes_little_memory(
 
 @pytest.mark.parametrize(
     ("text", "bound_mib"),
-    short([("long text ", 64), (SECRETS, 64), (SECRETS, 20)], kept=[(SECRETS, 20)]),
+    rest_as_torture([("long text ", 64), (SECRETS, 64), (SECRETS, 20)], kept=[(SECRETS, 20)]),
     ids=["words", "JSON", "less JSON"],
 )
 def test_a_payload_just_within_the_bound_takes_little_memory(
@@ -276,7 +276,9 @@ def test_a_payload_just_within_the_bound_takes_little_memory(
 
 @pytest.mark.parametrize(
     ("what", "say"),
-    short(product(("list", "details"), (drip, fall_silent)), kept=[("list", drip), ("details", fall_silent)]),
+    rest_as_torture(
+        product(("list", "details"), (drip, fall_silent)), kept=[("list", drip), ("details", fall_silent)]
+    ),
 )
 def test_a_signal_is_heeded_while_an_answer_does_not_end(
     tmp_path: Path, what: str, say: Callable[[BinaryIO], None]

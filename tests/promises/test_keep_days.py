@@ -14,7 +14,7 @@ import pytest
 from task_history import systems
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 SYSTEMS = ("b3os", "paragon", "sailpoint", "twinit")
 DAYS = 40
@@ -41,7 +41,7 @@ def oldest(place: Place, table: str, column: str, where: str = "TRUE") -> dateti
     return found.astimezone(UTC)
 
 
-@pytest.mark.parametrize("system", short(SYSTEMS, ("b3os",)))
+@pytest.mark.parametrize("system", rest_as_torture(SYSTEMS, ("b3os",)))
 def test_what_is_older_is_deleted_and_not_missed(tmp_path: Path, system: str) -> None:
     """A sync deletes what is older; later syncs, audits and backfills neither miss it nor ask for it."""
     found = systems.find(system)

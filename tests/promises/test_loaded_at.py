@@ -19,7 +19,7 @@ from task_history.load.dlt_internals import SWITCH
 from task_history.warehouse import tables
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 NOW = "2026-03-01T12:00:00+00:00"
 RANGE = ("--from", "2026-02-10", "--to", "2026-02-25")
@@ -165,7 +165,7 @@ def test_a_commit_is_later_than_what_other_accounts_stored(tmp_path: Path, other
 
 @pytest.mark.parametrize(
     ("name", "internals"),
-    short(
+    rest_as_torture(
         [*((name, "on") for name in systems.names()), ("paragon", "off")], [("b3os", "on"), ("twinit", "on")]
     ),
 )

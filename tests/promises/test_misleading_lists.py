@@ -13,7 +13,7 @@ import pytest
 from task_history_cli.sandbox.misleading_lists import is_outside
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import PERFECT, Place, differences, truth
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 UNVERIFIED = "SELECT count(*) FROM paragon.coverage WHERE NOT is_verified"
 _NOW = datetime.now(UTC)
@@ -46,7 +46,7 @@ MISLEADING: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(
     ("command", "switch"),
-    short(
+    rest_as_torture(
         product(("sync", "backfill"), MISLEADING),
         kept=[
             ("sync", "empty_in_the_midst"),
@@ -69,7 +69,7 @@ def test_an_answer_that_misleads_costs_no_row(tmp_path: Path, command: str, swit
         assert _missing(place, sandbox) == set()
 
 
-@pytest.mark.parametrize("command", short(["sync", "backfill"], ["sync"]))
+@pytest.mark.parametrize("command", rest_as_torture(["sync", "backfill"], ["sync"]))
 def test_pages_that_stay_empty_for_long_are_mended_by_later_runs(tmp_path: Path, command: str) -> None:
     """What they hid is unverified and named by the run; later runs of the same command bring and verify it."""
     with _sandbox(3_000, empty_at=3, empty_times=10_000) as sandbox:

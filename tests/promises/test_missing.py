@@ -11,7 +11,7 @@ import pytest
 
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 RAW = ("Catalog Error", "Binder Error", "Unexpected", "cannot answer")
 NO_VIEWS = "DROP SCHEMA task_history CASCADE"
@@ -38,7 +38,7 @@ def synced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SandboxPr
 
 
 @pytest.mark.parametrize(
-    "case", short(CASES, ("table", "column_of_runs", "view", "empty_dataset", "no_dataset"))
+    "case", rest_as_torture(CASES, ("table", "column_of_runs", "view", "empty_dataset", "no_dataset"))
 )
 def test_what_is_missing_is_told_and_put_back(
     synced: tuple[SandboxProcess, Path], tmp_path: Path, case: str

@@ -17,7 +17,7 @@ from task_history.systems.parsing import instant_or_millis
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.altering_proxy import altering
 from tests.support.place import Place
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 WORLD: dict[str, Any] = {
     "executions": 60,
@@ -83,7 +83,7 @@ class OddDates:
         return odd
 
 
-@pytest.mark.parametrize("system", short(systems.names(), ("paragon", "b3os")))
+@pytest.mark.parametrize("system", rest_as_torture(systems.names(), ("paragon", "b3os")))
 def test_dates_at_the_ends_of_time(tmp_path: Path, system: str) -> None:
     """In list rows, starts, steps, events and statistics: syncs go on, no row is missing, and an audit is clean."""
     dates = OddDates(share=6)

@@ -18,7 +18,7 @@ from task_history.warehouse import tables
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.altering_proxy import Alter, altering, with_fields
 from tests.support.place import Place
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 SYSTEMS = ("b3os", "paragon", "sailpoint", "twinit")
 WORLD: dict[str, dict[str, Any]] = {
@@ -63,7 +63,7 @@ FEW = {"executions": 12}
 
 @pytest.mark.parametrize(
     ("system", "world"),
-    short(product(SYSTEMS, (FEW, {})), kept=[("sailpoint", FEW), ("twinit", FEW)]),
+    rest_as_torture(product(SYSTEMS, (FEW, {})), kept=[("sailpoint", FEW), ("twinit", FEW)]),
     ids=lambda value: ("few" if value else "many") if isinstance(value, dict) else value,
 )
 def test_thousands_of_new_fields(tmp_path: Path, system: str, world: dict[str, int]) -> None:
@@ -110,7 +110,7 @@ def test_thousands_of_new_fields(tmp_path: Path, system: str, world: dict[str, i
 
 @pytest.mark.parametrize(
     ("system", "depth"),
-    short(product(SYSTEMS, (20_000, 150)), kept=[("b3os", 20_000), ("sailpoint", 150)]),
+    rest_as_torture(product(SYSTEMS, (20_000, 150)), kept=[("b3os", 20_000), ("sailpoint", 150)]),
 )
 def test_fields_nested_without_end(tmp_path: Path, system: str, depth: int) -> None:
     """What is nested deeper than 100 levels is kept as text, cut; everything else of every answer loads."""
@@ -158,7 +158,7 @@ ODD = {
 
 @pytest.mark.parametrize(
     ("system", "in_all"),
-    short(
+    rest_as_torture(
         product(SYSTEMS, (True, False)),
         kept=[("paragon", True), ("twinit", False)],
     ),

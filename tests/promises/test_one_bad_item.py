@@ -15,7 +15,7 @@ from task_history.systems.protocol import System
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
 from tests.support.sandbox_proxy import Between
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 WORLD: dict[str, Any] = {
     "executions": 60,
@@ -66,7 +66,7 @@ def status_of(place: Place) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("ended", short(systems.names(), kept=["paragon", "twinit"]), indirect=True)
+@pytest.mark.parametrize("ended", rest_as_torture(systems.names(), kept=["paragon", "twinit"]), indirect=True)
 def test_a_detail_that_always_fails_is_noted_and_passed_over(
     tmp_path: Path, ended: tuple[str, SandboxProcess]
 ) -> None:
@@ -115,7 +115,7 @@ def test_a_detail_that_always_fails_is_noted_and_passed_over(
     assert sandbox.counters()["reads_more_than_once"] == []
 
 
-@pytest.mark.parametrize("ended", short(systems.names(), kept=["b3os"]), indirect=True)
+@pytest.mark.parametrize("ended", rest_as_torture(systems.names(), kept=["b3os"]), indirect=True)
 def test_a_refused_detail_is_noted(tmp_path: Path, ended: tuple[str, SandboxProcess]) -> None:
     """403 for one execution alone ends no run: it is noted with the refusal, and all others are loaded."""
     name, sandbox = ended
@@ -130,7 +130,7 @@ def test_a_refused_detail_is_noted(tmp_path: Path, ended: tuple[str, SandboxProc
     place.sync()
 
 
-@pytest.mark.parametrize("ended", short(systems.names(), kept=["b3os"]), indirect=True)
+@pytest.mark.parametrize("ended", rest_as_torture(systems.names(), kept=["b3os"]), indirect=True)
 def test_a_vendor_that_is_down_ends_the_run(tmp_path: Path, ended: tuple[str, SandboxProcess]) -> None:
     """Many different details that fail in a row, and one that was read before: exit code 4, and nothing is noted."""
     name, sandbox = ended
@@ -147,7 +147,7 @@ def test_a_vendor_that_is_down_ends_the_run(tmp_path: Path, ended: tuple[str, Sa
     assert loaded(place, system) == 60
 
 
-@pytest.mark.parametrize("ended", short(systems.names(), kept=["twinit"]), indirect=True)
+@pytest.mark.parametrize("ended", rest_as_torture(systems.names(), kept=["twinit"]), indirect=True)
 def test_many_bad_details_hold_up_no_others(tmp_path: Path, ended: tuple[str, SandboxProcess]) -> None:
     """More of them in a row than a vendor that is down shows: one that was read before is read, and the run goes on."""
     name, sandbox = ended
@@ -187,7 +187,7 @@ def test_a_payload_that_always_fails_is_noted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("form", "lines"),
-    short([("text", True), ("prose", False), ("empty", False)], [("prose", False)]),
+    rest_as_torture([("text", True), ("prose", False), ("empty", False)], [("prose", False)]),
 )
 def test_logs_that_are_no_json_cost_nothing_else(tmp_path: Path, form: str, lines: bool) -> None:
     """Tasks are kept, a log of text is read by its lines or noted beside its run, and nothing is asked for twice."""
@@ -241,7 +241,7 @@ def test_a_log_that_always_fails_keeps_its_tasks(tmp_path: Path) -> None:
         assert logged(place, systems.find("twinit")) == []
 
 
-@pytest.mark.parametrize("missing", short([500, 403], [500]))
+@pytest.mark.parametrize("missing", rest_as_torture([500, 403], [500]))
 def test_runs_that_vanished_end_no_sync(tmp_path: Path, missing: int) -> None:
     """Twinit answers with an error for many open runs that it holds no longer: all others settle, the sync ends well."""
     world = {**WORLD, "open_days": 0.9, "executions": 80}
@@ -282,7 +282,7 @@ def test_what_vanished_while_open_is_marked_without_single_reads(tmp_path: Path)
         assert still_open == [(len(opens) - 4,)]
 
 
-@pytest.mark.parametrize("form", short(["forbidden", "failing"], ["failing"]))
+@pytest.mark.parametrize("form", rest_as_torture(["forbidden", "failing"], ["failing"]))
 def test_statistics_that_are_not_to_be_had_end_no_run(tmp_path: Path, form: str) -> None:
     """403 or 500 for B3OS's statistics alone is told once, and executions and runs are loaded."""
     with SandboxProcess("b3os", switch={"stats": form}, **WORLD) as sandbox:
@@ -316,7 +316,7 @@ def test_check_tries_other_lists(tmp_path: Path) -> None:
             assert "sp:workflow-execution:read" in done.stderr
 
 
-@pytest.mark.parametrize("name", short(systems.names(), ["sailpoint"]))
+@pytest.mark.parametrize("name", rest_as_torture(systems.names(), ["sailpoint"]))
 def test_an_open_execution_that_cannot_be_read_singly_settles(tmp_path: Path, name: str) -> None:
     """By the list of its millisecond where the vendor filters by time; elsewhere by the list that is read anyway."""
     system = systems.find(name)

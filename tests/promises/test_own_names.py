@@ -17,7 +17,7 @@ from task_history.warehouse import tables
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.altering_proxy import altering
 from tests.support.place import Place
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 SYSTEMS = ("b3os", "paragon", "sailpoint", "twinit")
 WORLD: dict[str, dict[str, Any]] = {
@@ -82,7 +82,7 @@ def with_names(value: Any, names: set[str], numbers: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("system", "reads_row_by_row"),
-    short(
+    rest_as_torture(
         [(name, False) for name in SYSTEMS] + [("paragon", True)],
         kept=[
             ("paragon", True),

@@ -14,7 +14,7 @@ from task_history_cli.sandbox.process import SandboxProcess
 from tests.promises.test_every_system import held, truth
 from tests.support.altering_proxy import altering
 from tests.support.place import Place
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 WORLD: dict[str, Any] = {"executions": 60, "seed": 5, "days": 4, "future_hours": 30, "open_days": 0.1}
 WORLD |= {"now": "2026-03-01T00:00:00Z", "freeze": True}
@@ -25,7 +25,7 @@ RANGE = ("--from", "2026-02-26", "--to", "2026-03-01")
 
 @pytest.mark.parametrize(
     ("system", "sent"),
-    short(product(KEYS, ("absent", "null")), kept=[("sailpoint", "absent"), ("twinit", "null")]),
+    rest_as_torture(product(KEYS, ("absent", "null")), kept=[("sailpoint", "absent"), ("twinit", "null")]),
 )
 def test_rows_without_their_partition_take_the_one_that_was_asked_for(
     system: str, sent: str, tmp_path: Path

@@ -27,7 +27,7 @@ from task_history.systems import find
 from task_history.warehouse.coverage import filters_text
 from tests.support.memory_warehouse import MemoryWarehouse
 from tests.support.random_vendor import DAYS, NOW, PAGE_SIZE, Behaviour, RandomVendor, drawn, small_pages
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "paragon": {"project_id": "p", "api_key": "k"},
@@ -166,7 +166,7 @@ def _loses_nothing_silently(name: str, number: int) -> None:
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-@pytest.mark.parametrize("block", short(range(8), kept=range(1)))
+@pytest.mark.parametrize("block", rest_as_torture(range(8), kept=range(1)))
 def test_a_row_is_missing_only_where_the_coverage_says_so(name: str, block: int) -> None:
     """After three runs, what is missing lies in windows that are unverified; an honest vendor has none of these."""
     for number in range(block * 10, block * 10 + 10):
@@ -195,7 +195,7 @@ def _is_mended_by_later_runs(name: str, number: int) -> None:
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-@pytest.mark.parametrize("block", short(range(4), kept=range(1)))
+@pytest.mark.parametrize("block", rest_as_torture(range(4), kept=range(1)))
 def test_what_stayed_unverified_is_mended_once_the_vendor_behaves(name: str, block: int) -> None:
     """Days that a run could not verify are compared again by later runs, until nothing is missing or unverified."""
     for number in range(block * 5, block * 5 + 5):

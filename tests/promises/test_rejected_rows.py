@@ -14,7 +14,7 @@ from task_history import systems
 from task_history_cli.sandbox import odd_rows
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 WORLD: dict[str, Any] = {
     "executions": 700,
@@ -65,7 +65,9 @@ def rejected(place: Place) -> list[tuple[Any, ...]]:
     )
 
 
-@pytest.mark.parametrize(("name", "kind"), short(product(systems.names(), KINDS), kept=_each_kind_once()))
+@pytest.mark.parametrize(
+    ("name", "kind"), rest_as_torture(product(systems.names(), KINDS), kept=_each_kind_once())
+)
 def test_all_other_rows_load(tmp_path: Path, name: str, sandbox: SandboxProcess, kind: str) -> None:
     """The run ends with 0, names the windows, and each odd row is kept once, as JSON text, with its reason."""
     truth = {str(row[IDS[name]]): row for row in sandbox.truth()}
@@ -95,7 +97,7 @@ def test_all_other_rows_load(tmp_path: Path, name: str, sandbox: SandboxProcess,
     assert number >= len(kept)
 
 
-@pytest.mark.parametrize("name", short(systems.names(), ("b3os",)), indirect=True)
+@pytest.mark.parametrize("name", rest_as_torture(systems.names(), ("b3os",)), indirect=True)
 def test_a_later_sync_is_not_held_up(tmp_path: Path, name: str, sandbox: SandboxProcess) -> None:
     """It costs what it costs without odd rows, says nothing of those that it knows, and doubles none."""
     sandbox.switches(odd_rows="no_id", odd_share=SHARE)
@@ -126,7 +128,7 @@ def test_a_rejected_workflow_is_named_once(tmp_path: Path) -> None:
         assert place.query(kept) == [(number,)]
 
 
-@pytest.mark.parametrize("name", short(systems.names(), ("twinit",)), indirect=True)
+@pytest.mark.parametrize("name", rest_as_torture(systems.names(), ("twinit",)), indirect=True)
 def test_a_row_that_gets_its_id_is_loaded(tmp_path: Path, name: str, sandbox: SandboxProcess) -> None:
     """An audit names it, its repair loads it, and then the days are verified."""
     truth = {str(row[IDS[name]]) for row in sandbox.truth()}
@@ -141,7 +143,7 @@ def test_a_row_that_gets_its_id_is_loaded(tmp_path: Path, name: str, sandbox: Sa
     place.run("audit", name, *RANGE, "--thorough")
 
 
-@pytest.mark.parametrize("name", short(systems.names(), ("sailpoint",)), indirect=True)
+@pytest.mark.parametrize("name", rest_as_torture(systems.names(), ("sailpoint",)), indirect=True)
 def test_a_list_of_nothing_else_is_an_unexpected_answer(
     tmp_path: Path, name: str, sandbox: SandboxProcess
 ) -> None:
@@ -153,7 +155,7 @@ def test_a_list_of_nothing_else_is_an_unexpected_answer(
     assert place.query(f"SELECT count(*) FROM {name}.coverage") == [(0,)]
 
 
-@pytest.mark.parametrize("name", short(systems.names(), ("paragon",)), indirect=True)
+@pytest.mark.parametrize("name", rest_as_torture(systems.names(), ("paragon",)), indirect=True)
 def test_what_is_not_verified_is_told_with_its_reason(
     tmp_path: Path, name: str, sandbox: SandboxProcess
 ) -> None:
@@ -183,7 +185,7 @@ def test_what_is_not_verified_is_told_with_its_reason(
     assert "without a usable id" in (tmp_path / "report.html").read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", short(systems.names(), ("sailpoint",)), indirect=True)
+@pytest.mark.parametrize("name", rest_as_torture(systems.names(), ("sailpoint",)), indirect=True)
 def test_rows_in_the_lookback_are_compared_at_little_cost(
     tmp_path: Path, name: str, sandbox: SandboxProcess
 ) -> None:

@@ -16,7 +16,7 @@ from task_history import systems
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.altering_proxy import altering
 from tests.support.place import Place
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 WORLD: dict[str, Any] = {
     "executions": 60,
@@ -96,7 +96,7 @@ def _logged(result: dict[str, Any]) -> list[int]:
     return [int(count) for count in re.findall(r"schema_changed changes=(\d+)", result["stderr"])]
 
 
-@pytest.mark.parametrize("system", short(systems.names(), ("twinit",)))
+@pytest.mark.parametrize("system", rest_as_torture(systems.names(), ("twinit",)))
 def test_what_is_new_is_told_once(system: str, changing: tuple[Vendor, Place, SandboxProcess]) -> None:
     """Not on the first sync; by the sync that brings it, and by none after it."""
     vendor, place, sandbox = changing
@@ -162,7 +162,7 @@ def test_a_backfill_tells_it_too(system: str, changing: tuple[Vendor, Place, San
 
 @pytest.mark.parametrize(
     ("system", "changing"),
-    short(
+    rest_as_torture(
         product(systems.names(), ({"executions": 500}, {"executions": 250})),
         kept=[("paragon", {"executions": 250})],
     ),

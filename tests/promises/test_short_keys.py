@@ -11,13 +11,13 @@ from tests.promises.test_repeated_ids import check_all_there
 from tests.support import short_keys
 from tests.support.place import Place
 from tests.support.repeating_vendor import EXECUTIONS, STEPS, serving
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 OVERWRITTEN = ("paragon", "twinit", "b3os")
 """The systems of which steps were; an event of SailPoint has always had its execution in its id."""
 
 
-@pytest.mark.parametrize("system", short(STEPS, ("sailpoint", "b3os")))
+@pytest.mark.parametrize("system", rest_as_torture(STEPS, ("sailpoint", "b3os")))
 def test_what_was_overwritten_is_read_again_by_the_next_sync(system: str, tmp_path: Path) -> None:
     """And once: the sync after it reads no step. What a warehouse can do before that sync, it still can."""
     with serving(system) as vendor:
@@ -38,7 +38,7 @@ def test_what_was_overwritten_is_read_again_by_the_next_sync(system: str, tmp_pa
         assert vendor.reads == []
 
 
-@pytest.mark.parametrize("system", short(OVERWRITTEN, ("paragon",)))
+@pytest.mark.parametrize("system", rest_as_torture(OVERWRITTEN, ("paragon",)))
 def test_what_the_vendor_no_longer_holds_is_named(system: str, tmp_path: Path) -> None:
     """Nothing that is stored goes; the log of details says which executions lack steps, and why."""
     with serving(system) as vendor:

@@ -22,7 +22,7 @@ from task_history_cli.console import output
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.hostile_vendor import EVIL, FORGED, hostile
 from tests.support.place import Place
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 OBEYED = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -47,7 +47,7 @@ def run(place: Place, *words: str) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("system", short(SYSTEMS, ("b3os",)))
+@pytest.mark.parametrize("system", rest_as_torture(SYSTEMS, ("b3os",)))
 def test_no_command_prints_what_a_terminal_obeys(tmp_path: Path, system: str) -> None:
     """Every id, name, message and error of the vendor: shown by each command with escapes, in text and in JSON."""
     with SandboxProcess(system, executions=40, freeze=True) as sandbox, hostile(sandbox.base_url) as vendor:
@@ -82,7 +82,7 @@ def test_no_command_prints_what_a_terminal_obeys(tmp_path: Path, system: str) ->
             run(place, "check", system)
 
 
-@pytest.mark.parametrize("system", short(SYSTEMS, ("sailpoint", "twinit")))
+@pytest.mark.parametrize("system", rest_as_torture(SYSTEMS, ("sailpoint", "twinit")))
 def test_what_is_loaded_is_printed_with_escapes(tmp_path: Path, system: str) -> None:
     """Where only texts are hostile, steps and payloads load; what commands show of them is harmless."""
     with (

@@ -10,7 +10,7 @@ import pytest
 
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 from tests.support.user_maps import (
     HASH_KEY,
     QUIET,
@@ -27,7 +27,7 @@ from tests.support.user_maps import (
 PERSON = {"paragon": "workflow_executions.user_id", "b3os": "*.triggered_by"}
 
 
-@pytest.mark.parametrize("system", short(["paragon", "b3os"], ["paragon"]))
+@pytest.mark.parametrize("system", rest_as_torture(["paragon", "b3os"], ["paragon"]))
 def test_the_views_follow_the_file(tmp_path: Path, system: str) -> None:
     """Each sync takes the file as it is then, with any characters; without a file nothing is left of it."""
     with SandboxProcess(system, **WORLD) as sandbox:
@@ -112,7 +112,7 @@ def test_ids_that_may_not_be_stored_are_not(tmp_path: Path, rule: str) -> None:
         assert status["user_map"]["unknown"] == 1
 
 
-@pytest.mark.parametrize("hashed", short([False, True], [True]))
+@pytest.mark.parametrize("hashed", rest_as_torture([False, True], [True]))
 def test_a_forgotten_user_does_not_come_back(tmp_path: Path, hashed: bool) -> None:
     """``forget`` erases the person's row, and no later file that names the person brings it back."""
     with SandboxProcess(**WORLD) as sandbox:

@@ -14,7 +14,7 @@ from tests.destinations.postgres.server import Server
 from tests.destinations.postgres.test_postgres import PostgresPlace
 from tests.support import former_version
 from tests.support.place import Place
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 from tests.support.views_of_all import PER_ACCOUNT, QUIET, synced_machines
 
 __all__ = ["postgres", "postgres_of_all_tests"]
@@ -47,7 +47,7 @@ def _machine(
     return place
 
 
-@pytest.mark.parametrize("again", short(AGAIN, ["one"]))
+@pytest.mark.parametrize("again", rest_as_torture(AGAIN, ["one"]))
 def test_views_show_the_accounts_of_all_configurations(
     warehouse: str, server: Server | None, tmp_path: Path, again: str
 ) -> None:

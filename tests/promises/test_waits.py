@@ -16,7 +16,7 @@ from task_history_cli.sandbox.process import SandboxProcess
 from tests.promises.test_hostile_answers import SINGLE
 from tests.support.place import Place
 from tests.support.sandbox_proxy import Between
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 WORLD: dict[str, Any] = {
     "executions": 120,
@@ -55,7 +55,7 @@ def _killed_while_it_waits(place: Place, system: str) -> int:
         process.communicate()
 
 
-@pytest.mark.parametrize("system", short(sorted(SINGLE), ("sailpoint", "twinit")))
+@pytest.mark.parametrize("system", rest_as_torture(sorted(SINGLE), ("sailpoint", "twinit")))
 def test_what_was_read_is_written_before_the_budget_is_waited_for(tmp_path: Path, system: str) -> None:
     """A run whose budget is spent in the middle of the details has committed them, and reads none of them again."""
     with SandboxProcess(system, freeze=True, **WORLD) as sandbox:
@@ -78,7 +78,9 @@ def _fault(out: BinaryIO) -> None:
     out.write(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n")
 
 
-@pytest.mark.parametrize("say", short([_retry_after, _fault], [_retry_after]), ids=["Retry-After", "faults"])
+@pytest.mark.parametrize(
+    "say", rest_as_torture([_retry_after, _fault], [_retry_after]), ids=["Retry-After", "faults"]
+)
 def test_what_was_read_is_written_while_the_vendor_is_waited_for(
     tmp_path: Path, say: Callable[[BinaryIO], None]
 ) -> None:

@@ -18,7 +18,7 @@ from tests.destinations.bigquery.place import BigQueryPlace, BigQueryPlaceWithou
 from tests.destinations.bigquery.recorder import Recorder
 from tests.support.altering_proxy import altering, with_fields
 from tests.support.place import PERFECT, differences
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 CHECK = ("check", "paragon", "--destination", "bigquery")
 SYNC = ("sync", "paragon", "--destination", "bigquery")
@@ -221,7 +221,9 @@ def test_a_merge_that_fails_for_good_is_made_up_for(place: BigQueryPlace, sandbo
     assert sandbox.counters()["list"] <= 3
 
 
-@pytest.mark.parametrize("table", short(["workflow_executions", "coverage"], ["workflow_executions"]))
+@pytest.mark.parametrize(
+    "table", rest_as_torture(["workflow_executions", "coverage"], ["workflow_executions"])
+)
 def test_rows_that_are_refused_for_good_are_read_again(
     place: BigQueryPlace, sandbox: SandboxProcess, table: str
 ) -> None:

@@ -10,7 +10,7 @@ from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import Server
 from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlace
 from tests.promises.test_forget import KILLS, run_killed
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 MACHINE = ("DLT_DATA_DIR", "TASK_HISTORY_STATE_DIR")
 """The folders that each machine has for itself."""
@@ -68,7 +68,7 @@ def test_a_forgotten_person_is_in_no_table(postgres: Server, tmp_path: Path) -> 
         assert place.query("SELECT count(*) FROM paragon.coverage WHERE NOT is_verified") == [(0,)]
 
 
-@pytest.mark.parametrize(("where", "name", "call"), short(KILLS, (KILLS[3], KILLS[9])), ids=str)
+@pytest.mark.parametrize(("where", "name", "call"), rest_as_torture(KILLS, (KILLS[3], KILLS[9])), ids=str)
 def test_an_erasure_whose_process_was_killed_is_ended_and_holds_on_another_machine(
     postgres: Server, tmp_path: Path, where: str, name: str, call: int
 ) -> None:

@@ -20,7 +20,7 @@ from tests.support import refusing_warehouse
 from tests.support.altering_proxy import altering
 from tests.support.killed_runs import kill_first_runs
 from tests.support.place import STEP_FIELDS, Place, truth
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 NOW = "2026-10-20T12:00:00+00:00"
 START = "2026-10-12"
@@ -166,7 +166,7 @@ def _with_nul(value: Any, key: str = "") -> Any:
     return f"{value}\0!" if is_plain else value
 
 
-@pytest.mark.parametrize("system", short(WORLDS, ("paragon", "twinit")))
+@pytest.mark.parametrize("system", rest_as_torture(WORLDS, ("paragon", "twinit")))
 def test_nul_in_any_text_is_stored_as_a_replacement_character(
     postgres: Server, tmp_path: Path, system: str
 ) -> None:
@@ -246,7 +246,7 @@ def test_twenty_first_runs_that_are_killed_go_on(postgres: Server, tmp_path: Pat
     _first_runs_killed(postgres, tmp_path, kills=20, prefix="many_")
 
 
-@pytest.mark.parametrize("kind", short(refusing_warehouse.REFUSED, ("execution",)))
+@pytest.mark.parametrize("kind", rest_as_torture(refusing_warehouse.REFUSED, ("execution",)))
 def test_a_refused_package_holds_nothing_up(postgres: Server, tmp_path: Path, kind: str) -> None:
     """The run goes on with the rest, and the next one brings what was refused once the vendor's row is clean."""
     with refusing_warehouse.poisoned(kind) as (sandbox, poison, url):

@@ -33,7 +33,7 @@ from tests.support.budgets import (
     worker,
 )
 from tests.support.place import Place
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 MOVED_CLOCK = """
 import time
@@ -346,7 +346,9 @@ def test_a_killed_process_neither_frees_nor_keeps_its_slots(vendor: Vendor, budg
     assert len(heirs) >= 8
 
 
-@pytest.mark.parametrize("kind", short(["suspended", "stopped", "crashed"], ["suspended", "crashed"]))
+@pytest.mark.parametrize(
+    "kind", rest_as_torture(["suspended", "stopped", "crashed"], ["suspended", "crashed"])
+)
 def test_a_server_that_is_away_for_some_seconds(
     vendor: Vendor, own_postgres: Server, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:

@@ -28,7 +28,7 @@ from task_history.extract.window_comparison import Comparison
 from task_history.systems import find
 from task_history_cli.sandbox.paragon_world import Spec
 from tests.support.paragon_in_process import NOW, VALUES, Vendor
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 
 SWITCHES: dict[str, list[Any]] = {
     "after": ["exclusive", "inclusive"],
@@ -204,7 +204,7 @@ def _copy_lacks_nothing(number: int, always: Mapping[str, Any] | None = None) ->
         assert not copy.unverified, (number, switches)
 
 
-@pytest.mark.parametrize("hundred", short(range(4), [0]))
+@pytest.mark.parametrize("hundred", rest_as_torture(range(4), [0]))
 def test_a_verified_piece_lacks_nothing(hundred: int) -> None:
     """Pieces touch and cover the window, each id comes once, and a verified piece has every row there was."""
     for number in range(hundred * 100, hundred * 100 + 100):

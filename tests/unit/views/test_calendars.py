@@ -21,7 +21,7 @@ from task_history.views import create as creating
 from task_history.views.access import ViewAccess
 from task_history.views.check import findings
 from tests.support import made_warehouse
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 from tests.unit.views.test_views import access
 
 SPRING, AUTUMN = "TIMESTAMPTZ '2026-04-12 12:00:00+00'", made_warehouse.NOW
@@ -105,7 +105,7 @@ def _made(zone: str, now: str, *, executions: int = 3_000) -> Any:
     return connection
 
 
-@pytest.mark.parametrize(("zone", "now"), short(ZONES, ODD_ZONES))
+@pytest.mark.parametrize(("zone", "now"), rest_as_torture(ZONES, ODD_ZONES))
 def test_every_day_is_the_zones(zone: str, now: str) -> None:
     """Executions, failures and tasks of each day and month are those of Python's zones, per account."""
     connection = _made(zone, now)
@@ -142,7 +142,7 @@ def test_every_day_is_the_zones(zone: str, now: str) -> None:
     assert {one.check.name: one.rows for one in broken if "totals" in one.check.name and one.rows} == {}
 
 
-@pytest.mark.parametrize(("zone", "now"), short(ZONES, ODD_ZONES))
+@pytest.mark.parametrize(("zone", "now"), rest_as_torture(ZONES, ODD_ZONES))
 def test_a_day_of_the_zone_is_loaded_when_all_of_it_is(zone: str, now: str) -> None:
     """The 10th of each month is missing in coverage, and the last day is loaded until noon UTC."""
     connection = _made(zone, now, executions=500)

@@ -19,7 +19,7 @@ from task_history_cli.sandbox.process import SandboxProcess
 from tests.support import made_warehouse
 from tests.support.dbt_projects import approximate_percentiles, copy_package, make_project, run_dbt
 from tests.support.place import Place
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 from tests.unit.views.test_views import access
 
 MODEL = """
@@ -77,7 +77,7 @@ BUILDS: dict[str, list[list[tuple[str, ...]]]] = {
 """The commands before each build."""
 
 
-@pytest.mark.parametrize("builds", short(BUILDS, ["two"]))
+@pytest.mark.parametrize("builds", rest_as_torture(BUILDS, ["two"]))
 def test_the_incremental_model_has_every_execution(tmp_path: Path, builds: str) -> None:
     """Built after a sync, after a backfill of older days and a further sync, it equals the view.
 

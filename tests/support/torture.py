@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 
-def short(values: Iterable[Any], kept: Collection[Any]) -> list[Any]:
+def rest_as_torture(values: Iterable[Any], kept: Collection[Any]) -> list[Any]:
     """The values for ``parametrize``; those that are not ``kept`` are marked as torture.
 
     A value that is a tuple gives several parameters. Raises ValueError where something is kept that is no value.
