@@ -6,7 +6,7 @@ The packages, lowest first; each imports only those above it in this list (``mak
     core         values and tools: models, errors, intervals, JSON, batches, concurrency, stop
     systems      one package per vendor: what it says and how it is asked
     redaction    secrets taken out of what a vendor sends
-    settings     what a user may set, checked
+    settings_reader  what a user may set, read and checked
     state        locks and the shared Postgres of several machines
     client       all that speaks HTTP to a vendor, within the budget of its key
     warehouse    what the tables are and what they are asked

@@ -27,7 +27,7 @@ from .runs.column_changes import check_column_rules
 from .runs.context import Context, new_run_id
 from .runs.run_loop import RunLoop
 from .runs.sync import Sync
-from .settings import Settings, build
+from .settings_reader import Settings, build
 from .warehouse.column_rules import ColumnRules, column_rules
 
 # made by make reference: begin

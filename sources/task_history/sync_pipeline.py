@@ -20,7 +20,7 @@ from .runs.run_lock import lock_path, run_lock
 from .runs.run_result import RunResult, result_of
 from .runs.runner import commit_batches, note_bytes, start_run
 from .runs.sync import Sync
-from .settings import Settings
+from .settings_reader import Settings
 
 
 def sync(

@@ -15,7 +15,7 @@ import pytest
 
 from task_history import systems
 from task_history.runs.run_lock import lock_path, run_lock
-from task_history.settings import build
+from task_history.settings_reader import build
 from task_history_cli.fleet.accounts import first_month
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place, truth

@@ -18,8 +18,8 @@ import pytest
 
 from task_history import systems
 from task_history.core.errors import ConfigurationError
-from task_history.settings import settings_of
 from task_history.settings_accounts import Account
+from task_history.settings_reader import settings_of
 from task_history_cli.runtime.settings_files import DestinationSettings, write_settings
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place

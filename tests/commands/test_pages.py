@@ -15,7 +15,7 @@ import duckdb
 import pytest
 import yaml
 
-from task_history.settings import load
+from task_history.settings_reader import load
 from task_history.views import create as creating
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support import doc_pages, made_warehouse

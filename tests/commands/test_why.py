@@ -68,7 +68,7 @@ def day(number: float) -> str:
 
 def backfill(place: Place, start: datetime, end: datetime, **filters: str) -> None:
     """Loads a range as a backfill does."""
-    from task_history import settings
+    from task_history import settings_reader
     from task_history.runs.backfill import Backfill
     from task_history.runs.lanes import BACKFILL
     from task_history.runs.runner import commit_batches
@@ -76,7 +76,7 @@ def backfill(place: Place, start: datetime, end: datetime, **filters: str) -> No
     from task_history_cli.runtime.target import find_target
 
     with as_in(place):
-        found = settings.load("paragon")
+        found = settings_reader.load("paragon")
         target = find_target(None, found.pipeline_name)
         with command_run.start_command(
             found,

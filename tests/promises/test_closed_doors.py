@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from task_history import systems
 from task_history.core.errors import ConfigurationError, WarehouseUnavailable
 from task_history.load.destinations.duckdb_settings import check_credentials
-from task_history.settings import Settings
+from task_history.settings_reader import Settings
 from task_history.systems.paragon.settings import ParagonSettings
 from task_history.views.access import ViewAccess
 from task_history.views.create import refresh

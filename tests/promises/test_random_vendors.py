@@ -22,7 +22,7 @@ from task_history.runs.context import Context
 from task_history.runs.lanes import BACKFILL, SYNC
 from task_history.runs.run_loop import RunLoop
 from task_history.runs.sync import Sync
-from task_history.settings import build
+from task_history.settings_reader import build
 from task_history.systems import find
 from task_history.warehouse.coverage import filters_text
 from tests.support.memory_warehouse import MemoryWarehouse

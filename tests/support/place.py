@@ -149,12 +149,12 @@ class Place:
 
     def quick_sync(self) -> dict[str, Any]:
         """One sync, without the command around it."""
-        from task_history import settings
+        from task_history import settings_reader
         from task_history_cli.commands import sync
         from task_history_cli.runtime.target import find_target
 
         with self._inside():
-            found = settings.load(self.system)
+            found = settings_reader.load(self.system)
             return sync.sync(found, find_target(None, found.pipeline_name))
 
     @contextlib.contextmanager

@@ -15,7 +15,7 @@ from task_history import systems
 from task_history.client.auth import Credentials
 from task_history.core.errors import Rejected
 from task_history.core.models import Answer, Request, Window
-from task_history.settings import build
+from task_history.settings_reader import build
 from task_history_cli.sandbox.apis import APIS
 from task_history_cli.sandbox.paragon_world import Spec, World
 from task_history_cli.sandbox.server import HttpRequest

@@ -10,7 +10,7 @@ from dlt.common.normalizers.naming.snake_case import NamingConvention
 from task_history import systems
 from task_history.core.errors import ConfigurationError
 from task_history.core.keyed_hash import KeyedHash
-from task_history.settings import Settings, build
+from task_history.settings_reader import Settings, build
 from task_history.warehouse import tables
 from task_history.warehouse.column_rules import ColumnRules, column_rules, needed_columns
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from task_history.core.errors import ConfigurationError
 from task_history.core.naming import snake_case
-from task_history.settings import Settings, datasets, load
+from task_history.settings_reader import Settings, datasets, load
 from task_history.systems import names
 from task_history.views.relations import of_name
 from task_history_cli.runtime import target

@@ -14,7 +14,7 @@ import pytest
 
 import task_history
 from task_history import systems
-from task_history.settings import settings_of
+from task_history.settings_reader import settings_of
 from tests.support.place import ROOT
 
 SECTION = "sources.task_history.paragon"

@@ -14,7 +14,7 @@ from task_history.client.client import Client
 from task_history.client.urls import without_login
 from task_history.core.errors import Rejected, UnusableId, UsageError
 from task_history.core.models import Request
-from task_history.settings import Settings, load
+from task_history.settings_reader import Settings, load
 from task_history.systems.ids import check_id
 
 from ..console import arguments, output

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from task_history.core.exit_codes import ExitCode
 from task_history.core.models import Window, iso_ms
 from task_history.runs.lanes import AUDIT
-from task_history.settings import Settings, load
+from task_history.settings_reader import Settings, load
 
 from ..console import arguments, date_range, output, times
 from ..runtime.command_run import carry_out, start_command

@@ -17,7 +17,7 @@ from task_history.core.log import log
 from task_history.core.models import Scope, Window
 from task_history.runs.lanes import BACKFILL, SHARDS
 from task_history.runs.runner import ActiveRun
-from task_history.settings import Settings, load
+from task_history.settings_reader import Settings, load
 from task_history.warehouse.coverage import filters_text
 
 from ..console import arguments, date_range, output, times

@@ -19,7 +19,7 @@ from task_history.core.errors import AuthenticationError, ConfigurationError, Re
 from task_history.core.models import Page, Row, Window, floor_ms, iso_ms
 from task_history.extract.integrations import read_map, workflow_map_match
 from task_history.extract.pages import Pages
-from task_history.settings import Settings, load
+from task_history.settings_reader import Settings, load
 from task_history.systems.protocol import System
 from task_history.warehouse.column_rules import column_rules
 from task_history.warehouse.forgotten_people import person_in, person_text

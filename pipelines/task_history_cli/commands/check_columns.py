@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from task_history.settings import Settings
+from task_history.settings_reader import Settings
 from task_history.warehouse import tables
 from task_history.warehouse.column_rules import column_rules
 from task_history.warehouse.old_values import OldValues

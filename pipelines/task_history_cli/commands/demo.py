@@ -12,7 +12,7 @@ from task_history import systems
 from task_history.core import files
 from task_history.core.errors import UsageError
 from task_history.core.folders import temporary_folder
-from task_history.settings import Settings, build
+from task_history.settings_reader import Settings, build
 
 from ..console import arguments, output
 from ..console.invocation import called_as, shown_path

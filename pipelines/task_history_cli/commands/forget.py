@@ -16,7 +16,7 @@ from task_history.core.errors import UsageError
 from task_history.core.keyed_hash import KeyedHash
 from task_history.runs.lanes import SYNC
 from task_history.runs.run_lock import check_any_machine, lock_path
-from task_history.settings import Settings, load
+from task_history.settings_reader import Settings, load
 from task_history.warehouse.column_rules import column_rules
 from task_history.warehouse.erasure import Erasure
 from task_history.warehouse.tables import has_person, listings

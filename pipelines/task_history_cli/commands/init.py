@@ -12,8 +12,8 @@ from typing import Any
 
 from task_history.client.urls import base_address
 from task_history.core.errors import UsageError
-from task_history.settings import build, check_names, load, settings_of
 from task_history.settings_accounts import Account
+from task_history.settings_reader import build, check_names, load, settings_of
 from task_history.settings_sources import config_sources
 from task_history.systems import find, names
 from task_history.systems.common_settings import Setting

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from task_history.settings import Settings
+from task_history.settings_reader import Settings
 
 from ..console import arguments
 

@@ -13,7 +13,7 @@ from task_history.core.models import Scope, Selection
 from task_history.extract.pages import Pages
 from task_history.runs.estimate import seconds, stored_bytes, sureness
 from task_history.runs.plan import MAX_REQUESTS, Plan, Planner, StoredFacts, at_risk
-from task_history.settings import Settings, load
+from task_history.settings_reader import Settings, load
 from task_history.warehouse.averages import Averages
 from task_history.warehouse.cost import least_billed
 from task_history.warehouse.coverage import BACKFILL, Coverage, filters_text

@@ -16,7 +16,7 @@ from task_history.core.errors import (
 from task_history.core.exit_codes import ExitCode
 from task_history.core.models import iso_ms
 from task_history.runs.runner import ActiveRun
-from task_history.settings import Settings
+from task_history.settings_reader import Settings
 from task_history.systems.protocol import System
 
 from ..console import output, times

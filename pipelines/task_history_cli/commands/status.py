@@ -17,7 +17,7 @@ from task_history.core.models import Scope, Selection, Window
 from task_history.load.refused_packages import kept_packages
 from task_history.runs.lanes import LANES
 from task_history.runs.run_lock import was_killed
-from task_history.settings import Settings, load
+from task_history.settings_reader import Settings, load
 from task_history.warehouse import tables
 from task_history.warehouse.coverage import LIST, Coverage, Day, DaySummary, by_day, is_part, unfiltered
 from task_history.warehouse.former_tables import lacking

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from task_history.extract.integrations import read_map, unmatched_integrations, workflow_map_match
-from task_history.settings import Settings
+from task_history.settings_reader import Settings
 from task_history.warehouse.queries import Warehouse
 from task_history.warehouse.user_map import user_map
 from task_history.warehouse.user_map_query import Users

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from task_history.core.errors import UsageError
-from task_history.settings import Settings, load
+from task_history.settings_reader import Settings, load
 
 from ..console import arguments, output
 from ..runtime import result_output, views

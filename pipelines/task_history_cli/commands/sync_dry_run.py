@@ -14,7 +14,7 @@ from task_history.extract.pages import Pages
 from task_history.extract.settling_plan import plan as settling_plan
 from task_history.runs.estimate import seconds, stored_bytes
 from task_history.runs.plan import MAX_REQUESTS, Planner, StoredFacts
-from task_history.settings import Settings
+from task_history.settings_reader import Settings
 from task_history.warehouse.averages import Averages
 from task_history.warehouse.coverage import Coverage, is_part, unfiltered
 from task_history.warehouse.queries import Warehouse

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from task_history import systems
-from task_history.settings import settings_of
+from task_history.settings_reader import settings_of
 from task_history.warehouse import tables
 
 from ..console import output, times

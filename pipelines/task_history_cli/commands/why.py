@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from task_history.core.errors import UsageError
 from task_history.core.models import Request, Row, Window
-from task_history.settings import Settings, load
+from task_history.settings_reader import Settings, load
 from task_history.systems.common_settings import settings_in
 from task_history.systems.protocol import GONE_STATUSES
 from task_history.warehouse.status_history import StoredStatus

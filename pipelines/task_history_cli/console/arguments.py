@@ -8,7 +8,7 @@ import re
 from datetime import timedelta
 
 from task_history.core.models import Scope
-from task_history.settings import Settings
+from task_history.settings_reader import Settings
 from task_history.systems import names
 
 

@@ -17,7 +17,7 @@ from task_history import systems
 from task_history.core.errors import UsageError
 from task_history.core.log import log
 from task_history.core.models import Selection, Window, floor_ms
-from task_history.settings import Settings
+from task_history.settings_reader import Settings
 from task_history.systems.protocol import Filter
 from task_history.warehouse.column_rules import column_rules
 from task_history.warehouse.keep_days import kept_since

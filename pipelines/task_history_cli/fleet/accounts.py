@@ -11,8 +11,8 @@ from typing import Any
 
 from task_history import systems
 from task_history.core.errors import ConfigurationError, TaskHistoryError, UsageError
-from task_history.settings import Settings, load
 from task_history.settings_accounts import configured_instances
+from task_history.settings_reader import Settings, load
 from task_history.settings_sources import config_sources
 
 from ..console import output

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from task_history.core.errors import TaskHistoryError
 from task_history.core.log import log
 from task_history.load.memory import freeze_imports, release_memory
-from task_history.settings import load
+from task_history.settings_reader import load
 from task_history.views.create import datasets, refresh
 from task_history.warehouse.duckdb_file import is_made
 

@@ -14,7 +14,7 @@ from task_history.load.memory import configure_allocators, freeze_imports
 from task_history.runs.lanes import AUDIT, BACKFILL, REPLAY, SHARDS, SYNC, Lane
 from task_history.runs.run_lock import lock_path, run_lock
 from task_history.runs.runner import ActiveRun, WorkFactory, commit_batches, note_bytes, start_run
-from task_history.settings import Settings
+from task_history.settings_reader import Settings
 from task_history.state.locks import FileLocks, Locks, PostgresLocks, held_lock
 from task_history.state.postgres import shared_state
 from task_history.warehouse.column_rules import column_rules

@@ -21,7 +21,7 @@ from ..console.arguments import instance_option
 from ..console.times import duration, minute
 
 if TYPE_CHECKING:
-    from task_history.settings import Settings
+    from task_history.settings_reader import Settings
 
 _KEPT = timedelta(days=2)
 """How long the markers of sent messages are kept."""

@@ -11,7 +11,7 @@ from task_history.client.connect import connected
 from task_history.client.rate_limit import Budget
 from task_history.core.errors import Stopped, VendorError
 from task_history.core.stop import StopSignal
-from task_history.settings import Settings
+from task_history.settings_reader import Settings
 
 CHECK_DEADLINE_S = 3.0
 """Maximum seconds for which a failing request is tried again."""

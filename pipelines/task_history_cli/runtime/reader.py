@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from task_history.core.errors import WarehouseUnavailable
-from task_history.settings import Settings
+from task_history.settings_reader import Settings
 from task_history.warehouse import tables
 from task_history.warehouse.column_rules import column_rules
 from task_history.warehouse.duckdb_file import is_made, open_for_reading

@@ -11,7 +11,7 @@ from dlt.common.schema import Schema
 from task_history.core.dataset_names import LANES, REPLAY, VIEWS_DATASET
 from task_history.load import destinations
 from task_history.load.errors import warehouse_errors
-from task_history.settings import Settings
+from task_history.settings_reader import Settings
 from task_history.views.dialects import DIALECTS
 from task_history.warehouse.column_rules import column_rules
 from task_history.warehouse.forgotten_people import FORGOTTEN

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from task_history.core import files
 from task_history.core.errors import TaskHistoryError, UsageError, WarehouseUnavailable
 from task_history.core.log import log
-from task_history.settings import Settings, datasets
 from task_history.settings_accounts import Account
+from task_history.settings_reader import Settings, datasets
 from task_history.views.access import ViewAccess
 from task_history.views.account_registry import holdings
 from task_history.views.check import BROKEN, Finding, findings

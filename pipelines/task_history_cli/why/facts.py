@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from task_history.core.errors import UsageError, WarehouseUnavailable
 from task_history.core.intervals import gaps
 from task_history.core.models import MS, Row, Scope, Selection, Window, floor_ms
-from task_history.settings import Settings
+from task_history.settings_reader import Settings
 from task_history.warehouse.coverage import AUDIT, SYNC, Coverage, midnight
 from task_history.warehouse.forgotten_people import FORGOTTEN, read_left_out
 from task_history.warehouse.keep_days import kept_since

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from ..core.errors import ConfigurationError, StateUnavailable
-from ..settings import Settings
+from ..settings_reader import Settings
 from . import rate_limit
 from .rate_limit import Usage
 

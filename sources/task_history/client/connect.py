@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..core.stop import StopSignal
-from ..settings import Settings
+from ..settings_reader import Settings
 from .auth import Credentials
 from .budget_usage import origin
 from .client import Client

@@ -20,7 +20,7 @@ from ..core.log import log
 from ..core.models import OTHER_FIELDS, ColumnLimits, Row, Table
 from ..redaction.columns import without_own
 from ..redaction.own_secrets import OwnSecrets
-from ..settings import Settings
+from ..settings_reader import Settings
 from ..systems.protocol import System
 from ..warehouse import tables
 from ..warehouse.column_rules import ColumnRules

@@ -28,7 +28,7 @@ from ..extract.single_reads import FaultDeadline
 from ..extract.warehouse_rows import PayloadRows, Stamp, UndocumentedFields
 from ..load.destinations import Cost
 from ..redaction.redactor import Redactor
-from ..settings import Settings
+from ..settings_reader import Settings
 from ..state.locks import Locks
 from ..warehouse.averages import Averages
 from ..warehouse.backlog import MissingDetail

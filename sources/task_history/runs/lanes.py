@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from ..client.rate_limit_rule import BudgetShare
 from ..core import dataset_names
-from ..settings import Settings
+from ..settings_reader import Settings
 
 
 @dataclass(frozen=True, slots=True)

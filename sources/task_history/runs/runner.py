@@ -30,7 +30,7 @@ from ..core.log import log
 from ..core.stop import StopSignal
 from ..load.memory import release_memory
 from ..redaction.redactor import Redactor
-from ..settings import Settings
+from ..settings_reader import Settings
 from ..state.locks import Locks, held_lock
 from ..systems.protocol import System
 from ..warehouse.column_rules import column_rules

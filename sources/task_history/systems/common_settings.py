@@ -1,6 +1,6 @@
 """The settings that all systems share, and how a setting is declared: a typed field with description, default, bounds.
 
-``systems/<system>/settings`` adds what one vendor needs; ``settings`` of the package reads the values a user has set.
+``systems/<system>/settings`` adds what one vendor needs; ``settings_reader`` reads the values a user has set.
 
 Checks and their errors, ``task-history systems``, the signatures of the dlt sources, the tables of the settings' page and
 ``.dlt/config.toml`` are made from these fields (``make reference``).

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from .. import systems
 from ..core.errors import ConfigurationError
 from ..core.log import log
-from ..settings import Settings, load
 from ..settings_accounts import Account
+from ..settings_reader import Settings, load
 from ..warehouse.forgotten_people import FORGOTTEN, LeftOut
 from ..warehouse.sql_text import BIGQUERY, quoted_name, quoted_text, sql_type
 from ..warehouse.user_map import USER_MAP, MappedUser, UserMap, is_query, map_source, user_map

@@ -24,7 +24,7 @@ from ..core.keyed_hash import KeyedHash, keyed_hash
 from ..core.models import OTHER_FIELDS, Column, Json, Row, Table
 from ..core.naming import folded, folded_column, is_variant_column
 from ..core.row_keys import stored_column
-from ..settings import Settings
+from ..settings_reader import Settings
 from ..systems.common_tables import BOOKKEEPING
 from ..systems.protocol import System
 from . import tables

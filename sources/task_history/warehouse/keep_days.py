@@ -14,7 +14,7 @@ from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 
 from ..core.models import Row, Table
-from ..settings import Settings
+from ..settings_reader import Settings
 from ..systems.protocol import System
 from . import tables
 from .coverage import midnight

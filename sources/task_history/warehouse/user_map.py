@@ -18,7 +18,7 @@ from ..core import files
 from ..core.columns import text
 from ..core.escapes import visible
 from ..core.models import Table
-from ..settings import Settings
+from ..settings_reader import Settings
 from . import tables, user_map_query
 from .column_rules import ColumnRules, column_rules
 from .user_map_query import Users

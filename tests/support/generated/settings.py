@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from task_history import systems
-from task_history.settings import settings_of
+from task_history.settings_reader import settings_of
 from task_history.systems.common_settings import Setting, SystemSettings, settings_in
 from task_history.systems.protocol import System
 

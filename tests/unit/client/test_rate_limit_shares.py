@@ -19,7 +19,7 @@ from task_history.client.rate_limit import Budget, Slot
 from task_history.client.rate_limit_rule import BudgetShare, RateLimitRule, owed
 from task_history.core.errors import Stopped
 from task_history.core.stop import StopSignal
-from task_history.settings import build
+from task_history.settings_reader import build
 from task_history.systems import find
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.budgets import KEY, ORIGIN, ManualClock, Vendor, most_in_a_period, no_wait, worker

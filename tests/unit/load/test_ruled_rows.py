@@ -19,7 +19,7 @@ from task_history.extract.rows_without_id import Rejection
 from task_history.extract.warehouse_rows import Stamp, UndocumentedFields, rejected
 from task_history.load.arrow_table import Columns, to_arrow
 from task_history.redaction.redactor import Redactor
-from task_history.settings import build
+from task_history.settings_reader import build
 from task_history.warehouse.column_rules import ColumnRules, column_rules
 
 PARAGON = systems.find("paragon")

@@ -16,7 +16,7 @@ from task_history import systems
 from task_history.core.errors import UnexpectedResponse
 from task_history.core.models import Json, Row, Table, Window
 from task_history.extract.warehouse_rows import Stamp, children, details_log_row, execution, steps
-from task_history.settings import build
+from task_history.settings_reader import build
 from task_history.systems.protocol import System
 from tests.support.plain_vendor import NOW, PlainVendor
 

@@ -13,7 +13,7 @@ from task_history import systems
 from task_history.core.errors import UnexpectedResponse
 from task_history.core.json_reading import parse
 from task_history.core.models import Window
-from task_history.settings import build
+from task_history.settings_reader import build
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
 

@@ -16,7 +16,7 @@ import pytest
 from task_history import systems
 from task_history.core.models import Answer, Json, Request
 from task_history.extract.details import DetailReader
-from task_history.settings import build
+from task_history.settings_reader import build
 from tests.support.place import Place
 
 _EXECUTION = {

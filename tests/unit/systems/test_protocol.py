@@ -12,7 +12,7 @@ import pytest
 from task_history import systems
 from task_history.core.errors import UnexpectedResponse, UsageError
 from task_history.core.models import Json, Window
-from task_history.settings import build, settings_of
+from task_history.settings_reader import build, settings_of
 from task_history.systems.paragon.settings import ParagonSettings
 from task_history.warehouse import tables
 from tests.unit.systems.test_any_answer import GIVEN

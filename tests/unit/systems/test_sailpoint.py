@@ -12,7 +12,7 @@ from task_history import systems
 from task_history.client.auth import Credentials
 from task_history.core.errors import AuthenticationError, ConfigurationError, UnexpectedResponse
 from task_history.core.models import Answer, Request, Window
-from task_history.settings import build
+from task_history.settings_reader import build
 from task_history.systems.protocol import Login
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.promises.test_every_system import held, truth

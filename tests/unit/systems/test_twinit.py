@@ -13,7 +13,7 @@ from task_history import systems
 from task_history.client.responses import ResponseReader, Unauthorized
 from task_history.core.errors import ConfigurationError, UnexpectedResponse
 from task_history.core.models import Answer, Request
-from task_history.settings import build
+from task_history.settings_reader import build
 from task_history.systems.protocol import Detail
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.promises.test_every_system import held, truth

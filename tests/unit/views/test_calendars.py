@@ -15,8 +15,8 @@ import pytest
 from task_history import systems
 from task_history.core.calendars import Calendar, check_timezone
 from task_history.core.errors import ConfigurationError
-from task_history.settings import datasets
 from task_history.settings_accounts import Account
+from task_history.settings_reader import datasets
 from task_history.views import create as creating
 from task_history.views.access import ViewAccess
 from task_history.views.check import findings

@@ -10,7 +10,7 @@ import pytest
 
 from task_history.core.errors import ConfigurationError
 from task_history.extract.integrations import WorkflowIntegration, read_map
-from task_history.settings import Settings, load, settings_of
+from task_history.settings_reader import Settings, load, settings_of
 from task_history.settings_suggestions import VARIABLES
 from task_history.systems import find, names
 from task_history.systems.common_settings import settings_in
