@@ -1,4 +1,4 @@
-"""What B3OS' API says of a world, with a switch for everything its documentation leaves open.
+"""B3OS' API over a sandbox's world, with a switch for everything that its documentation leaves open.
 
 https://docs.b3os.org/api/introduction
 """

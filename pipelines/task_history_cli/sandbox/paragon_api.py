@@ -1,4 +1,4 @@
-"""What Paragon's Task History API says of a world, with a switch for everything its documentation leaves open.
+"""Paragon's Task History API over a sandbox's world, with a switch for everything that its documentation leaves open.
 
 https://docs.useparagon.com/apis/task-history
 """

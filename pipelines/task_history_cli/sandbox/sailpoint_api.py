@@ -1,4 +1,4 @@
-"""What SailPoint's workflow API says of a world, with a switch for everything its documentation leaves open.
+"""SailPoint's workflow API over a sandbox's world, with a switch for everything that its documentation leaves open.
 
 https://developer.sailpoint.com/docs/api/v2025/workflows
 """

@@ -1,4 +1,4 @@
-"""What Twinit's workflow service says of a world, with a switch for everything its documentation leaves open.
+"""Twinit's workflow service over a sandbox's world, with a switch for everything that its documentation leaves open.
 
 https://twinit.dev/docs/apis/rest/workflowsvc/workflows
 """
