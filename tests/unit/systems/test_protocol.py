@@ -194,11 +194,13 @@ def test_tables_have_the_columns_that_all_share(name: str) -> None:
 
 
 def test_what_a_system_leaves_out_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A module that leaves something out, or ends in no system, is refused with what is missing."""
-    (tmp_path / "lacking.py").write_text(
+    """A package that leaves something out, or ends in no system, is refused with what is missing."""
+    for name in ("lacking", "silent"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "lacking" / "__init__.py").write_text(
         "from task_history.systems.protocol import System\nSYSTEM = System(name='lacking')\n"
     )
-    (tmp_path / "silent.py").write_text("SYSTEM = None\n")
+    (tmp_path / "silent" / "__init__.py").write_text("SYSTEM = None\n")
     monkeypatch.setattr(systems, "__path__", [str(tmp_path)])
     systems.names.cache_clear()
     try:
