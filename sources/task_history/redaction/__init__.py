@@ -10,11 +10,11 @@ known_secrets what texts are searched for
 vocabulary   words that hold nothing to look for
 redacted_text a text that is redacted step by step
 text         redacts text that is not JSON
-signs        secrets beside signs: addresses, commands, protocols, markup
+secrets_beside_signs  secrets beside signs: addresses, commands, protocols, markup
 encodings    decodes texts within text, such as base64
 sentences    secrets behind or before their names in sentences
 tables       redacts tables in text, such as CSV
-values       finds the span of the value after a name
+value_spans  finds the span of the value after a name
 names        classifies names by the values that are secrets under them; the names are in data/*.toml
 compounds    names that two words make in other languages
 judging      judges whether a value under such a name is a secret

@@ -21,12 +21,12 @@ from .schemas import is_schema
 Judge = Callable[[Kind, Json], bool]
 """Whether a value under a name of this kind is a secret."""
 
-REPORTING = word_set(rules("words")["reports"])
+REPORTING = word_set(rules("no_secrets")["reports"])
 """Words that report on a secret and do not reveal it."""
-_ORDINARY_WORDS = REPORTING | {word.lower() for word in word_set(rules("words")["schemes"])}
-_STATES = word_set(rules("words")["states"])
-_MESSAGES = word_set(rules("words")["messages"])
-_VALIDATIONS = word_set(rules("words")["validations"])
+_ORDINARY_WORDS = REPORTING | {word.lower() for word in word_set(rules("no_secrets")["schemes"])}
+_STATES = word_set(rules("no_secrets")["states"])
+_MESSAGES = word_set(rules("no_secrets")["messages"])
+_VALIDATIONS = word_set(rules("no_secrets")["validations"])
 _ORDINARY_CHARS = 500
 """Maximum characters of a value that is compared to ordinary forms; prose may be longer."""
 _PROSE_CHARS = 10_000
@@ -65,7 +65,7 @@ _SPACE = re.compile(r"\s")
 _ID = re.compile(
     r"[0-9a-f]{24}"  # MongoDB: https://www.mongodb.com/docs/manual/reference/bson-types/#objectid
     r"|[0-7][0-9A-HJKMNP-TV-Z]{25}"  # ULID: https://github.com/ulid/spec
-    rf"|(?:{'|'.join(sorted(word_set(rules('words')['id_prefixes'])))})_(?:test_|live_)?[A-Za-z0-9]{{6,40}}"
+    rf"|(?:{'|'.join(sorted(word_set(rules('no_secrets')['id_prefixes'])))})_(?:test_|live_)?[A-Za-z0-9]{{6,40}}"
     r"|[A-Z]{2}[A-Z0-9]{9}[0-9]"  # ISIN: https://www.iso.org/standard/78502.html
     r"|[A-Z]{2,8}[0-9]{3,10}[A-Z]{0,3}"
     r"|(?=.{5,40}\Z)[A-Z]{2,12}(?:[-_][A-Z0-9]{1,12}){1,3}"
@@ -75,7 +75,7 @@ _ID = re.compile(
 )
 _KNOWN_ID = re.compile(
     r"(?=[\w-]{1,20}\Z)[A-Za-z]{1,12}(?:[-_][0-9]{1,4}){1,3}|"
-    rf"(?:{'|'.join(sorted(word_set(rules('words')['id_prefixes'])))})_(?:test_|live_)?[A-Za-z0-9]{{6,40}}"
+    rf"(?:{'|'.join(sorted(word_set(rules('no_secrets')['id_prefixes'])))})_(?:test_|live_)?[A-Za-z0-9]{{6,40}}"
     r"|S-1-[0-9-]{3,80}"  # https://learn.microsoft.com/en-us/windows-server/identity/ad-ds/manage/understand-security-identifiers
     r"|[A-Z]{2}[0-9a-f]{32}"  # https://www.twilio.com/docs/glossary/what-is-a-sid
 )

@@ -1,8 +1,9 @@
 """Names of secrets: classifies a field's name by the values that are secrets under it.
 
-The names themselves stand in ``data/names.toml`` and ``data/languages.toml``; ``patterns`` makes what it looks for
-in text from the same files. A name decides on its words: ``apiKey``, ``X-Api-Key`` and ``API_KEY`` are one, in letters
-that only look like these, too (``lookalikes``). What a value looks like is judged in ``judging``.
+The names themselves stand in ``data/secret_names_english.toml`` and ``data/secret_names_other_languages.toml``;
+``patterns`` makes what it looks for in text from the same files. A name decides on its words: ``apiKey``,
+``X-Api-Key`` and ``API_KEY`` are one, in letters that only look like these, too (``lookalikes``). What a value looks
+like is judged in ``judging``.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def spelled(name: str) -> str:
     return in_latin(name.casefold()).replace("_", " ")
 
 
-_RULES = rules("names")
+_RULES = rules("secret_names_english")
 _SECTIONS = {
     "always": Kind.SECRET,
     "unless_ordinary": Kind.UNLESS_ORDINARY,
@@ -72,7 +73,7 @@ _SECTIONS = {
     "if_random": Kind.IF_RANDOM,
     "if_jumbled": Kind.IF_JUMBLED,
 }
-OTHER_LANGUAGES = tuple(name for names in rules("languages").values() for name in names)
+OTHER_LANGUAGES = tuple(name for names in rules("secret_names_other_languages").values() for name in names)
 WRITTEN: dict[str, Kind] = {
     **{name: kind for section, kind in _SECTIONS.items() for name in _RULES[section]},
     **dict.fromkeys((*OTHER_LANGUAGES, *compounds.STEMS), Kind.SECRET),

@@ -84,7 +84,7 @@ def own_fields(kind: Kind, value: Json, kind_of: KindOf) -> dict[str, Json] | No
     return value if kind in _OFTEN_OTHERS or not all(map(may_hold, value)) else None
 
 
-def kind_within(name: str, outer: Kind, kind_of: KindOf) -> Kind:
+def kind_of_inner_name(name: str, outer: Kind, kind_of: KindOf) -> Kind:
     """The kind of a field of an object under the name of a secret of the kind ``outer``."""
     own = kind_of(name)
     if squash(name) in _CODES and outer is not Kind.OWN:

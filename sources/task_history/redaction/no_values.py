@@ -11,7 +11,7 @@ from .names import HEADINGS, Kind
 from .rules import rules, word_set
 from .sentences import is_strong
 
-_INSTRUCTIONS = word_set(rules("words")["instructions"])
+_INSTRUCTIONS = word_set(rules("no_secrets")["instructions"])
 """Words that begin what to do, or where to look, in place of a secret."""
 _ADDRESS_CHARS = 160
 """Characters before a postal code in which its address stands."""

@@ -113,7 +113,7 @@ def _holds_digits(text: str) -> bool:
 
 _DIGITS = re.compile(r"[0-9]{4}")
 _HOLDING = frozenset({"value", "text", "answer"})
-_QUESTION = re.compile("|".join(rules("words")["security_questions"]), re.IGNORECASE)
+_QUESTION = re.compile("|".join(rules("no_secrets")["security_questions"]), re.IGNORECASE)
 
 
 def _kind_of_question(text: str) -> Kind:

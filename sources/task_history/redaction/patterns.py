@@ -320,7 +320,7 @@ MNEMONIC = re.compile(r"[a-z]{3,8}(?:[ ][a-z]{3,8}){11,23}(?![ ]?[a-z])")
 """The words of a wallet's seed: https://github.com/bitcoin/bips/blob/master/bip-0039.mediawiki"""
 ADDRESS = re.compile(
     r"(?i)\b(?:flat|road|street|nagar|ship to|address|deliver|district|dist|sector|block"
-    rf"|lane|marg|colony|house no|plot|floor|{'|'.join(sorted(word_set(rules('words')['places_with_pin'])))})\b"
+    rf"|lane|marg|colony|house no|plot|floor|{'|'.join(sorted(word_set(rules('no_secrets')['places_with_pin'])))})\b"
 )
 """Words of an address, in which a PIN is a postal code."""
 CARD = re.compile(

@@ -6,7 +6,7 @@ import re
 
 from .rules import rules, word_set
 
-CREDENTIAL_SCHEMES = word_set(rules("words")["credential_schemes"])
+CREDENTIAL_SCHEMES = word_set(rules("no_secrets")["credential_schemes"])
 """Words before a credential in a header."""
 _CHARS = 500
 """Maximum characters of such a text."""

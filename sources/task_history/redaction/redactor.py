@@ -166,7 +166,7 @@ class _Pass(DocumentPass):
     def _fields_under(self, kind: Kind, value: dict[str, Json], depth: int) -> dict[str, Json]:
         """Redacts an object under the name of a secret whose fields say themselves which of them are secrets."""
         new = {
-            name: self.under(neighbours.kind_within(name, kind, self._kind), inner, depth)
+            name: self.under(neighbours.kind_of_inner_name(name, kind, self._kind), inner, depth)
             for name, inner in value.items()
         }
         return value if all(new[name] is value[name] for name in value) else new

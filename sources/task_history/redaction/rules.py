@@ -1,4 +1,4 @@
-"""The data files of redaction, read once: names, languages, words, shapes and commands."""
+"""Reads the data files of redaction, once: names of secrets, words that are none, shapes, forms and commands."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from .names import ABOUT, spelled, words_of
 from .placeholders import is_algorithm
 from .rules import rules, word_set
 
-_WORDS = rules("words")
+_WORDS = rules("no_secrets")
 
 
 def _written(words: Iterable[str]) -> list[str]:

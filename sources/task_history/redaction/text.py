@@ -25,6 +25,7 @@ from .names import (
 from .no_values import is_message, is_no_value, is_postal
 from .placeholders import is_reference
 from .redacted_text import RedactedText
+from .secrets_beside_signs import SignPass, credentials
 from .sentences import (
     BEFORE_CHARS,
     BEHIND_CHARS,
@@ -35,9 +36,8 @@ from .sentences import (
     secret_before,
     secret_behind,
 )
-from .signs import SignPass, credentials
 from .tables import listed_codes, secrets_in_columns, secrets_in_copies, secrets_in_inserts, secrets_in_markup
-from .values import phrase_end, value_span, word_span
+from .value_spans import phrase_end, value_span, word_span
 from .vocabulary import FEW_WORDS
 
 _PHRASE_CHARS = 48

@@ -22,7 +22,7 @@ regex: Any = importlib.import_module("re._constants")
 regex_parser: Any = importlib.import_module("re._parser")
 REDACTOR = Redactor()
 SECRET = "hV8k2Qz9" + "TrW4mN1x"
-NAMES = rules("names")
+NAMES = rules("secret_names_english")
 SECTIONS = (
     "always",
     "unless_ordinary",
@@ -90,7 +90,7 @@ LINES = {
 }
 FOREIGN = {
     f"{language}: {name}": (name, ordinary)
-    for language, lines in rules("languages").items()
+    for language, lines in rules("secret_names_other_languages").items()
     for name, ordinary in lines.items()
 }
 
@@ -101,7 +101,7 @@ def test_name_of_a_secret(name: str, ordinary: dict[str, Any]) -> None:
     assert_goes_and_stays(spellings(name), ordinary)
 
 
-COMPOUNDS = rules("compounds")
+COMPOUNDS = rules("secret_names_of_two_words")
 
 
 @for_each("line", COMPOUNDS.values(), ids=COMPOUNDS)
@@ -140,7 +140,7 @@ def test_key_that_is_an_id(word: str) -> None:
     assert {f"{word}_password": MARK} == redacted({f"{word}_password": SECRET})
 
 
-@for_each("question", rules("words")["security_questions"])
+@for_each("question", rules("no_secrets")["security_questions"])
 def test_question_that_recognises_a_person(question: str) -> None:
     """The answer to such a question goes; a remark that holds its words leaves what stands beside it."""
     asked = {"question": f"What is your {question}?", "answer": SECRET}
@@ -149,7 +149,7 @@ def test_question_that_recognises_a_person(question: str) -> None:
     assert remark == redacted(remark)
 
 
-@for_each("word", rules("words")["no_passphrase"].split())
+@for_each("word", rules("no_secrets")["no_passphrase"].split())
 def test_word_that_no_passphrase_holds(word: str) -> None:
     """A sentence with such a word stays; without it, it is a passphrase."""
     assert redacted("The passphrase is marble shovel silent horse") == f"The passphrase is {MARK}"
@@ -201,14 +201,17 @@ def test_key_of_a_value(word: str) -> None:
     assert {"name": "surname", word: SECRET} == redacted({"name": "surname", word: SECRET})
 
 
-@for_each("word", rules("words")["reports"].split() + rules("words")["schemes"].split())
+@for_each(
+    "word",
+    rules("no_secrets")["reports"].split() + rules("no_secrets")["schemes"].split(),
+)
 def test_word_that_is_no_secret(word: str) -> None:
     """A word that reports, or names a way to sign in, stays under ``authorization``; with digits behind it, it goes."""
     assert {"authorization": word} == redacted({"authorization": word})
     assert {"authorization": MARK} == redacted({"authorization": f"{word}{SECRET}"})
 
 
-@for_each("prefix", rules("words")["id_prefixes"].split())
+@for_each("prefix", rules("no_secrets")["id_prefixes"].split())
 def test_beginning_of_an_id(prefix: str) -> None:
     """An id with this beginning is no secret under a bare ``key``; without the beginning it is one."""
     value = f"{prefix}_{SECRET}"
@@ -311,14 +314,14 @@ def test_key_that_names(word: str) -> None:
     assert {word: {"key": f"password={MARK}"}} == redacted({word: {"key": f"password={SECRET}"}})
 
 
-@for_each("word", rules("words")["states"].split())
+@for_each("word", rules("no_secrets")["states"].split())
 def test_state_of_a_secret(word: str) -> None:
     """A word that says how it stands with a secret stays under its name; with digits behind it, it goes."""
     assert {"password": word} == redacted({"password": word})
     assert {"password": MARK} == redacted({"password": f"{word}{SECRET}"})
 
 
-@for_each("word", rules("words")["copulas"].split())
+@for_each("word", rules("no_secrets")["copulas"].split())
 def test_word_between_a_name_and_its_secret(word: str) -> None:
     """A secret behind its name and such a word goes; words stay."""
     assert f"The password for the server {word} {MARK} for now" == redacted(
@@ -328,7 +331,7 @@ def test_word_between_a_name_and_its_secret(word: str) -> None:
     assert text == redacted(text)
 
 
-@for_each("word", rules("words")["prepositions"].split())
+@for_each("word", rules("no_secrets")["prepositions"].split())
 def test_word_before_what_a_secret_is_changed_to(word: str) -> None:
     """A password behind its name and such a word goes; words stay."""
     assert f"the password of the panel {word} {MARK}, now" == redacted(
@@ -339,7 +342,7 @@ def test_word_before_what_a_secret_is_changed_to(word: str) -> None:
     )
 
 
-@for_each("word", rules("words")["owners"])
+@for_each("word", rules("no_secrets")["owners"])
 def test_word_between_a_secret_and_its_name(word: str) -> None:
     """A secret before its name goes; words stay."""
     assert f"{MARK} is {word} new login code" == redacted(f"482913 is {word} new login code")
@@ -349,7 +352,7 @@ def test_word_between_a_secret_and_its_name(word: str) -> None:
 def test_each_name_stands_once() -> None:
     """No name of a secret stands twice, in any file or section."""
     written = [name for section in SECTIONS for name in NAMES[section]]
-    written += [name for lines in rules("languages").values() for name in lines]
+    written += [name for lines in rules("secret_names_other_languages").values() for name in lines]
     written += [f"{kind} code" for kind in NAMES["kinds_of_code"]] + [
         f"{kind} key" for kind in NAMES["kinds_of_key"]
     ]
@@ -367,13 +370,19 @@ def test_each_shape_has_a_source() -> None:
 
 def test_data_files_are_all_read() -> None:
     """No data file lies there unused."""
-    assert {"names", "compounds", "languages", "words", "shapes", "commands", "forms"} == {
-        path.stem for path in FOLDER.iterdir()
+    assert {path.stem for path in FOLDER.iterdir()} == {
+        "secret_names_english",
+        "secret_names_other_languages",
+        "secret_names_of_two_words",
+        "no_secrets",
+        "shapes",
+        "commands",
+        "forms",
     }
     assert patterns.COMMANDS is COMMANDS
 
 
-@for_each("word", rules("words")["instructions"].split())
+@for_each("word", rules("no_secrets")["instructions"].split())
 def test_word_that_begins_an_instruction(word: str) -> None:
     """What to do, or where to look, in place of a secret stays; the secret goes, also one that begins with the word."""
     text = f"password = {word} it before use"
@@ -381,7 +390,7 @@ def test_word_that_begins_an_instruction(word: str) -> None:
     assert f"password = {MARK} before use" == redacted(f"password = {word}{SECRET} before use")
 
 
-@for_each("place", rules("words")["places_with_pin"].split())
+@for_each("place", rules("no_secrets")["places_with_pin"].split())
 def test_place_of_a_postal_code(place: str) -> None:
     """Six digits behind PIN are a postal code beside such a place, and a secret without."""
     text = f"PIN: 560001, {place.capitalize()}"

@@ -16,7 +16,7 @@ from .neighbours import kind_of_label
 from .placeholders import is_cipher
 from .redacted_text import RedactedText
 from .sentences import is_passphrase, is_password, is_strong
-from .values import closing
+from .value_spans import closing
 
 _NAMING_ATTRIBUTES = frozenset({"name", "key", "property", "field", "param"})
 """Attributes that name what stands in the element, as in ``<property name="password">``."""
