@@ -23,6 +23,7 @@ from task_history_cli.explore.server import REFUSED, is_own
 from tests.support import environments, made_warehouse
 from tests.support.browser import Browser
 from tests.support.place import Place
+from tests.support.short import short
 from tests.unit.views.test_views import access
 
 OWN = "127.0.0.1:2718"
@@ -114,6 +115,12 @@ class App:
     @property
     def log(self) -> str:
         return (self.place.folder / "log").read_text()
+
+    @property
+    def ran(self) -> str:
+        """The modules of the folder that ran."""
+        file = self.place.folder / "ran"
+        return file.read_text() if file.exists() else ""
 
     @property
     def server(self) -> int:
@@ -239,6 +246,7 @@ def test_the_process_holds_no_secret(app: App) -> None:
     assert app.token not in environment
 
 
+@pytest.mark.parametrize("app", short(["run", "edit"], ["edit"]), indirect=True)
 def test_the_cells_run_and_nothing_of_the_folder_does(app: App) -> None:
     """The app runs to its end over the views, and no module is taken from the folder of the notebook."""
     session = {"Origin": f"http://127.0.0.1:{app.port}", "Cookie": app.cookie}
@@ -257,7 +265,7 @@ def test_the_cells_run_and_nothing_of_the_folder_does(app: App) -> None:
         )
     errors = errors_of(messages)
     assert errors == []
-    assert not (app.place.folder / "ran").exists(), (app.place.folder / "ran").read_text()
+    assert app.ran == ""
 
 
 TEXT = """(() => {
@@ -307,22 +315,22 @@ def seen(values: Sequence[int]) -> list[str]:
 
 @AS_APP
 def test_figures_are_those_of_the_views(app: App, browser: Browser) -> None:
-    """Totals are the views'; the page asks no other address and complains about nothing."""
-    texts = show(app, browser, "What is loaded of each day")
-    (expected,) = app.place.query(f"{FIGURES} WHERE started_at IS NOT NULL")
+    """Totals are the views', of what was chosen by the address; the page asks no other address and complains about
+    nothing; no module is taken from the folder."""
+    texts = show(app, browser, "What is loaded of each day", integration="slack")
+    (expected,) = app.place.query(f"{FIGURES} WHERE started_at IS NOT NULL AND integration = 'slack'")
     assert figures(texts) == seen(expected)
     complaints = [text for text in browser.complaints if '"type": "debug"' not in text]
     assert complaints == []
     own = f"127.0.0.1:{app.port}/"
     assert [url for url in browser.requests if own not in url and not url.startswith("data:")] == []
+    assert app.ran == ""
 
 
 @AS_APP
-def test_filters_are_kept_in_the_address(app: App, browser: Browser) -> None:
-    """An address shows what was chosen, and choosing changes the address."""
-    texts = show(app, browser, "What is loaded of each day", integration="slack")
-    (expected,) = app.place.query(f"{FIGURES} WHERE started_at IS NOT NULL AND integration = 'slack'")
-    assert figures(texts) == seen(expected)
+def test_what_is_chosen_is_kept_in_the_address(app: App, browser: Browser) -> None:
+    """Choosing in the page that is open changes its figures and its address."""
+    browser.wait("document.body.classList.contains('light')")
     browser.run(
         """(() => {
             const filters = [...document.querySelectorAll("marimo-dropdown")]
@@ -341,51 +349,76 @@ def test_filters_are_kept_in_the_address(app: App, browser: Browser) -> None:
     assert figures(browser.run(TEXT)) == seen(expected)
 
 
-@AS_APP
-def test_from_a_reason_to_steps_and_why(app: App, browser: Browser) -> None:
-    """A reason leads to its executions, and an execution to its steps and to what why says, by the address too."""
-    ((reason, workflow, execution),) = app.place.query(
+@pytest.fixture(scope="module")
+def failed_step(app: App) -> tuple[str, str, str]:
+    """A reason of failures, its workflow and one of its executions."""
+    (found,) = app.place.query(
         "SELECT reason, workflow_id, max(execution_id) FROM task_history.failed_steps WHERE workflow_id IS NOT NULL "
         "GROUP BY 1, 2 ORDER BY count(*) DESC, 1, 2 LIMIT 1"
     )
-    show(app, browser, "Why it is here", reason=f"{workflow} {reason}", execution=execution)
+    return found[0], found[1], found[2]
+
+
+@pytest.fixture(scope="module")
+def first_day(app: App) -> tuple[str, str]:
+    """The first day that has executions, and its label in the chart of days."""
+    ((first, label),) = app.place.query(
+        "SELECT min(day)::VARCHAR, strftime(min(day), '%d %b') FROM task_history.executions"
+    )
+    return first, label
+
+
+@pytest.fixture(scope="module")
+def dark_browser(
+    app: App, browser: Browser, failed_step: tuple[str, str, str], first_day: tuple[str, str]
+) -> Browser:
+    """The app from that day on with that execution, in a dark system west of Greenwich: opened once, as it is dear."""
+    reason, workflow, execution = failed_step
+    browser.colours("dark")
+    browser.zone("America/Los_Angeles")
+    chosen = {"reason": f"{workflow} {reason}", "execution": execution, "from": first_day[0]}
+    show(app, browser, "Why it is here", **chosen)
+    return browser
+
+
+@AS_APP
+def test_from_a_reason_to_steps_and_why(
+    app: App, dark_browser: Browser, failed_step: tuple[str, str, str]
+) -> None:
+    """A reason leads to its executions, and an execution to its steps and to what why says, by the address too."""
+    reason, workflow, execution = failed_step
     executions = app.place.query(
         f"SELECT execution_id FROM task_history.failed_steps WHERE reason = '{reason}' AND workflow_id = '{workflow}'"
     )
     for (failed,) in executions:
-        browser.wait(f"{TEXT}.includes('{failed}')")
+        dark_browser.wait(f"{TEXT}.includes('{failed}')")
     for (step_type,) in app.place.query(
         f"SELECT DISTINCT step_type FROM task_history.steps WHERE execution_id = '{execution}'"
     ):
-        browser.wait(
+        dark_browser.wait(
             "(texts => texts.slice(texts.indexOf('Its steps'), texts.indexOf('Why it is here'))"
             f".includes('{step_type}'))({TEXT})"
         )
-    browser.wait(
+    dark_browser.wait(
         f"(texts => texts.slice(texts.indexOf('Why it is here')).some(text => text.includes('{execution}')))({TEXT})"
     )
 
 
 @AS_APP
-def test_it_follows_dark_mode(app: App, browser: Browser) -> None:
-    """The page is dark where the system is, and light where it is light."""
-    for scheme in ("dark", "light"):
-        browser.colours(scheme)
-        show(app, browser, "What is loaded of each day")
-        browser.wait(f"document.body.classList.contains('{scheme}')")
+def test_it_follows_dark_mode(app: App, dark_browser: Browser) -> None:
+    """The page is dark where the system is; another test sees it light where the system is light."""
+    dark_browser.wait("document.body.classList.contains('dark')")
 
 
 @AS_APP
-def test_days_are_those_of_the_warehouse(app: App, browser: Browser) -> None:
-    """The chart of days begins with the first day that has executions, west of Greenwich too."""
-    ((first, label),) = app.place.query(
-        "SELECT min(day)::VARCHAR, strftime(min(day), '%d %b') FROM task_history.executions"
-    )
-    browser.zone("America/Los_Angeles")
-    show(app, browser, label, **{"from": first})
-    labels = [text for text in browser.run(TEXT) if re.fullmatch(r"\d\d [A-Z][a-z]{2}", text)]
-    browser.zone("")
-    assert labels[0] == label
+def test_days_are_those_of_the_warehouse(app: App, dark_browser: Browser, first_day: tuple[str, str]) -> None:
+    """The chart of days begins with the first day that has executions, west of Greenwich too; all are counted."""
+    (expected,) = app.place.query(f"{FIGURES} WHERE started_at IS NOT NULL")
+    dark_browser.wait(f"{TEXT}.includes({json.dumps(first_day[1])})")
+    texts = dark_browser.run(TEXT)
+    labels = [text for text in texts if re.fullmatch(r"\d\d [A-Z][a-z]{2}", text)]
+    assert labels[0] == first_day[1]
+    assert figures(texts) == seen(expected)
 
 
 def test_a_port_that_another_has_is_not_used(tmp_path: Path) -> None:
