@@ -176,7 +176,7 @@ def test_every_column_carries_its_sentence(tmp_path: Path) -> None:
     """Each table and column in the warehouse has a comment, also columns that the vendor sent unannounced."""
     with SandboxProcess(executions=60, seed=5, freeze=True, switch={"extra_fields": True}) as sandbox:
         place = Place(tmp_path, sandbox)
-        place.sync()
+        place.quick_sync()
         bare = place.query(
             "SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'paragon' "
             "AND NOT starts_with(table_name, '_dlt') AND comment IS NULL"
@@ -223,7 +223,7 @@ def test_two_accounts_do_not_meet(tmp_path: Path) -> None:
     """``--instance`` loads into a dataset of its own."""
     with SandboxProcess(executions=150, seed=7, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, steps="none", payloads="none", integrations=None)
-        place.sync()
+        place.quick_sync()
         own = "TASK_HISTORY_PARAGON_EU__SOURCES__TASK_HISTORY__PARAGON__PROJECT_ID"
         place.env[own] = sandbox.settings["project_id"]
         told = place.run("status", "paragon", "--instance", "eu").stdout

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ import pytest
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.commands.test_fleet import add_account, set_sailpoint, wait_until
 from tests.support import environments
+from tests.support.forked_command import forked_command
 from tests.support.place import ROOT, Place, truth
 from tests.unit.core.test_cron import TAKEN
 
@@ -39,23 +41,21 @@ def dagster_environment(place: Place, home: Path | None = None) -> dict[str, str
 
 
 def dagster(place: Place, *runs: tuple[str, str | None]) -> dict[str, Any]:
-    """What Dagster makes of the project, and what came of each run. Fails where it refuses a schedule that is taken."""
-    done = subprocess.run(
-        [
-            str(environments.dagster_python()),
-            "-m",
-            "tests.support.dagster_runs",
-            str(place.folder),
-            json.dumps(runs),
-            *TAKEN,
-        ],
-        cwd=ROOT,
-        env=dagster_environment(place),
-        capture_output=True,
-        text=True,
-        timeout=500,
-        check=False,
-    )
+    """What Dagster makes of the project, and what came of each run. Fails where it refuses a schedule that is taken.
+
+    Its dozen commands are forked: as many interpreters would take most of the test's seconds.
+    """
+    words = ["-m", "tests.support.dagster_runs", str(place.folder), json.dumps(runs), *TAKEN]
+    with TemporaryDirectory() as folder, forked_command(Path(folder)) as bin_folder:
+        done = subprocess.run(
+            [str(environments.dagster_python()), *words],
+            cwd=ROOT,
+            env=dagster_environment(place) | {"TASK_HISTORY_COMMAND": str(bin_folder / "task-history")},
+            capture_output=True,
+            text=True,
+            timeout=500,
+            check=False,
+        )
     assert done.returncode == 0, done.stderr[-3000:]
     assert KEY not in done.stdout + done.stderr
     found: dict[str, Any] = json.loads(done.stdout)

@@ -23,7 +23,7 @@ from task_history_cli.explore.server import REFUSED, is_own
 from tests.support import environments, made_warehouse
 from tests.support.browser import Browser
 from tests.support.place import Place
-from tests.support.short import short
+from tests.support.torture import rest_as_torture
 from tests.unit.views.test_views import access
 
 OWN = "127.0.0.1:2718"
@@ -246,7 +246,7 @@ def test_the_process_holds_no_secret(app: App) -> None:
     assert app.token not in environment
 
 
-@pytest.mark.parametrize("app", short(["run", "edit"], ["edit"]), indirect=True)
+@pytest.mark.parametrize("app", rest_as_torture(["run", "edit"], ["edit"]), indirect=True)
 def test_the_cells_run_and_nothing_of_the_folder_does(app: App) -> None:
     """The app runs to its end over the views, and no module is taken from the folder of the notebook."""
     session = {"Origin": f"http://127.0.0.1:{app.port}", "Cookie": app.cookie}

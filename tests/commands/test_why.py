@@ -530,7 +530,7 @@ def test_refused_details(tmp_path: Path) -> None:
         )
         assert codes(why(place, missing[0][0])) == {"details_missing"}
         sandbox.faults({"kind": "status400", "on": "execution", "times": 1})
-        place.sync()
+        place.quick_sync()
         (left,) = place.query("SELECT id FROM paragon.execution_details WHERE outcome = 'unreadable'")
         found = why(place, left[0])
         assert codes(found) == {"details_failing"}
@@ -540,7 +540,7 @@ def test_refused_details(tmp_path: Path) -> None:
         assert "A run after 20" in told["next_step"]
         sandbox.post("purge", {"ids": [left[0]]})
         place.make_due()
-        place.sync()
+        place.quick_sync()
         assert codes(why(place, left[0])) & {"details_gone"}
 
 
