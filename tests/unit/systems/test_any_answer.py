@@ -233,9 +233,9 @@ NASTY: list[Json] = [None, "", "x", 3, -1.5, True, [], {}, ["a"], [[1]], {"a": 1
 def test_a_good_answer_with_anything_in_it_is_read_or_refused(name: str) -> None:
     """Anything in any one place of an otherwise good answer: rows that can be written, or UnexpectedResponse.
 
-    Five of the values in each place, and each of them in many places.
+    Two of the values in each place, and each of them in many places.
     """
-    _is_read_with_anything_in_it(name, values_each=5)
+    _is_read_with_anything_in_it(name, values_each=2)
 
 
 @pytest.mark.torture
