@@ -600,7 +600,7 @@ def test_all_people_can_read_it(browser: Browser, address: str, width: int, sche
 
 
 @pytest.mark.parametrize(
-    ("width", "paper"), short(product((1280, 390), PAPERS), [(1280, "A4"), (390, "Letter")])
+    ("width", "paper"), rest_as_torture(product((1280, 390), PAPERS), [(1280, "A4"), (390, "Letter")])
 )
 def test_nothing_is_cut_in_print(browser: Browser, address: str, width: int, paper: str) -> None:
     """On paper each chart, table and figure ends before the margin, whatever the size of the window before."""
@@ -618,7 +618,9 @@ def test_nothing_is_cut_in_print(browser: Browser, address: str, width: int, pap
     assert cut == []
 
 
-@pytest.mark.parametrize("zone", short(["America/Los_Angeles", "Pacific/Auckland"], ["America/Los_Angeles"]))
+@pytest.mark.parametrize(
+    "zone", rest_as_torture(["America/Los_Angeles", "Pacific/Auckland"], ["America/Los_Angeles"])
+)
 def test_days_are_the_same_in_each_time_zone(browser: Browser, address: str, zone: str) -> None:
     """Charts name the days that the warehouse has, wherever the browser is."""
     texts = (
