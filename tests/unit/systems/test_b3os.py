@@ -149,10 +149,10 @@ def test_statistics_are_asked_for_once_and_prove_the_copy(tmp_path: Path) -> Non
         "b3os", executions=600, seed=4, days=6, future_hours=30, freeze=True, switch={"success_rate": "share"}
     ) as sandbox:
         place = Place(tmp_path, sandbox, system="b3os", start_date=None, steps="none")
-        place.sync()
+        place.quick_sync()
         first = place.query("SELECT min(window_start) FROM b3os.execution_stats_summary")[0][0]
         sandbox.advance(20 * 3600)
-        place.sync()
+        place.quick_sync()
         last = place.query("SELECT max(window_start) FROM b3os.execution_stats_summary")[0][0]
         assert last > first + timedelta(days=20)
         rows = place.query(
@@ -213,14 +213,14 @@ def test_closed_buckets_count_what_became_visible_late(tmp_path: Path) -> None:
     )
     with SandboxProcess("b3os", executions=120, seed=4, days=6, open_days=0.0, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, system="b3os", steps="none")
-        place.sync()
+        place.quick_sync()
         with duckdb.connect(str(place.file)) as connection:
             connection.execute(f"UPDATE b3os.execution_stats SET total = total - 1 WHERE {bucket}")
         sandbox.reset_counters()
-        assert place.sync()["statistics_difference"] is None
+        assert place.quick_sync()["statistics_difference"] is None
         assert sandbox.counters()["stats"] == 2
         sandbox.reset_counters()
-        assert place.sync()["statistics_difference"] is None
+        assert place.quick_sync()["statistics_difference"] is None
         assert sandbox.counters()["stats"] == 1
         # A row that neither was counted nor is listed among the newest.
         with duckdb.connect(str(place.file)) as connection:
@@ -232,7 +232,7 @@ def test_closed_buckets_count_what_became_visible_late(tmp_path: Path) -> None:
                 "UPDATE b3os.execution_stats SET fetched_at = fetched_at - INTERVAL 25 HOUR, "
                 f"total = CASE WHEN {bucket} THEN total - 1 ELSE total END"
             )
-        difference = place.sync()["statistics_difference"]
+        difference = place.quick_sync()["statistics_difference"]
         assert difference["vendor"] - difference["stored"] == 1
 
 

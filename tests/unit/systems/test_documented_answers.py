@@ -202,7 +202,7 @@ def test_the_examples_of_the_documentation_load(tmp_path: Path, documented: tupl
     name, base_url = documented
     place = Place(tmp_path, None, system=name, base_url=base_url, start_date="2022-01-01", **SETTINGS[name])
     place.run("check", name)
-    place.sync()
+    place.quick_sync()
     for table, rows in ROWS[name].items():
         assert place.query(f"SELECT count(*) FROM {name}.{table}") == [(rows,)], table
 

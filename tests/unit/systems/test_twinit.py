@@ -135,7 +135,7 @@ def test_a_copy_is_perfect_whatever_the_version(tmp_path: Path, variant: str) ->
         place = Place(tmp_path, sandbox, system="twinit")
         for hours in (0, 26):
             sandbox.advance(hours * 3600)
-            place.sync()
+            place.quick_sync()
             assert held(place, SYSTEM) == truth(sandbox, SYSTEM)
         assert sandbox.counters()["reads_more_than_once"] == []
         lines = SWITCHES[variant].get("lines", 3)

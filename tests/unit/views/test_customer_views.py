@@ -228,6 +228,16 @@ def test_incidents(warehouse: Any) -> None:
     assert ("eu", True) in {(row[0], row[5]) for row in shown}
 
 
+@pytest.fixture(scope="module")
+def without_rows() -> Iterator[Any]:
+    """Views over tables that have no rows."""
+    connection = duckdb.connect()
+    made_warehouse.empty(connection)
+    creating.refresh(access(connection))
+    yield connection
+    connection.close()
+
+
 @pytest.mark.parametrize(
     ("every_minutes", "failed", "found"),
     [
@@ -239,21 +249,17 @@ def test_incidents(warehouse: Any) -> None:
         pytest.param(12, lambda n: True, 0, id="always"),
     ],
 )
-def test_what_is_an_incident(every_minutes: int, failed: Any, found: int) -> None:
+def test_what_is_an_incident(without_rows: Any, every_minutes: int, failed: Any, found: int) -> None:
     """Few failures, and failures as always, are none; many more than usual are."""
-    connection = duckdb.connect()
-    made_warehouse.empty(connection)
-    start = datetime(2026, 1, 1, tzinfo=UTC)
-    connection.executemany(
+    failures = [n for n in range(720) if failed(n)]
+    without_rows.execute("DELETE FROM paragon.workflow_executions")
+    without_rows.execute(
         "INSERT INTO paragon.workflow_executions (id, workflow_id, status, date_started, is_open) "
-        "VALUES (?, 'w', ?, ?, FALSE)",
-        [
-            [str(n), "FAILED" if failed(n) else "SUCCEEDED", start + timedelta(minutes=every_minutes * n)]
-            for n in range(720)
-        ],
+        "SELECT n, 'w', CASE WHEN n IN (SELECT unnest($1)) THEN 'FAILED' ELSE 'SUCCEEDED' END, "
+        "TIMESTAMPTZ '2026-01-01 00:00:00+00' + n * to_minutes($2), FALSE FROM range(720) AS r(n)",
+        [failures, every_minutes],
     )
-    creating.refresh(access(connection))
-    shown = connection.execute("SELECT is_over FROM task_history.incidents").fetchall()
+    shown = without_rows.execute("SELECT is_over FROM task_history.incidents").fetchall()
     assert shown == [(False,)] * found
 
 

@@ -30,19 +30,23 @@ group by integration
 """
 
 
-def test_dbt_takes_the_sources(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "names", rest_as_torture(["paragon sailpoint", " ".join(systems.names())], ["paragon sailpoint"])
+)
+def test_dbt_takes_the_sources(tmp_path: Path, names: str) -> None:
     """A project with the printed sources builds a model over them, all its tests hold, and freshness is judged."""
     file = tmp_path / "warehouse.duckdb"
     with duckdb.connect(str(file)) as connection:
-        for system in systems.names():
+        for system in names.split():
             made_warehouse.empty(connection, system, system)
         made_warehouse.fill(connection, executions=300, now="now()")
         creating.refresh(access(connection))
+        sources = dictionary.dbt_sources(creating.datasets(access(connection)))
         (failures,) = connection.execute(
             "SELECT count(*) FROM task_history.executions WHERE status = 'failed'"
         ).fetchone() or (0,)
     (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "sources.yml").write_text(dictionary.dbt_sources(), "utf-8")
+    (tmp_path / "models" / "sources.yml").write_text(sources, "utf-8")
     (tmp_path / "models" / "failures.sql").write_text(MODEL)
     make_project(tmp_path, file)
     for words in (("build",), ("source", "freshness", "--select", "source:paragon", "source:task_history")):
