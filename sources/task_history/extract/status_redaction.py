@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..core.models import Json, Table
-from ..redaction.judging import is_card_number, is_key_material
+from ..redaction.judging import is_card_number
+from ..redaction.randomness import is_key_material
 from ..redaction.redactor import MARK, Redactor
 
 if TYPE_CHECKING:

@@ -2,14 +2,18 @@
 
 redactor     removes secrets from values and texts
 arguments    secrets in lists of texts, such as the arguments of a command
+field_names  what the names of an object's fields say of its values
 documents    redacts the JSON within a text
 pairs        names that stand as values, and which values they make secret
+telling_fields fields of an object that tell what stands in others
 neighbours   values beside the name of a secret where no field says which is which
 json_text    reads JSON within text, with the position of each value
 known_secrets what texts are searched for
+clean_texts  short texts in which nothing was found
 vocabulary   words that hold nothing to look for
 redacted_text a text that is redacted step by step
 text         redacts text that is not JSON
+ordinary_lines  lines of logs in which a word tells of a secret and nothing may be one
 secrets_beside_signs  secrets beside signs: addresses, commands, protocols, markup
 encodings    decodes texts within text, such as base64
 sentences    secrets behind or before their names in sentences
@@ -18,6 +22,7 @@ value_spans  finds the span of the value after a name
 names        classifies names by the values that are secrets under them; the names are in data/*.toml
 compounds    names that two words make in other languages
 judging      judges whether a value under such a name is a secret
+randomness   judges whether a text looks random
 lookalikes   letters that look like Latin ones
 folding      converts escaped and look-alike letters to plain ones
 rules        reads the data files

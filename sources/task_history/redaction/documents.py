@@ -5,12 +5,14 @@ from __future__ import annotations
 from ..core.json_writing import exact_json
 from ..core.models import Json
 from . import json_text
+from .clean_texts import MAX_CHARS
 from .edits import MARK, Edit, Origin, applied, joined, without_overlaps
 from .known_secrets import KnownSecrets
 from .text import TextPass
 
 MAX_DEPTH = 150
 """Maximum levels, those of JSON inside strings included; deeper values are redacted whole."""
+_MIDDLE_DEPTH = MAX_DEPTH // 2
 _FAILURES = 8
 """Documents of one text that may be invalid or hold secrets before the fast parser is no longer tried."""
 _DECODED_DEPTH = 4
@@ -26,6 +28,7 @@ class DocumentPass(TextPass):
 
     def __init__(self, known: KnownSecrets) -> None:
         super().__init__(known)
+        self._clean_texts = known.clean_texts
         self._decoding = 0
         self._edited: dict[tuple[int, str], tuple[list[Edit], int]] = {}
 
@@ -36,7 +39,17 @@ class DocumentPass(TextPass):
     def string(self, text: str, depth: int) -> str:
         if len(text) < 5 and not self._own:
             return text
-        return applied(text, self._edits(text, depth))
+        if len(text) > MAX_CHARS:
+            return applied(text, self._edits(text, depth))
+        if (tellings := self._clean_texts.tellings(text)) is not None:
+            self.tellings += tellings
+            return text
+        tellings = self.tellings
+        edits = self._edits(text, depth)
+        # Within too many encodings or levels less is found.
+        if not edits and not self._decoding and depth < _MIDDLE_DEPTH:
+            self._clean_texts.add(text, self.tellings - tellings)
+        return applied(text, edits)
 
     def _edits(self, text: str, depth: int) -> list[Edit]:
         """The replacements in the text: inside its JSON documents, and in the text around them."""

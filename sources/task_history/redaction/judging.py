@@ -1,8 +1,7 @@
 """Judges values: which value under the name of a secret is one, by its length, letters and words.
 
-Under a bare ``key`` a value is a secret if it looks random: eight characters or more without white space, not made of
-words and numbers, and no id, path or article number of a known form. Under ``token`` or ``session`` it is the other
-way round: any value is a secret that does not look ordinary.
+Under a bare ``key`` a value is a secret if it looks random (``randomness``). Under ``token`` or ``session`` it is the
+other way round: any value is a secret that does not look ordinary.
 """
 
 from __future__ import annotations
@@ -10,11 +9,24 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from itertools import islice, pairwise
+from itertools import islice
 
 from ..core.models import Json
 from .names import ABOUT, Kind, kind_of, words_of
 from .placeholders import CREDENTIAL_SCHEMES, is_algorithm, is_placeholder, is_public
+from .randomness import (
+    DATE,
+    FILE_IN_FOLDER,
+    ID,
+    LICENCE,
+    ORDINARY_CHARS,
+    PATH,
+    SPACE,
+    has_long_run,
+    is_key_material,
+    is_mixed,
+    is_random,
+)
 from .rules import rules, word_set
 from .schemas import is_schema
 
@@ -27,8 +39,6 @@ _ORDINARY_WORDS = REPORTING | {word.lower() for word in word_set(rules("no_secre
 _STATES = word_set(rules("no_secrets")["states"])
 _MESSAGES = word_set(rules("no_secrets")["messages"])
 _VALIDATIONS = word_set(rules("no_secrets")["validations"])
-_ORDINARY_CHARS = 500
-"""Maximum characters of a value that is compared to ordinary forms; prose may be longer."""
 _PROSE_CHARS = 10_000
 _MIN_SECRET_NUMBER = 100
 """Numbers below this count or measure under any name."""
@@ -54,41 +64,17 @@ _DATA_SIGNS = frozenset('{}[]"')
 _LEAVES = 200
 """Maximum values in a list or object that is judged by its parts."""
 
-UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
-TIME = r"[0-9]{2}(?::?[0-9]{2}){0,2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
-DATE = rf"[12][0-9]{{3}}-[01][0-9]-[0-3][0-9](?:[T ]{TIME})?"
 _DATE = re.compile(DATE)
-FAMILIAR = re.compile(rf"(?<![^\W_])(?:{UUID}|{DATE})(?![^\W_])")
-_NO_WORD = re.compile(r"(?<![^\W_])(?!(?:[^\W\d_]+\d{0,2}|\d+)(?![^\W_]))[^\W_]")
 _CODE = re.compile(r"[A-Za-z_]\w*(?:(?:::|->|\.|\()[\w().]*)+")
-_SPACE = re.compile(r"\s")
-_ID = re.compile(
-    r"[0-9a-f]{24}"  # MongoDB: https://www.mongodb.com/docs/manual/reference/bson-types/#objectid
-    r"|[0-7][0-9A-HJKMNP-TV-Z]{25}"  # ULID: https://github.com/ulid/spec
-    rf"|(?:{'|'.join(sorted(word_set(rules('no_secrets')['id_prefixes'])))})_(?:test_|live_)?[A-Za-z0-9]{{6,40}}"
-    r"|[A-Z]{2}[A-Z0-9]{9}[0-9]"  # ISIN: https://www.iso.org/standard/78502.html
-    r"|[A-Z]{2,8}[0-9]{3,10}[A-Z]{0,3}"
-    r"|(?=.{5,40}\Z)[A-Z]{2,12}(?:[-_][A-Z0-9]{1,12}){1,3}"
-    r"|(?=.{5,40}\Z)[A-Z0-9]{1,8}(?:[-_/.][A-Za-z0-9]{1,6}){1,6}"  # numbers of articles
-    r"|0x[0-9a-fA-F]{40}|[A-Z0-9]{8,10}"
-    r"|(?:[A-Za-z]{3,20}-){2,5}[0-9a-f]{32,64}"  # of a cache: its words and a checksum
-)
 _KNOWN_ID = re.compile(
     r"(?=[\w-]{1,20}\Z)[A-Za-z]{1,12}(?:[-_][0-9]{1,4}){1,3}|"
     rf"(?:{'|'.join(sorted(word_set(rules('no_secrets')['id_prefixes'])))})_(?:test_|live_)?[A-Za-z0-9]{{6,40}}"
     r"|S-1-[0-9-]{3,80}"  # https://learn.microsoft.com/en-us/windows-server/identity/ad-ds/manage/understand-security-identifiers
     r"|[A-Z]{2}[0-9a-f]{32}"  # https://www.twilio.com/docs/glossary/what-is-a-sid
 )
-_LICENCE = re.compile(r"(?=\D*\d)(?=[^A-Z]*[A-Z])(?:[A-Z0-9]{4,6}-){3,7}[A-Z0-9]{4,6}")
-_PATH = re.compile(
-    r"(?:https?|s3|gs|file)://[\w.:-]+(?:/[\w.%+~-]{1,64})*/?"
-    r"|(?:~|\.{1,2}|[A-Za-z]:)?[/\\](?:[\w.+ -]{1,64}[/\\])*[\w.+ -]{1,64}"
-    r"|[a-z][a-z0-9_-]{0,40}/(?:[\w.=+@-]{1,64}/)*[\w.+=@-]{1,80}|[\w.+-]{1,80}\.[a-z][a-z0-9]{1,4}"
-)
-_FILE_IN_FOLDER = re.compile(r"/[^/]{1,120}\.[a-z][a-z0-9]{1,6}\Z")
 _FILE = re.compile(r"[\w./\\:~-]{1,200}\.(?:pem|key|crt|cer|p12|pfx|jks|pub|json|txt|ya?ml|env|ini|conf)")
 _PROSE_WORD = re.compile(
-    r"[(\"'«„“]?(?:[^\W\d_]+(?:['’-][^\W\d_]+)*|\d{1,4})[)\"'».,;:!?…”]*|[-–—&/+]|\+?[\d()]{1,6}"
+    r"[(\"'«„“]?(?:[^\W\d_]+(?:['’-][^\W\d_]+)*|\d{1,4})[)\"'».,;:!?…”]*|[-–—&/+]|\+?[\d()]{1,6}|\d{1,4}x\d{1,5}(?:k?m)?"
 )
 _APP_PASSWORD = re.compile(r"[a-z]{4}(?: [a-z]{4}){3}")
 """https://support.google.com/accounts/answer/185833"""
@@ -103,64 +89,13 @@ _PLAIN = re.compile(
     r"|[A-Z]{2,6}[/-][A-Z]{2,6}|[a-z]{1,8}-[a-z]{1,8}|#[0-9a-fA-F]{3,8}|-?\d{1,5}(?:\.\d{1,3})?(?:px|rem|em|%|ms|s|m|h|d|pt|vh|vw|fr)"
 )
 _VERSION = re.compile(
-    r"(?:GPIO|[A-D])_?[0-9]{1,2}|-?[0-9]{1,3}\.[0-9]{1,8},-?[0-9]{1,3}\.[0-9]{1,8}|[~^v>=<]{1,3}\d{1,4}(?:\.\d{1,4}){0,3}|\d{1,4}\.\d{1,4}\.\d{1,4}(?:-[a-z]{1,8}\.?\d{0,4})?"
+    r"[0-9]{1,4}(?:st|nd|rd|th)|[0-9]{1,4}x[0-9]{1,5}(?:k?m)?|ssh-(?:ed25519|rsa)|(?:GPIO|[A-D])_?[0-9]{1,2}|-?[0-9]{1,3}\.[0-9]{1,8},-?[0-9]{1,3}\.[0-9]{1,8}|[~^v>=<]{1,3}\d{1,4}(?:\.\d{1,4}){0,3}|\d{1,4}\.\d{1,4}\.\d{1,4}(?:-[a-z]{1,8}\.?\d{0,4})?"
 )
+_SIGNS = re.compile(r"[^\w\s]{0,3}")
+"""Signs of a language: ``unexpected token: "}"``."""
 _MNEMONIC_WORDS = (12, 15, 18, 21, 24)
 """https://github.com/bitcoin/bips/blob/master/bip-0039.mediawiki"""
 _POSTAL = re.compile(r"[1-9][0-9]{5}")
-
-
-def is_random(value: Json) -> bool:
-    """Whether a value looks random, which makes it a secret under a bare ``key``."""
-    if not isinstance(value, str) or len(value) < 8 or _SPACE.search(value):
-        return False
-    if _NO_WORD.search(FAMILIAR.sub("-", value)) is None:
-        return False
-    if len(value) > _ORDINARY_CHARS or _LICENCE.fullmatch(value):
-        return True
-    is_path = _PATH.fullmatch(value) is not None
-    return not (
-        _ID.fullmatch(value) or (is_path and (not has_long_run(value) or _FILE_IN_FOLDER.search(value)))
-    )
-
-
-_KINDS_OF_LETTERS = (str.islower, str.isupper, str.isdigit)
-_JUMBLED = 0.4
-"""Share of letters and digits of a random text behind which one of another kind follows: about 0.6 of random ones."""
-_RUN = re.compile(r"[A-Za-z0-9+/_-]{20,}={0,2}")
-_HEX_KEY = re.compile(
-    r"(?:0x)?(?=[0-9a-f]*[a-f])(?=[a-f]*[0-9])(?:[0-9a-f]{32}|[0-9a-f]{48,})"
-    r"|(?=[0-9A-F]*[A-F])(?=[A-F]*[0-9])(?:[0-9A-F]{32}|[0-9A-F]{48}|[0-9A-F]{64})"
-)
-
-
-def is_jumbled(value: str) -> bool:
-    """Whether small letters, capitals and digits mix in a text as they do at random, and not as words do."""
-    kinds = [
-        next((kind for kind in _KINDS_OF_LETTERS if kind(letter)), None)
-        for letter in value
-        if letter.isalnum()
-    ]
-    if not set(_KINDS_OF_LETTERS) <= set(kinds):
-        return False
-    changes = sum(one is not other for one, other in pairwise(kinds))
-    return changes >= _JUMBLED * (len(kinds) - 1)
-
-
-def is_key_material(value: str) -> bool:
-    """Whether a text looks like a key: long and of mixed letters, or of hexadecimal digits."""
-    return len(value) <= _ORDINARY_CHARS and (
-        _HEX_KEY.fullmatch(value) is not None or (_RUN.fullmatch(value) is not None and is_jumbled(value))
-    )
-
-
-def has_long_run(value: str) -> bool:
-    return any(len(run) >= 30 and is_mixed(run) for run in re.split(r"[/\\.]", value))
-
-
-def is_mixed(text: str) -> bool:
-    """Whether a text holds letters and digits."""
-    return any(map(str.isdigit, text)) and any(map(str.isalpha, text))
 
 
 def is_number(value: Json) -> bool:
@@ -218,9 +153,14 @@ def is_ordinary(value: Json) -> bool:
     if not isinstance(value, str):
         return value is None or isinstance(value, bool) or abs(value) < 1_000
     value = value.strip()
-    if len(value) > _ORDINARY_CHARS:
+    if len(value) > ORDINARY_CHARS:
         return is_prose(value)
-    if value.lower() in _ORDINARY_WORDS or not value or is_prose(value) or _are_weak_words(value):
+    if (
+        value.lower() in _ORDINARY_WORDS
+        or _SIGNS.fullmatch(value)
+        or is_prose(value)
+        or _are_weak_words(value)
+    ):
         return True
     if (
         _NAME_LIKE.fullmatch(value)
@@ -230,7 +170,7 @@ def is_ordinary(value: Json) -> bool:
     ):
         return True
     return (
-        _PATH.fullmatch(value) is not None
+        PATH.fullmatch(value) is not None
         and not has_long_run(value)
         and not is_mixed(value.rsplit("/", 1)[-1][:-3])
     )
@@ -278,9 +218,9 @@ def _is_mnemonic(words: list[str], text: str) -> bool:
 
 
 def _is_id(value: Json) -> bool:
-    if not isinstance(value, str) or len(value) > _ORDINARY_CHARS or _LICENCE.fullmatch(value):
+    if not isinstance(value, str) or len(value) > ORDINARY_CHARS or LICENCE.fullmatch(value):
         return False
-    return _ID.fullmatch(value) is not None
+    return ID.fullmatch(value) is not None
 
 
 def _is_words(value: Json) -> bool:
@@ -288,7 +228,7 @@ def _is_words(value: Json) -> bool:
         return _all_leaves(value, _is_words)
     if isinstance(value, str) and (len(value) <= _CODE_CHARS or (len(value) < 60 and _WORD.fullmatch(value))):
         return True
-    if isinstance(value, str) and len(value) <= _ORDINARY_CHARS and _KNOWN_ID.fullmatch(value):
+    if isinstance(value, str) and len(value) <= ORDINARY_CHARS and _KNOWN_ID.fullmatch(value):
         return True
     return is_ordinary(value)
 
@@ -301,36 +241,49 @@ def is_secret(kind: Kind, value: Json) -> bool:
         kind = Kind.SECRET
     elif isinstance(value, int | float) and abs(value) < _MIN_SECRET_NUMBER:
         return False
+    # Most values are told by the kind of the name, and by no more than that.
+    return _IS_SECRET[kind](value) and not _is_none(kind, value)
+
+
+def _is_none(kind: Kind, value: Json) -> bool:
+    """Whether a value is no secret under any name of one: a placeholder, a report, a description of a secret."""
     if isinstance(value, str):
-        if len(value) <= _ORDINARY_CHARS and (
-            is_placeholder(value)
-            or value.lower() in _STATES
-            or _is_report(value)
-            or _VERSION.fullmatch(value)
-            or _DATE.fullmatch(value)
-            or (value[:1] == "$" and kind_of(value[1:]) is not Kind.HARMLESS and value[1:].isidentifier())
-            or (kind is Kind.SECRET and (_is_label(value) or _is_validation(value)))
-        ):
-            return False
-        if is_public(value):
-            return False
-    elif isinstance(value, dict):
-        if is_schema(value) or _is_description(value) or _are_settings(value):
-            return False
-    elif (
+        is_short = len(value) <= ORDINARY_CHARS
+        return (is_short and _is_none_in_short(kind, value)) or is_public(value)
+    if isinstance(value, dict):
+        return is_schema(value) or _is_description(value) or _are_settings(value)
+    return (
         isinstance(value, list)
         and kind is Kind.SECRET
-        and value
+        and bool(value)
         and all(isinstance(inner, str) and (_is_label(inner) or _is_validation(inner)) for inner in value)
-    ):
-        return False
-    return _IS_SECRET[kind](value)
+    )
+
+
+def _is_none_in_short(kind: Kind, value: str) -> bool:
+    return (
+        is_placeholder(value)
+        or value.lower() in _STATES
+        or _is_report(value)
+        or _VERSION.fullmatch(value) is not None
+        or _DATE.fullmatch(value) is not None
+        or (value[:1] == "$" and kind_of(value[1:]) is not Kind.HARMLESS and value[1:].isidentifier())
+        or (kind is Kind.SECRET and (_is_label(value) or _is_validation(value)))
+    )
 
 
 def _is_report(value: str) -> bool:
     """Whether a text is words that report on a secret and nothing else: ``not set``."""
     words = value.lower().split()
     return 1 < len(words) <= _REPORT_WORDS and all(word in REPORTING for word in words)
+
+
+_MARKUP = re.compile(r"\s*<(?:p|div|br|table|span|img|html|body|a|b|i)(?:\s[^<>]{0,2000})?/?>", re.IGNORECASE)
+
+
+def _is_markup(value: Json) -> bool:
+    """Whether a text is HTML, as the signature below a letter is."""
+    return isinstance(value, str) and _MARKUP.match(value) is not None
 
 
 def _is_validation(value: str) -> bool:
@@ -396,11 +349,15 @@ _IS_SECRET: dict[Kind, Callable[[Json], bool]] = {
     Kind.UNLESS_WORD: lambda value: (
         not (
             isinstance(value, str)
-            and (len(value) < _CODE_CHARS or (len(value) < 60 and _are_plain_words(value)))
+            and (
+                len(value) < _CODE_CHARS
+                or (len(value) < 60 and _are_plain_words(value))
+                or (PATH.fullmatch(value) and FILE_IN_FOLDER.search(value) and not has_long_run(value))
+            )
         )
     ),
     Kind.IF_CODE: _is_code,
-    Kind.UNLESS_WORDS: lambda value: not _is_words(value),
+    Kind.UNLESS_WORDS: lambda value: not _is_words(value) and not _is_markup(value),
     Kind.UNLESS_WORDS_OR_NUMBERS: lambda value: not _all_leaves(value, _is_word_number_or_id),
     Kind.UNLESS_NUMBER: lambda value: (
         _is_no_count(value) and not (isinstance(value, str) and is_prose(value))
@@ -417,7 +374,7 @@ _IS_SECRET: dict[Kind, Callable[[Json], bool]] = {
 def is_secret_or_doubtful(kind: Kind, value: Json) -> bool:
     """The same for those who would rather lose a value than keep a secret: a value in doubt is a secret."""
     if kind in (Kind.IF_RANDOM, Kind.IF_JUMBLED):
-        return isinstance(value, str) and len(value) >= 8 and not _SPACE.search(value) and not value.isalpha()
+        return isinstance(value, str) and len(value) >= 8 and not SPACE.search(value) and not value.isalpha()
     return kind is not Kind.HARMLESS
 
 

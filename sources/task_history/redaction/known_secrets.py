@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
+from ..core.models import Json
 from . import patterns
+from .clean_texts import CleanTexts
 from .judging import is_secret, is_secret_or_doubtful
 from .names import Kind, kind_of, squash
+from .ordinary_lines import OrdinaryLines
 from .own_secrets import OwnSecrets
 from .vocabulary import Vocabulary
 
@@ -15,20 +19,32 @@ _VALUE_CHARS = 64
 """Maximum characters of a name that stands as a value."""
 
 
+_is_secret_word = lru_cache(20_000)(is_secret)
+
+
+def _is_secret(kind: Kind, value: Json) -> bool:
+    """Whether a value is a secret; short texts, which repeat, are judged once."""
+    if type(value) is str and len(value) <= _VALUE_CHARS:
+        return _is_secret_word(kind, value)
+    return is_secret(kind, value)
+
+
 class KnownSecrets:
     """The secrets to look for: built-in names, the user's ``extra_names``, and the run's own secrets."""
 
     def __init__(self, extra_names: Iterable[str], own: OwnSecrets, *, is_strict: bool = False) -> None:
         extra_names = tuple(extra_names)
         self.is_strict = is_strict
-        self.is_secret = is_secret_or_doubtful if is_strict else is_secret
+        self.is_secret = is_secret_or_doubtful if is_strict else _is_secret
         self._extra = frozenset(filter(None, map(squash, extra_names)))
         self.stems = patterns.Stems(extra_names)
         self.own = own
         self.vocabulary = Vocabulary(self.stems, is_strict=is_strict)
-        """Shared by all texts, so that it learns."""
+        self.clean_texts = CleanTexts(own)
+        """Both are shared by all texts, so that they learn."""
         self._kinds: dict[str, Kind] = {}
         self._may_be_names: dict[str, bool] = {}
+        self.ordinary_lines = OrdinaryLines(self.vocabulary, self.kind, self.is_secret)
 
     def kind(self, name: str) -> Kind:
         """Classifies the name, see ``names.Kind``."""

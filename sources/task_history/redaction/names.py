@@ -47,14 +47,27 @@ class Kind(IntEnum):
     IF_RANDOM = 8
     """``key: "first_name"`` is a name; ``key: "9fQ2xLw71"`` is not."""
 
+    __hash__ = int.__hash__  # kinds are looked up with each value, and an enum's own hash takes longer
+
 
 NO_SECRET_BY_NAME = frozenset({Kind.HARMLESS, Kind.IF_RANDOM, Kind.IF_JUMBLED})
 """Kinds of names that do not make a secret of a value by themselves."""
 
 
+_KEPT_CHARS = 64
+"""Maximum characters of a name that is remembered."""
+
+
 def squash(name: str) -> str:
     """The name without case, accents and separators, in Latin letters."""
+    return _squash_kept(name) if len(name) <= _KEPT_CHARS else _squash(name)
+
+
+def _squash(name: str) -> str:
     return "".join(filter(str.isalnum, in_latin(in_latin(name).casefold())))
+
+
+_squash_kept = lru_cache(20_000)(_squash)
 
 
 def spelled(name: str) -> str:

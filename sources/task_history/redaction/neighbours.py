@@ -102,7 +102,7 @@ def kind_of_inner_name(name: str, outer: Kind, kind_of: KindOf) -> Kind:
 
 
 _IDS = frozenset({"id", "hash"})
-_CODES = frozenset({"code", "tan"})
+_CODES = frozenset({"code", "cardcode", "tan"})
 _OFTEN_OTHERS = frozenset(
     {
         Kind.UNLESS_ORDINARY,

@@ -6,8 +6,9 @@ import re
 
 from . import patterns
 from .edits import MARK
-from .judging import REPORTING, is_no_name, is_random, is_secret
+from .judging import REPORTING, is_no_name, is_secret
 from .names import HEADINGS, Kind
+from .randomness import is_random
 from .rules import rules, word_set
 from .sentences import is_strong
 

@@ -68,7 +68,8 @@ class OwnSecrets:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._lock = threading.Lock()
-        self._secrets: tuple[str, ...] = ()
+        self.known: tuple[str, ...] = ()
+        """The secrets themselves; another tuple once one is added."""
         self._anchors: dict[str, list[tuple[_Form, int]]] = {}
         self._sizes: tuple[int, ...] = ()
         self._search: re.Pattern[str] | None = None
@@ -84,23 +85,18 @@ class OwnSecrets:
         """Adds secrets to find."""
         with self._lock:
             new = [value for value in secrets if len(value) >= _MIN_SECRET_CHARS and value not in MARK]
-            if set(new) <= set(self._secrets):
+            if set(new) <= set(self.known):
                 return
-            self._secrets = tuple(dict.fromkeys([*self._secrets, *new]))
+            self.known = tuple(dict.fromkeys([*self.known, *new]))
             anchors: dict[str, list[tuple[_Form, int]]] = {}
-            for form in (form for secret in self._secrets for form in _forms(secret)):
+            for form in (form for secret in self.known for form in _forms(secret)):
                 for anchor, offset in form.anchors():
                     anchors.setdefault(anchor, []).append((form, offset))
             self._sizes = tuple(sorted(set(map(len, anchors))))
             self._anchors = anchors
-            self.digits = frozenset(value for value in self._secrets if value.isascii() and value.isdigit())
-            self._escapes = escapes_of(self._secrets)
+            self.digits = frozenset(value for value in self.known if value.isascii() and value.isdigit())
+            self._escapes = escapes_of(self.known)
             self._search = re.compile(_alternatives(anchors))
-
-    @property
-    def known(self) -> tuple[str, ...]:
-        """The secrets themselves."""
-        return self._secrets
 
     @property
     def pattern(self) -> str:

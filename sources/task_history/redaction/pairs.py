@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import islice
 
 from ..core.models import Json
-from .judging import is_no_name, is_ordinary, is_prose, is_random, is_secret_in_object
+from .judging import is_no_name, is_ordinary, is_prose
 from .names import (
     ANSWERS,
     FIELD_TYPES,
@@ -28,6 +28,7 @@ from .names import (
 from .names import (
     kind_of as kind_of_name,
 )
+from .randomness import is_random
 from .rules import rules
 
 _KEY_CHARS = 128
@@ -91,8 +92,6 @@ def holds_secret(key: str, value: Json) -> bool:
 def pair_kind(value: Mapping[str, Json], kind_of: KindOf) -> tuple[Kind, str]:
     """The kind of the value in a pair such as ``{"key": "Authorization", "value": …}``, and the key of the name."""
     roles = [role(key) for key in value]
-    if len(roles) < 2 or _HOLDING.isdisjoint(roles):
-        return Kind.HARMLESS, ""
     for word, (key, name) in zip(roles, value.items(), strict=True):
         if word == "name" and isinstance(name, dict) and (kind := _kind_within(name, kind_of)):
             return kind, key
@@ -121,177 +120,6 @@ def _kind_of_question(text: str) -> Kind:
     return Kind.SECRET if text.endswith("?") and _QUESTION.search(text) else Kind.HARMLESS
 
 
-def kinds_by_neighbours(value: Mapping[str, Json]) -> dict[str, Kind]:
-    """The kinds of fields that the names of others tell: a card's number, a login's code, a postal code."""
-    names = {squash(name) for name in value if len(name) <= _NAME_CHARS}
-    kinds: dict[str, Kind] = {}
-    if is_card(value) and is_secret_in_object("number", value.get("number")):
-        kinds["number"] = Kind.SECRET
-    if len(names) > 2:
-        kinds |= dict.fromkeys(_SESSION_IDS, Kind.UNLESS_WORDS_OR_NUMBERS)
-    for telling, told, kind in _TOLD_BY:
-        if not names.isdisjoint(telling):
-            kinds |= dict.fromkeys(told, kind)
-    if _TRACED in value:
-        kinds[_TRACED] = Kind.IF_JUMBLED
-    described = [str(inner) for name, inner in value.items() if squash(name) in _DESCRIBED]
-    if names >= _DESCRIBED and not any(map(_SPEAKS_OF_KEYS.search, described)):
-        kinds["key"] = Kind.IF_JUMBLED
-    if any(isinstance(at := value.get(name), str) and _ENDPOINT.search(at) for name in _ADDRESSES):
-        kinds |= {
-            name: Kind.SECRET
-            for name in _RESPONSES
-            if isinstance(answer := value.get(name), str) and _ANSWER.fullmatch(answer)
-        }
-    return {name: kind for name, kind in kinds.items() if name in value}
-
-
-_OAUTH = frozenset({"granttype", "redirecturi"})
-_ADDRESS = frozenset(
-    {"city", "district", "state", "street", "line1", "country", "pincode", "address1", "town"}
-)
-_BLOCKCHAIN = frozenset(
-    {"slot", "blocktime", "blockhash", "blocknumber", "lamports", "mint", "txhash", "confirmations"}
-)
-_ARTICLE = frozenset(
-    {
-        "price",
-        "sku",
-        "ean",
-        "gtin",
-        "upc",
-        "barcode",
-        "stock",
-        "qty",
-        "typeid",
-        "doccount",
-        "etag",
-        "lastmodified",
-    }
-    | {"storageclass", "hit"}
-)
-"""Fields of an article, a bucket of an aggregation, a file or an entry of a cache, whose "key" names it."""
-_VISIT = frozenset(
-    {
-        "event",
-        "eventname",
-        "events",
-        "distinctid",
-        "anonymousid",
-        "visitorid",
-        "visitor",
-        "userpseudoid",
-        "pageview",
-    }
-    | {
-        "pageviews",
-        "page",
-        "pageurl",
-        "url",
-        "referrer",
-        "duration",
-        "durationms",
-        "sessioncount",
-        "sessionduration",
-    }
-    | {
-        "queryid",
-        "utmsource",
-        "lib",
-        "intent",
-        "utterance",
-        "campaign",
-        "bounce",
-        "gasessionnumber",
-        "startedat",
-    }
-    | {"traceid", "spanid", "appversion", "sdkversion", "screen", "useragent"}
-)
-"""Fields of a visit, a call or a query: beside them a session's id counts sessions, and is no login."""
-_PAYMENT = frozenset(
-    {
-        "gateway",
-        "amount",
-        "currency",
-        "receipt",
-        "testcase",
-        "capture",
-        "acquirer",
-        "merchant",
-        "cardsummary",
-        "pspreference",
-        "avsresult",
-        "authorisedamount",
-    }
-)
-"""Fields of a payment, whose authorization is a number of the bank."""
-_SESSION_IDS = frozenset(
-    {"session_id", "sessionId", "SessionId", "session", "$session_id", "sessionID", "sessionid", "SessionID"}
-)
-_AUTHORIZATIONS = frozenset(
-    {"authorization", "Authorization", "authorization_code", "authorizationCode", "authCode", "auth_code"}
-)
-_PIECE = frozenset({"logprob", "startoffset", "endoffset", "tokenid"})
-"""Fields of a piece of a text, which language models and indexes call a token."""
-_FINDING = frozenset({"rule", "component", "severity", "qualifier", "securitycategory"})
-"""Fields of what a check of code found, whose "key" is its id."""
-_MEMBER = frozenset({"groups", "styletype", "nodeid", "filekey"})
-"""Fields of a user and of a part of a drawing, whose "key" is an id."""
-_DESCRIBED = frozenset({"name", "description"})
-_SPEAKS_OF_KEYS = re.compile(
-    r"(?i)(?<![a-z])(?:api|keys?|tokens?|secrets?|credentials?|deploy|webhook)(?![a-z])"
-)
-"""Words of a name and a description by which the "key" beside them is one."""
-_ENDPOINT = re.compile(r"/(?:access_?|auth_?|id_?|refresh_?|session_?)?tokens?/?(?:\?|\Z)")
-_ANSWER = re.compile(r"\"?(?=[\w.~+/-]*[0-9])(?=[\w.~+/-]*[A-Za-z])[\w.~+/-]{16,2000}={0,2}\"?")
-"""What an endpoint for tokens answers where that is the token alone."""
-_RESPONSES = frozenset({"response", "responseBody", "response_body"})
-_ADDRESSES = frozenset({"url", "uri", "endpoint", "path"})
-_SECRET_KEYS = frozenset(
-    {"secretaccesskey", "awssecretaccesskey", "accesskeysecret", "secretkey", "awssecretkey"}
-)
-_KEY_IDS = frozenset({"accessKeyId", "AccessKeyId", "access_key_id", "aws_access_key_id", "accessKeyID"})
-"""Ids of keys that sign in together with the secret key beside them."""
-_TRACED = "session.id"
-"""The session of a trace: https://opentelemetry.io/docs/specs/semconv/registry/attributes/session/"""
-_TOLD_BY: tuple[tuple[frozenset[str], frozenset[str], Kind], ...] = (
-    (_OAUTH, frozenset({"code"}), Kind.UNLESS_WORDS_OR_NUMBERS),
-    (_ARTICLE, frozenset({"key", "Key"}), Kind.IF_JUMBLED),
-    (_MEMBER, frozenset({"key"}), Kind.IF_JUMBLED),
-    (_FINDING, frozenset({"key"}), Kind.HARMLESS),
-    (frozenset({"clientkey"}), frozenset({"username"}), Kind.IF_JUMBLED),
-    (frozenset({"apikey"}), frozenset({"encoded"}), Kind.IF_RANDOM),
-    (frozenset({"ikey"}), frozenset({"skey"}), Kind.SECRET),
-    (_PAYMENT, _AUTHORIZATIONS, Kind.IF_JUMBLED),
-    (_PIECE, frozenset({"token"}), Kind.HARMLESS),
-    (frozenset({"psuid", "pin"}), frozenset({"tan"}), Kind.IF_CODE),
-    (frozenset({"lock", "keypad"}), frozenset({"userCode", "user_code"}), Kind.IF_CODE),
-    (frozenset({"secondarykey"}), frozenset({"primaryKey"}), Kind.SECRET),
-    (_SECRET_KEYS, _KEY_IDS, Kind.IF_RANDOM),
-    (_VISIT, _SESSION_IDS, Kind.IF_JUMBLED),
-    (_ADDRESS, frozenset({"pin", "PIN", "Pin"}), Kind.UNLESS_POSTAL),
-    (_BLOCKCHAIN, frozenset({"signature", "signatures", "sig"}), Kind.HARMLESS),
-)
-"""Fields, the fields beside them of which they tell, and the kind of these."""
-_MAY_TELL = (
-    (_DESCRIBED, frozenset({"key"})),
-    (_ADDRESSES, _RESPONSES),
-    *((telling, told) for telling, told, _ in _TOLD_BY),
-)
-"""Fields, and those beside them whose kind they may tell."""
-
-
-@lru_cache(5_000)
-def may_tell(names: tuple[str, ...]) -> bool:
-    """Whether fields of these names may tell what stands in others."""
-    if _TRACED in names or ("number" in names and is_card(names)):
-        return True
-    if len(names) > 2 and not _SESSION_IDS.isdisjoint(names):
-        return True
-    squashed = frozenset(map(squash, names))
-    return any(not told.isdisjoint(names) and not telling.isdisjoint(squashed) for telling, told in _MAY_TELL)
-
-
 def _kind_within(name: Mapping[str, Json], kind_of: KindOf) -> Kind:
     """The kind of the name in an object that stands in the place of one: ``{"field": {"label": "Door code"}, …}``."""
     for key, inner in islice(name.items(), _NAMES_WITHIN):
@@ -299,6 +127,11 @@ def _kind_within(name: Mapping[str, Json], kind_of: KindOf) -> Kind:
         if is_name and isinstance(inner, str) and (kind := kind_of(inner)):
             return kind
     return Kind.HARMLESS
+
+
+def may_pair(roles: list[str]) -> bool:
+    """Whether an object whose fields have these roles may be a pair."""
+    return len(roles) > 1 and not _HOLDING.isdisjoint(roles)
 
 
 def is_paired(roles: Iterable[str]) -> bool:
@@ -324,11 +157,6 @@ def secrets_in_object(name: str) -> frozenset[str]:
 def has_key_that_names(name: str) -> bool:
     """Whether a "key" in an object of that name names something."""
     return squash(name) in KEYS_THAT_NAME if len(name) <= _NAME_CHARS else False
-
-
-def is_card(names: Iterable[str]) -> bool:
-    """Whether an object with fields of these names describes a payment card."""
-    return any(name[:3].lower() == "exp" or name[:2].lower() == "cv" for name in names)
 
 
 def are_cells(names: Sequence[str]) -> bool:
@@ -427,8 +255,3 @@ def are_columns(value: list[Json], kinds: list[Kind]) -> bool:
     """Whether a list holds a list of cells for each column, and not for each row."""
     lengths = {len(cells) if isinstance(cells, list) else 0 for cells in value}
     return len(value) == len(kinds) and len(lengths) == 1 and lengths.isdisjoint({0, len(kinds)})
-
-
-def names_a_value(value: dict[str, Json]) -> bool:
-    """Whether a "key" in the object names the value beside it."""
-    return any(role(key) == "value" for key in value)

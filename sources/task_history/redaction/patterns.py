@@ -61,6 +61,8 @@ WEBHOOK_SIGNS = (
     "ankr",
     "blastapi",
     "getblock",
+    "http-intake",
+    "teamjoin",
     "chainstack",
 )
 """In a text with none of these, in lower case, WEBHOOK matches nowhere."""
@@ -125,7 +127,7 @@ PAIR = re.compile(
     rf"(?P<value>(?(open)[^\"'\\]+|{_SCHEMED}[^\"'&\s\\]+))"
 )
 # ('Authorization', '…'), as Python prints headers.
-TUPLE = re.compile(r"\([\"'][#.]?(?P<name>[\w.-]{1,512}+)[\"'],[ ]{0,32}[\"'](?P<value>[^\"'\r\n]+)")
+TUPLE = re.compile(r"\([ ]{0,2}[\"'][#.]?(?P<name>[\w.-]{1,512}+)[\"'],[ ]{0,32}[\"'](?P<value>[^\"'\r\n]+)")
 # ['password', '…'], which may be a list of names, too.
 LIST = re.compile(r"\[[\"'](?P<name>[\w.-]{1,512}+)[\"'],[ ]{0,32}[\"'](?P<value>[^\"'\r\n]+)[\"']\]")
 FLAG = re.compile(
@@ -218,7 +220,7 @@ WORDS_BEFORE_SECRETS = re.compile(
     rf"{_WORDS_BEFORE_WORDS}|://.*(?:{'|'.join(WEBHOOK_SIGNS)})"
     rf"|(?<![a-z0-9])(?:{'|'.join(map(str.strip, SCHEMES))})(?![a-z0-9])"
     # Words of forms.toml and of patterns above.
-    r"|(?<![a-z])(?:card|visa|mastercard|amex|login|log|logged|hmac|lftp|sudo|composer|tacacs|radius|put-parameter|impdp|expdp|connect|authenticate|enter|security|echo|printf|combination)(?![a-z])|(?<![a-z])cod[ei]|(?<![a-z])verify"
+    r"|(?<![a-z])(?:card|karte|kreditkarte|carte|tarjeta|kaart|visa|mastercard|amex|login|log|logged|hmac|lftp|sudo|composer|tacacs|radius|put-parameter|impdp|expdp|connect|authenticate|enter|security|echo|printf|combination)(?![a-z])|(?<![a-z])cod[ei]|(?<![a-z])verify"
     r"|(?<![a-z])(?:m|sms|push|chip|photo)?tan(?![a-z])"
     r"|trayapp|pipedream|private-lines|wifi:|ugfzc0dvcmq0|sp_|crypt|securestring|oracle:|sqlplus"
 )
@@ -327,7 +329,7 @@ CARD = re.compile(
     r"(?<![\w.-])(?P<card>[2-6][0-9]{3}(?P<sign>[ -]?)[0-9]{4}(?P=sign)[0-9]{4}(?P=sign)[0-9]{4}"
     r"|3[47][0-9]{2}[ -]?[0-9]{6}[ -]?[0-9]{5})(?![\w-])"
 )
-CARD_WORD = re.compile(r"(?<![a-z])(?:card|visa|mastercard|amex)")
+CARD_WORD = re.compile(r"(?<![a-z])(?:card|karte|kreditkarte|carte|tarjeta|kaart|visa|mastercard|amex)")
 LOGIN = re.compile(r"[\w.@-]{1,64}:(?P<value>[^\s:/]{6,200})")
 # What TYPED, PARTING and SAYING begin with: a sign, or a word with a digit.
 FOLLOWED = re.compile(
@@ -395,7 +397,8 @@ class Stems:
         edge_words = {words[-1] if words[-1] == "json" else words[0] for words in phrases}
         edge_words |= {words[0] for name in extra_names if len(words := words_of(name)) > 1}
         edges = "|".join(map(re.escape, sorted(edge_words)))
-        beginning = rf"{self._in_any.pattern}|(?:{edges})(?![^\W_])|(?<![^\W_])(?:{edges})"
+        # Where nothing parts the words of a phrase, the pattern for all stems finds it.
+        beginning = rf"{self._in_any.pattern}|(?:{edges})(?![^\W_])"
         self._beginning = re.compile(beginning.translate(DIGITS_ALIKE))
 
     def may_begin(self, word: str) -> bool:
@@ -428,5 +431,5 @@ _UNPARTED = [
 UNPARTED = re.compile(
     rf"(?:{'|'.join(_UNPARTED)})"
     r"(?:คือ|ว่า|[是为為はが은는이가：:、]{0,2})[ ]?[「『\[【(]?"
-    r"(?=[!-~]{0,63}[0-9])(?P<value>[0-9A-Za-z][!-~]{3,63})(?<![\])])"
+    r"(?=[!-~]{0,63}[0-9])(?P<value>[0-9]{4,8}(?=[,;.])|[0-9A-Za-z][!-~]{3,63})(?<![\])])"
 )

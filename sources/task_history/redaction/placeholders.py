@@ -42,9 +42,10 @@ _PUBLIC = re.compile(
     r"(?: .{0,100})?"
     r"|\s*-----BEGIN (?:[A-Z0-9 ]{0,30}PUBLIC KEY|CERTIFICATE|CERTIFICATE REQUEST|X509 CRL)-----"
     r"[^-]+-----END [A-Z0-9 ]{1,40}-----\s*"
-    r"|pk_(?:live|test)_\w{8,}"
+    r"|pk_(?:live|test)_\w{8,}|age1[0-9a-z]{58}"
 )
-"""Public keys and certificates: https://www.rfc-editor.org/rfc/rfc4253#section-6.6, https://docs.stripe.com/keys."""
+"""Public keys and certificates: https://www.rfc-editor.org/rfc/rfc4253#section-6.6, https://docs.stripe.com/keys,
+https://age-encryption.org/v1."""
 _CIPHER = re.compile(
     r"(?i)(?:aes|des|3des|sha|rsa|md|hmac|rs|es|hs|ps|pbkdf|argon|utf|iso|tls|ssl|ecdsa|ed|chacha|blake)[-_/]?\w{0,5}(?:[-_/]\w{1,12}){0,4}"
 )

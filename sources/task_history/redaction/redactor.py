@@ -17,24 +17,22 @@ from typing import Any
 
 from ..core.json_writing import exact_json, unused_name
 from ..core.models import Json
-from . import neighbours, pairs
+from . import field_names, neighbours, pairs
 from .arguments import secret_arguments
 from .documents import MAX_DEPTH, MIN_BYTES, DocumentPass
 from .edits import MARK, applied
-from .judging import FAMILIAR, is_random, is_secret_in_object
+from .field_names import KnownFieldNames
+from .judging import is_secret_in_object
 from .known_secrets import KnownSecrets
 from .names import FLAT_PAIRS, NO_SECRET_BY_NAME, Kind, squash
 from .own_secrets import OwnSecrets
+from .randomness import FAMILIAR
 from .schemas import SCHEMA_EXAMPLES, is_schema
 
 __all__ = ["MARK", "MAX_DEPTH", "Redacted", "Redactor"]
 
 _NAMES_KEPT = 20_000
-_SHAPES_KEPT = 5_000
-_SHAPE_FIELDS = 64
-"""Maximum fields of an object whose names are remembered together."""
 
-_WEAK = NO_SECRET_BY_NAME - {Kind.HARMLESS}
 _SOUND_TEXT = re.compile(rf"{FAMILIAR.pattern}|[A-Za-z]{{0,15}}|[0-9]{{1,15}}")
 
 
@@ -68,11 +66,11 @@ class Redactor:
         self._sound_names: set[str] = set()
         self._plain_names: set[str] = set()
         self._paired_names: set[str] = set()
-        self._plain_objects: set[tuple[str, ...]] = set()
+        self._field_names = KnownFieldNames()
 
     def payload(self, value: Json) -> Redacted:
         """Redacts a parsed JSON value; returns the same object if it holds no secret."""
-        work = _Pass(self._known, self._sound_names, self._plain_objects)
+        work = _Pass(self._known, self._sound_names, self._field_names)
         try:
             redacted = Redacted(work.value(value, 0), work.count)
         except RecursionError:
@@ -118,24 +116,20 @@ class Redactor:
 class _Pass(DocumentPass):
     """State of redacting one value."""
 
-    def __init__(
-        self, known: KnownSecrets, sound_names: set[str], plain_objects: set[tuple[str, ...]]
-    ) -> None:
+    def __init__(self, known: KnownSecrets, sound_names: set[str], field_names: KnownFieldNames) -> None:
         super().__init__(known)
         self._sound_names = sound_names
-        self._plain_objects = plain_objects
+        self._field_names = field_names
 
     # Structures
 
     def value(self, value: Json, depth: int) -> Json:
         if isinstance(value, str):
             return self.string(value, depth)
-        if isinstance(value, dict | list):
-            if depth >= MAX_DEPTH:
-                return self.whole(value)
-            return (
-                self._object(value, depth + 1) if isinstance(value, dict) else self._array(value, depth + 1)
-            )
+        if isinstance(value, dict):
+            return self._object(value, depth + 1) if depth < MAX_DEPTH else self.whole(value)
+        if isinstance(value, list):
+            return self._array(value, depth + 1) if depth < MAX_DEPTH else self.whole(value)
         if self._own.digits and isinstance(value, int | Decimal) and not isinstance(value, bool):
             return self.whole(value) if self._own.edits(exact_json(value)) else value
         return value
@@ -176,19 +170,16 @@ class _Pass(DocumentPass):
         return self.string(value, depth) if isinstance(value, str) else fields
 
     def _object(self, value: dict[str, Json], depth: int) -> dict[str, Json]:
-        if (names := tuple(value)) in self._plain_objects:
+        names = tuple(value)
+        fields = known = self._field_names.get(names)
+        if fields is None:
+            fields = field_names.read(names, self._kind)
+        elif fields.is_plain:
             return self._plain_object(value, depth)
-        pair, named_by = pairs.pair_kind(value, self._kind_of_value)
-        given = self._given(value, names)
-        new: dict[str, Json] = {}
-        is_changed = False
+        kinds, is_pair = field_names.kinds_of(value, names, fields, self._kind_of_value)
+        new = value
         lists, tellings = 0, self.tellings
-        for name, inner in value.items():
-            kind = given[name] if name in given else self._kind(name)
-            if pair and not kind and name != named_by:
-                kind = self._kind_beside(pair, name, inner)
-            elif kind in _WEAK and pairs.names_a_value(value) and is_random(inner):
-                kind = Kind.HARMLESS
+        for (name, inner), kind in zip(value.items(), kinds, strict=True):
             if kind:
                 kept = self.under(kind, inner, depth)
             else:
@@ -197,36 +188,38 @@ class _Pass(DocumentPass):
                 kept = self._named_value(name, inner, depth)
                 if type(inner) is dict:
                     self.tellings = told  # what its fields tell was looked at with them
-            new_name = self._name(name, value, new)
-            is_changed = is_changed or kept is not inner or new_name is not name
-            new[new_name] = kept
-        if len(names) <= _SHAPE_FIELDS and self._are_plain(names):
-            if len(self._plain_objects) >= _SHAPES_KEPT:
-                self._plain_objects.clear()
-            self._plain_objects.add(names)
+            if kept is not inner:
+                new = dict(value) if new is value else new
+                new[name] = kept
+        if known is None:
+            new = self._with_names(value, new)
+            if names == tuple(new):
+                self._field_names.add(names, fields)
         if pairs.may_be_table(lists, value) and (tabled := self._table(value, new)) is not new:
             return tabled
-        result = new if is_changed else value
-        return result if pair or tellings == self.tellings else self._neighbours(value, result)
+        return new if is_pair or tellings == self.tellings else self._neighbours(value, new)
+
+    def _with_names(self, value: dict[str, Json], new: dict[str, Json]) -> dict[str, Json]:
+        """The object with redacted names where one holds a secret: tokens are used as keys."""
+        named: dict[str, Json] = {}
+        for name, kept in new.items():
+            named[self._name(name, value, named)] = kept
+        return new if tuple(named) == tuple(new) else named
 
     def _named_value(self, name: str, value: Json, depth: int) -> Json:
         """Redacts a value whose own name is not that of a secret."""
+        if type(value) is str:
+            return self.string(value, depth)
         if type(value) is list:
             return self._list_of(name, value, depth)
         return self._object_of(name, value, depth) if type(value) is dict else self.value(value, depth)
-
-    def _given(self, value: dict[str, Json], names: tuple[str, ...]) -> dict[str, Kind]:
-        """The kinds of fields that another field of the object tells: those of a key, and of a spreadsheet's cells."""
-        if "kty" in value:
-            return dict.fromkeys(pairs.JSON_WEB_KEY, Kind.SECRET)
-        if pairs.may_tell(names):
-            return pairs.kinds_by_neighbours(value)
-        return pairs.sheet_kinds(value, self._kind_of_value) if pairs.are_cells(names) else {}
 
     def _object_of(self, name: str, value: dict[str, Json], depth: int) -> Json:
         """Redacts an object whose name says which of its fields are secrets, or that its "key" is not one."""
         kept = self.value(value, depth)
         if kept is MARK or not isinstance(kept, dict):
+            return kept
+        if not pairs.secrets_in_object(name) and kept.get("key") != MARK:
             return kept
         kept = self._secrets_of(name, value, kept)
         if (key := value.get("key")) and kept.get("key") == MARK != key and pairs.has_key_that_names(name):
@@ -242,21 +235,6 @@ class _Pass(DocumentPass):
                 kept = {**kept, field: self.whole(value[field])}
         return kept
 
-    def _are_plain(self, names: tuple[str, ...]) -> bool:
-        """Whether none of the names is a secret's or holds one, or says what stands under another."""
-        if not all(name in self._sound_names and not self._kind(name) for name in names):
-            return False
-        if (
-            "kty" in names
-            or pairs.may_tell(names)
-            or pairs.are_cells(names)
-            or pairs.is_paired(map(pairs.role, names))
-        ):
-            return False
-        if any(pairs.secrets_in_object(name) or pairs.has_key_that_names(name) for name in names):
-            return False
-        return FLAT_PAIRS.isdisjoint(map(squash, names)) and pairs.TABLE_HEADS.isdisjoint(names)
-
     def _plain_object(self, value: dict[str, Json], depth: int) -> dict[str, Json]:
         """Redacts an object whose names say nothing, which most objects are."""
         new = None
@@ -264,8 +242,13 @@ class _Pass(DocumentPass):
         tellings = self.tellings
         for name, inner in value.items():
             kind = type(inner)
-            lists += kind is list
-            kept = self.string(inner, depth) if kind is str else self.value(inner, depth)
+            if kind is str:
+                kept = self.string(inner, depth)
+            elif inner is None or kind is bool:
+                continue
+            else:
+                lists += kind is list
+                kept = self.value(inner, depth)
             if kept is not inner:
                 new = new or dict(value)
                 new[name] = kept
@@ -281,21 +264,6 @@ class _Pass(DocumentPass):
         cut = {name: kept for name, kept in cut.items() if new[name] == value[name]}
         self.count += len(cut)
         return {**new, **cut} if cut else new
-
-    def _kind_beside(self, pair: Kind, name: str, value: Json) -> Kind:
-        """The kind of a value in an object that holds the name of a secret as another value."""
-        role = pairs.role(name)
-        if role == "value" or (role == "text" and pairs.is_secret_text(value)):
-            return pair
-        if role == "answer" and pairs.is_secret_answer(value):
-            return pair
-        if (
-            role in ("text", "answer")
-            and isinstance(value, dict)
-            and any(pairs.holds_secret(*item) for item in value.items())
-        ):
-            return pair
-        return Kind.HARMLESS
 
     def _table(self, value: dict[str, Json], new: dict[str, Json]) -> dict[str, Json]:
         """The object with redacted rows where one of its lists names columns of secrets; ``new`` where none does."""
@@ -347,7 +315,7 @@ class _Pass(DocumentPass):
         return self.whole(cell) if self._is_secret(kind, cell) else cell
 
     def _name(self, name: str, *taken: dict[str, Json]) -> str:
-        """The name, redacted if it contains a secret: tokens are used as keys."""
+        """The name, redacted if it contains a secret."""
         if name in self._sound_names:
             return name
         edits = self.plain(name, MAX_DEPTH)
@@ -375,8 +343,10 @@ class _Pass(DocumentPass):
         return kept
 
     def _array(self, value: list[Json], depth: int) -> list[Json]:
-        if value and all(
-            isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in value
+        if (
+            value
+            and isinstance(value[0], list)
+            and all(isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in value)
         ):
             return self._pairs_of(value, depth)
         if len(value) > 1 and isinstance(value[0], list) and len(value[0]) > 1:

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 
 from . import patterns, shapes
 from .edits import Span
-from .judging import REPORTING, is_card_number, is_key_material, is_mixed, is_no_name
+from .judging import REPORTING, is_card_number, is_no_name
 from .known_secrets import KnownSecrets
 from .lookalikes import in_latin
 from .names import Kind
 from .neighbours import kind_of_label
 from .placeholders import is_cipher
+from .randomness import is_key_material, is_mixed
 from .redacted_text import RedactedText
 from .sentences import is_passphrase, is_password, is_strong
 from .value_spans import closing
@@ -239,5 +240,5 @@ def _is_credential(scheme: str, value: str, *, is_all: bool) -> bool:
     return not is_word and len(word) >= (4 if scheme == "bearer" else 16)
 
 
-_IDENTIFIER = re.compile(r"[a-z]{1,20}(?:_[a-z]{1,20})*(?:=.*)?")
+_IDENTIFIER = re.compile(r"[a-z]{1,20}(?:_[a-z]{1,20})*(?:=.*)?|0x[0-9a-fA-F]{40}")
 _STANDARD_BASE64 = str.maketrans("-_", "+/")

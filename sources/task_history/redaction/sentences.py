@@ -7,10 +7,11 @@ from collections.abc import Iterable
 
 from . import compounds
 from .edits import Span
-from .judging import FAMILIAR, is_jumbled, is_ordinary
+from .judging import is_ordinary
 from .lookalikes import in_latin
-from .names import ABOUT, spelled, words_of
+from .names import ABOUT, PAIR_VALUES, spelled, words_of
 from .placeholders import is_algorithm
+from .randomness import DATE, FAMILIAR, is_jumbled
 from .rules import rules, word_set
 
 _WORDS = rules("no_secrets")
@@ -28,15 +29,22 @@ _TOWARDS = re.compile(
 )
 """What a secret is changed to."""
 _OWNERS = "|".join(map(re.escape, _written(_WORDS["owners"])))
+JOINING_WORDS = frozenset(
+    word
+    for phrase in (*word_set(_WORDS["copulas"]), *word_set(_WORDS["prepositions"]), *_WORDS["owners"], "as")
+    for word in phrase.split()
+)
+"""Words that join a name and its secret in a sentence, such as ``is`` and ``your``."""
 _NUMERIC = frozenset(map(spelled, word_set(_WORDS["names_of_digits"]) | compounds.NOUNS))
 """Words of names whose secrets are a few digits."""
 _NUMERIC_ENDS = tuple(word for word in _NUMERIC if len(word) >= 4 or not word.isascii())
 _BEHIND = re.compile(
     rf"[\"'`]?,?(?:[ ]\([^()\r\n]{{1,40}}\)|[ _'’-](?!(?:{_COPULAS})[ ])"
-    r"(?:[^\W\d_]{1,15}[0-9]{0,3}|[0-9]{4})(?=[\s,:=：_'’-]),?){0,9}+"
+    r"(?:[^\W\d_]{1,15}[0-9]{0,3}|[0-9]{1,4}|[\w.+-]{1,40}@[\w.-]{1,60}?)(?=[\s,:=：_'’-]),?){0,9}+"
     rf"(?:[ ]?[:=：][ ]?|[ ][-–—][ ]|[ ](?:{_COPULAS})[ ]?:?[ ])[ ]?"
     r"(?P<open>[\"'`*«“„]{0,2})[ \u00a0]?(?P<value>[^\s\"'`()«»“”<>]{4,200})"
 )
+_ASSIGNED = re.compile(r"[ ][A-Za-z]+=\Z")
 _RIGHT_BEHIND = re.compile(
     r"[ ](?:(?:local|remote|text|plain|ascii-text)[ ])?(?P<plain>[^\s\"'`()«»“”<>]{4,200})"
 )
@@ -55,6 +63,7 @@ _STRONG_CHARS = 6
 _PHRASE_CHARS = 16
 """Characters before a name in which its other words stand."""
 _NO_SECRET = re.compile(
+    rf"{DATE}|0x[0-9a-fA-F]{{40}}|[A-Za-z_]\w{{0,30}}=\d{{1,6}}(?:\.\d{{1,3}})?[a-z]{{0,2}}|"
     r"//.*|(?i:https?|ftp|file|s3|gs|arn|urn):.*|[\w.-]{1,40}/[\w./-]*(?::[\w.-]{1,40})?|v?\d+(?:[.:/,x-]\d+)*[A-Za-z%]{0,4}|[\w.-]+\(.*|#\d+"
     r"|[A-Z]{2,6}-?\d[\d.]{0,9}|[A-Za-z]{1,8}[-_]\d{1,6}|\d{1,4}(?:st|nd|rd|th)|[a-z]+(?:[-_][a-z]+)+[-_]?\d{0,3}|(?![a-z]*[bcdfghjklmnpqrstvwxz]{4})[a-z]+\d{1,2}|\d+[-_][A-Za-z]+.*"
     r"|[a-z]{1,4}_[0-9a-z]{2,6}|[a-z]{2}\d{6,9}|[A-Z]{2}[0-9a-f]{32}|[a-z]{2,12}(?::[\w.@/-]{1,80}){2,4}|(?:[a-z0-9][a-z0-9-]{0,62}\.){1,6}[a-z]{2,12}(?::\d{2,5})?"
@@ -104,8 +113,11 @@ def secret_behind(text: str, name: str, position: int) -> Span | None:
     begin = match.start(part)
     value = match[part].rstrip(".,;:!?*")
     between = text[position : match.start("open") if match.re is _BEHIND else begin]
-    if (words := words_of(between)) and len(words) == 1 and len(words[0]) > 2 and words[0] in ABOUT:
+    words = words_of(between)
+    if len(words) == 1 and len(words[0]) > 2 and words[0] in ABOUT:
         return None
+    if _ASSIGNED.search(between) and words[-1] not in PAIR_VALUES:
+        return None  # the value of another name, as in "token expired trace=…"
     around = text[max(0, position - len(name) - _PHRASE_CHARS) : begin]
     if not _is_secret(around, value) or (part == "plain" and value.isdigit()):
         return None
@@ -115,13 +127,15 @@ def secret_behind(text: str, name: str, position: int) -> Span | None:
 _RANDOM_BEHIND = re.compile(
     r"[^\r\n.!?;=]{0,140}?(?<![\w/.:=@#-])(?P<value>[A-Za-z0-9_-]{20,200})(?![\w/.:@-])"
 )
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _ANSWERED = re.compile(r"[^?\r\n]{0,60}\?[\"'”]?\s{1,4}(?P<answer>[^\r\n?]{6,120})")
 
 
 def random_behind(text: str, position: int) -> Span | None:
     """The span of a long random word behind a name in the same sentence, whatever stands between."""
     match = _RANDOM_BEHIND.match(text, position)
-    return match.span("value") if match and is_jumbled(match["value"]) else None
+    is_random = match is not None and is_jumbled(match["value"]) and not _ADDRESS.fullmatch(match["value"])
+    return match.span("value") if match and is_random else None
 
 
 def is_password(value: str) -> bool:

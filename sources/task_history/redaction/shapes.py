@@ -13,6 +13,8 @@ MIN_CHARS = 12
 _BASE64_CHARS = 100
 """Characters before a token by which it stands within a text in base64."""
 _BASE64 = re.compile(rf"[A-Za-z0-9+/]{{{_BASE64_CHARS}}}")
+_ANSWERS = frozenset({"ok", "failed", "done", "succeeded", "denied"})
+"""What a log says behind a command that it names."""
 _COMMAND_CHARS = 400
 """Maximum characters between a command and the flag before its secret."""
 
@@ -94,6 +96,8 @@ def after_commands(text: str) -> Iterator[Span]:
         flag = (pattern.search if is_flag else pattern.match)(text, command.end(), stop)
         # A port is none.
         is_port = flag is not None and flag["value"].isdigit() and len(flag["value"]) <= 5
-        if flag is not None and not is_port and not flag["value"].startswith("-"):
+        if flag is None or is_port or flag["value"].lower() in _ANSWERS:
+            continue
+        if not flag["value"].startswith("-"):
             yield flag.span("value")
             done = flag.end()

@@ -9,7 +9,7 @@ from . import patterns, shapes
 from .edits import MARK, Edit, Origin, Span, applied, joined, without_overlaps
 from .encodings import MIN_CHARS, encoded_runs, may_be_escaped_again, spaced_hex, unescapes
 from .folding import folded, folds
-from .judging import FAMILIAR, REPORTING, has_long_run, is_key_material
+from .judging import REPORTING
 from .known_secrets import KnownSecrets
 from .names import (
     HEADINGS,
@@ -24,6 +24,7 @@ from .names import (
 )
 from .no_values import is_message, is_no_value, is_postal
 from .placeholders import is_reference
+from .randomness import FAMILIAR, has_long_run, is_key_material
 from .redacted_text import RedactedText
 from .secrets_beside_signs import SignPass, credentials
 from .sentences import (
@@ -58,6 +59,7 @@ class TextPass(SignPass):
         self._stems = known.stems
         self._own = known.own
         self._vocabulary = known.vocabulary
+        self._ordinary_lines = known.ordinary_lines
         self.count = 0
         self.tellings = 0
         """Texts so far in which words may tell of a secret."""
@@ -76,7 +78,7 @@ class TextPass(SignPass):
             return [Edit(0, len(text))]
         if not own and (not telling or FAMILIAR.fullmatch(text)):
             return []
-        if not own and _is_only_words(text, telling):
+        if not own and (_is_only_words(text, telling) or self._is_ordinary_line(text, telling)):
             return self._in_words(RedactedText(text, telling))
         is_escaped = not text.isascii() or patterns.MAY_BE_ESCAPED.search(telling) is not None
         is_named = is_escaped and self._is_named(telling)
@@ -95,6 +97,9 @@ class TextPass(SignPass):
         if is_escaped and (is_named or patterns.ESCAPED_URL.search(telling)):
             edits = joined(edits, self._in_escapes(applied(text, edits), depth))
         return edits
+
+    def _is_ordinary_line(self, text: str, telling: str) -> bool:
+        return self._ordinary_lines.is_one(text, telling) and _tells_of_names_alone(telling)
 
     def _in_words(self, redacted: RedactedText) -> list[Edit]:
         """The replacements in a text of words alone: behind a scheme, or in a table."""
@@ -330,9 +335,14 @@ class TextPass(SignPass):
 
 def _is_only_words(text: str, telling: str) -> bool:
     """Whether a text in which words tell of a secret is words and nothing else."""
-    if not patterns.is_prose_alone(text) or shapes.may_hold_tokens(telling):
+    return patterns.is_prose_alone(text) and _tells_of_names_alone(telling)
+
+
+def _tells_of_names_alone(telling: str) -> bool:
+    """Whether words tell of a secret by its name, and are no token, command or the like themselves."""
+    if shapes.may_hold_tokens(telling):
         return False
-    if max(map(len, telling.split())) >= MIN_CHARS:
+    if max(map(len, telling.replace("=", " ").split())) >= MIN_CHARS:
         return False
     return patterns.WORDS_BEFORE_WORDS.search(telling.lower()) is None
 

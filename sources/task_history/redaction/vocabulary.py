@@ -22,7 +22,7 @@ _TELLING = re.compile(
 )
 """Signs of secrets that need no name: escapes, logins in addresses, runs that may be tokens, flags of commands."""
 _HEX_ID = re.compile(
-    r"[(\['\"]?(?:[0-9a-f]{24,64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})[)\]'\".,:;]{0,2}"
+    r"(?:[(\['\"]|(?P<name>[A-Za-z_]{1,20})=)?(?:[0-9a-f]{24,64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})[)\]'\".,:;]{0,2}"
 )
 
 
@@ -69,9 +69,10 @@ class Vocabulary:
 
     def _is_id(self, word: str) -> bool:
         """Whether a word is an id of hexadecimal digits, which encode no text; strict redaction removes those, too."""
-        if self._is_strict or len(word) < _MIN_HEX_DIGITS or not _HEX_ID.fullmatch(word):
+        match = None if self._is_strict or len(word) < _MIN_HEX_DIGITS else _HEX_ID.fullmatch(word)
+        if match is None or (match["name"] and self.telling(match["name"])):
             return False
-        return not is_encoded_text(word.strip("()[]'\".,:;"))
+        return not is_encoded_text(word.rpartition("=")[2].strip("()[]'\".,:;"))
 
     def _learn(self, word: str) -> bool:
         """Whether nothing in the word tells of a secret, which is remembered."""

@@ -49,7 +49,7 @@ def test_what_is_arguable_is_damaged(value: Any) -> None:
     assert Redactor().payload(value).value != value
 
 
-WRITTEN = ("fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh")
+WRITTEN = ("fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth")
 LEFT = {
     # Encrypted, or known to be a secret by what stands beside it only.
     "fourth": (
@@ -103,6 +103,7 @@ LEFT = {
         '{"integration":{"routing_key":"R01«up28»"}}',
     ),
     "eleventh": ('{"request":{"url":"https://x.co/token"},"response":{"body":"\\"«low32»\\""}}',),
+    "twelfth": (),
 }
 """Secrets that are not found."""
 DAMAGED = {
@@ -156,6 +157,7 @@ DAMAGED = {
         "secrets:\\n  db_password:\\n    file: ./db_password.txt",
     ),
     "eleventh": (),
+    "twelfth": (),
 }
 """Ordinary objects that are damaged."""
 
