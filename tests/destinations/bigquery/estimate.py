@@ -15,6 +15,7 @@ from local_bigquery.jobs import query
 from local_bigquery.models import Table
 from sqlglot import exp
 
+from tests.destinations.bigquery import templates, translations
 from tests.destinations.bigquery.pruning import Use, bound, uses
 
 MIB = 1 << 20
@@ -75,19 +76,26 @@ def told(statistics: Any, size: Size) -> Any:
 def read(project: str, config: Any) -> Size:
     parameters = [parameter.dump() for parameter in config.queryParameters or []]
     default = config.defaultDataset.datasetId if config.defaultDataset else None
+    sql, literals = templates.template(config.query or "")
     try:
-        trees = sqlglot.parse(config.query or "", dialect="bigquery")
+        trees = _parse(sql)
     except sqlglot.errors.SqlglotError:
         return NOTHING  # refused where it runs
     found, known = 0, _Known(project, default)
     referenced = set()
-    for tree in trees:
-        if tree is not None:
-            bound(tree, parameters)
-            used = list(uses(tree, known.partition_column))
+    with templates.using(literals):
+        for tree in trees:
+            if tree is None:
+                continue
+            # Trees are shared, those with parameters in them are not.
+            own = bound(tree.copy(), parameters) if parameters else tree
+            used = list(uses(own, known.partition_column))
             found += sum(_bytes(use, known) for use in used)
             referenced |= {known.reference(use.table) for use in used if known.stored(use.table) is not None}
     return Size(found, len(referenced))
+
+
+_parse = translations.Parsed(lambda sql: sqlglot.parse(sql, dialect="bigquery"))
 
 
 class _Known:
@@ -132,14 +140,15 @@ def _bytes(use: Use, known: _Known) -> int:
     sizes = [_size(field) for field in tables.fields(stored) if whole or field.name.casefold() in use.columns]
     if not sizes:
         return 0
-    sql, parameters = f"SELECT sum({' + '.join(sizes)}) FROM {tables.name(*reference)} AS t", {}
+    parameters: dict[str, Any] = {}
+    sql = f"SELECT sum({' + '.join(sizes)}) FROM {tables.name(*reference)} AS t"
     with database.cursor() as cursor:
         database.attach(known.project)
         if use.predicate is not None:
             name = ".".join(f"`{part}`" for part in reference)
             day = f"IFNULL(DATE(t.`{use.column}`), DATE '0001-01-01')"
-            rows = query.parse(f"SELECT {day} FROM {name} AS t WHERE {use.predicate.sql('bigquery')}")
-            text, parameters = query.translate(rows[0], query.Context(known.project, known.default))
+            rows = translations.parse(f"SELECT {day} FROM {name} AS t WHERE {use.predicate.sql('bigquery')}")
+            text, parameters = translations.translate(rows[0], query.Context(known.project, known.default))
             column = f"t.{database.quote(use.column)}"
             sql += f" WHERE coalesce(CAST({column} AS DATE), DATE '0001-01-01') IN ({text})"
         return int(cursor.execute(sql, parameters).fetchone()[0] or 0)

@@ -26,13 +26,16 @@ What is bridged here, in this process alone:
 8. ``maximumBytesBilled`` refuses with ``bytesBilledLimitExceeded`` before anything runs, counting at least 10 MiB.
 9. ``POST queries`` with a ``requestId`` that was answered before is answered the same again, as after a lost answer.
 10. ``numRows`` of a table that was merged into: the emulator counts replaced rows too.
-11. ``MERGE`` that replaces rows whole takes three statements instead of seven.
-12. Which columns a table has is asked of DuckDB once, until a statement, a load or a request may have changed it.
+11. ``MERGE`` that replaces rows whole takes three statements instead of seven, see ``merges``.
+12. Which columns a table has is asked of DuckDB once, until a statement, a load or a request may have changed it;
+    what else is known of datasets, tables and jobs is held in dictionaries, see ``memory``.
 13. ``DELETE /projects/{project}`` throws a project away, so that what tests leave costs the next ones nothing.
-14. Translations into DuckDB's SQL are kept, see ``translations``.
+14. Statements that were parsed and translated into DuckDB's SQL are kept, see ``translations``, also for those that
+    differ in instants, ids and numbers alone, see ``templates``.
 15. ``SLOW_JOBS=1`` in the environment: uploads answer before they are done, so that clients have to poll.
 
-What it still lacks: access, quotas, rates, locations, slots; lengths of types; anything that pruning saves in time.
+What it still lacks: access, quotas, rates, locations, slots; lengths of types; anything that pruning saves in time;
+``INFORMATION_SCHEMA.JOBS``.
 ``numBytes`` of tables is 8 for each cell; the ``query`` of a view made by SQL comes back as DuckDB's; labels set by
 ``ALTER TABLE .. SET OPTIONS`` are added to those that are there, where BigQuery replaces them.
 """
@@ -54,28 +57,27 @@ import socket
 import sys
 import threading
 import uuid
+from concurrent import futures
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import local_bigquery
-import sqlglot
 import uvicorn
 from duckdb_extensions import import_extension
 from fastapi.responses import JSONResponse
 from local_bigquery.api import jobs as jobs_api
 from local_bigquery.api import uploads
-from local_bigquery.catalog import tabledata, tables
-from local_bigquery.engine import database, sessions
-from local_bigquery.jobs import load, merge, runner, store
+from local_bigquery.catalog import metadata, names, tabledata, tables
+from local_bigquery.engine import database, sessions, types
+from local_bigquery.errors import not_found
+from local_bigquery.jobs import load, runner, store
 from local_bigquery.jobs import query as query_jobs
-from local_bigquery.models import JobConfiguration, JobStatistics2, TableSchema
+from local_bigquery.models import JobConfiguration, Table, TableSchema
 from local_bigquery.settings import settings
 from local_bigquery.sql import native
-from local_bigquery.sql.dialect import BigQueryDialect
-from sqlglot import exp
 
-from tests.destinations.bigquery import estimate, translations
+from tests.destinations.bigquery import estimate, memory, merges, templates, translations
 
 
 @functools.cache
@@ -84,6 +86,8 @@ def connection() -> Any:
     found = duckdb.connect()
     # One thread: there is little in any table, and two processors have more to do than this.
     found.execute("SET autoinstall_known_extensions = false; LOAD spatial; LOAD icu; SET threads = 1")
+    # A table's name is never that of a variable of this process.
+    found.execute("SET GLOBAL python_enable_replacements = false")
     found.execute("SET GLOBAL TimeZone = 'UTC'; ATTACH ':memory:' AS emulator; ATTACH ':memory:' AS bq")
     found.execute(database.EMULATOR_SCHEMA)
     native.register(found)
@@ -100,19 +104,20 @@ def attach(cursor: Any, project: str) -> None:
 
 def forget(project: str) -> None:
     """Throws away all that is in the project."""
+    running = [one.future for key, one in list(runner._running.items()) if key[0] == project]
+    futures.wait([future for future in running if future is not None], timeout=60)
+    memory.forget(project)
     with database.cursor() as cursor:
-        names = cursor.execute(
+        found = cursor.execute(
             "SELECT table_name FROM duckdb_tables() WHERE database_name = 'emulator' AND schema_name = ? "
             "AND starts_with(table_name, ?)",
             [tables.RESULTS, f"{project}:"],
         ).fetchall()
-        for (name,) in names:
+        for (name,) in found:
             cursor.execute(f"DROP TABLE {database.quote('emulator', tables.RESULTS, name)}")
-        for kind in ("jobs", *database.RESOURCES):
-            cursor.execute(f"DELETE FROM emulator.{kind} WHERE project_id = ?", [project])
         cursor.execute(f"DETACH DATABASE IF EXISTS {database.quote(project)}")
     database._attached.discard(project)
-    changed()
+    changed(project)
 
 
 def unpack(file: Path) -> None:
@@ -174,7 +179,7 @@ def query(job: Any, session: Any, running: Any) -> Any:
         found = _query(job, session, running)
     finally:
         if changes:
-            changed()
+            changed(job.jobReference.projectId)
         if abort:
             sessions.abort(session.id)
     return estimate.told(found, size)
@@ -241,31 +246,49 @@ def load_with_schema(cursor: Any, config: Any, upload: str | None) -> Any:
     try:
         return _load(cursor, config, upload)
     finally:
-        changed()
+        changed(*reference)
 
 
-_objects, _run_sql, _columns = database.objects, database.execute, tables.columns
+_objects, _run_sql = database.objects, database.execute
 _there: dict[tuple[str, str, str], Any] = {}
 _fields: dict[tuple[str, str, str], Any] = {}
 _changes = itertools.count()
 _last_change = 0
 
 
-def changed() -> None:
-    """Forgets what is known of tables; what is being asked meanwhile is not kept either."""
+def changed(*path: str) -> None:
+    """Forgets what is known of the table, dataset or project of that name, or of all.
+
+    What is being asked meanwhile is not kept either.
+    """
     global _last_change  # noqa: PLW0603 - of this process
     _last_change = next(_changes)
-    _there.clear()
-    _fields.clear()
+    for known in (_there, _fields):
+        for key in [key for key in list(known) if key[: len(path)] == path]:
+            known.pop(key, None)
 
 
 def objects(project: str, dataset: str, table: str | None = None) -> Any:
-    """That a table is there is remembered until something is dropped: asking takes a third of all time."""
+    """Whether a table is there is asked by a query of it: DuckDB's list of tables is read whole for each question.
+
+    That it is there is remembered until something may have changed it.
+    """
     if table is None:
         return _objects(project, dataset)
-    found = _there.get((project, dataset, table)) or _objects(project, dataset, table)
-    if found:
-        _there[project, dataset, table] = found
+    key = (project, dataset, table)
+    if key in _there:
+        return _there[key]
+    before, found = _last_change, [(table, "TABLE", 0)]
+    with database.cursor() as cursor:
+        try:
+            cursor.sql(f"SELECT rowid FROM {database.quote(*key)} LIMIT 0")
+        except duckdb.BinderException:
+            found = [(table, "VIEW", 0)]
+        except duckdb.CatalogException:
+            # Either it is not there, or a view whose own tables are not.
+            return _objects(*key) if metadata.load(Table, *key) else []
+    if before == _last_change:
+        _there[key] = found
     return found
 
 
@@ -274,10 +297,53 @@ def columns(project: str, dataset: str, table: str) -> Any:
     key, before = (project, dataset, table), _last_change
     found = _fields.get(key)
     if found is None:
-        found = _columns(project, dataset, table)
+        found = _described(*key)
         if dataset != tables.RESULTS and before == _last_change:
             _fields[key] = found
     return list(found)
+
+
+def _described(project: str, dataset: str, table: str) -> Any:
+    """As ``tables.columns``, without DuckDB's list of all columns."""
+    name = tables.name(project, dataset, table)
+    with database.cursor() as cursor:
+        try:
+            rows = cursor.execute(f"DESCRIBE {name}").fetchall()
+            kinds = cursor.sql(f"SELECT * FROM {name} LIMIT 0").types
+        except duckdb.CatalogException:
+            raise not_found("Table", names.label(project, dataset, table)) from None
+    return [
+        types.field(row[0], kind, row[2] == "NO")
+        for row, kind in zip(rows, kinds, strict=True)
+        if row[0] != tables.INGESTION_TIME or dataset == tables.RESULTS
+    ]
+
+
+class _WithoutTemporary:
+    """A new cursor, which has no temporary tables: to ask DuckDB for them takes longer than a small statement."""
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cursor, name)
+
+    def sql(self, sql: str, *values: Any, **named: Any) -> Any:
+        if sql == "SELECT table_name FROM duckdb_tables() WHERE temporary":
+            sql = "SELECT NULL WHERE FALSE"
+        return self._cursor.sql(sql, *values, **named)
+
+
+_execute = query_jobs.execute
+
+
+def run(cursor: Any, project: str, job: Any, config: Any, dry_run: bool = False, session: Any = None) -> Any:
+    """A script, by its template."""
+    sql, literals = templates.template(config.query or "")
+    with templates.using(literals):
+        config = config.model_copy(update={"query": sql})
+        cursor = cursor if session else _WithoutTemporary(cursor)
+        return _execute(cursor, project, job, config, dry_run, session)
 
 
 def execute(sql: str, parameters: Any = None) -> None:
@@ -296,41 +362,14 @@ def counted(project: str, dataset: str, table: str, *options: Any) -> Any:
     if found.type != "TABLE":
         return found
     (rows,) = database.fetch(f"SELECT count(*) FROM {tables.name(project, dataset, table)}")[0]
-    return found.replace(numRows=str(rows))
-
-
-_merge = merge.run
-
-
-def merged(cursor: Any, tree: Any, context: Any) -> Any:
-    """A merge that replaces rows whole, in three statements instead of the emulator's seven, each translated anew."""
-    kinds = [(when.args.get("matched"), type(when.args["then"])) for when in tree.args["whens"].expressions]
-    if kinds != [(True, exp.Update), (False, exp.Insert)]:
-        return _merge(cursor, tree, context)
-    target, source = tree.this, tree.args["using"]
-    table, alias = merge._unaliased(target), target.alias_or_name
-    columns = tree.args["whens"].expressions[1].args["then"].this
-    names = ", ".join(merge._sql(column) for column in columns.expressions)
-    rows = 0
-    cursor.execute("BEGIN")
-    try:
-        for sql in (
-            f"CREATE OR REPLACE TEMP TABLE {merge.SOURCE} AS SELECT * FROM {merge._unaliased(source)} AS staged",
-            f"DELETE FROM {table} AS {alias} WHERE EXISTS (SELECT 1 FROM {merge.SOURCE} AS {source.alias_or_name} "
-            f"WHERE {merge._sql(tree.args['on'])})",
-            f"INSERT INTO {table} ({names}) SELECT {names} FROM {merge.SOURCE}",
-        ):
-            text, bound = query_jobs.translate(sqlglot.parse_one(sql, dialect=BigQueryDialect), context)
-            rows = (cursor.execute(text, bound).fetchone() or (0,))[0]
-        cursor.execute("COMMIT")
-    except Exception:
-        cursor.execute("ROLLBACK")
-        raise
-    return JobStatistics2(numDmlAffectedRows=str(rows))
+    return found.replace(
+        numRows=str(rows), numBytes=str(tables.logical_bytes(rows, len(tables.fields(found))))
+    )
 
 
 def bridge() -> None:
-    merge.run = merged
+    merges.bridge()
+    memory.bridge()
     translations.bridge()
     gc.set_threshold(100_000)  # trees of SQL are rings
     database._connect, database._attach = connection, attach
@@ -340,7 +379,7 @@ def bridge() -> None:
     import_extension("spatial")
     sys.modules["pandas"] = None  # type: ignore[assignment] # DuckDB looks for it on disk at each question
     uploads._start, uploads._job = start, listed_options
-    runner._query, runner._dry_run, runner.submit = query, dry_run, submit
+    runner._query, runner._dry_run, runner.submit, query_jobs.execute = query, dry_run, submit, run
     runner.HANDLERS["load"] = load_with_schema
     jobs_api.results, jobs_api.with_rows = results, with_rows
 

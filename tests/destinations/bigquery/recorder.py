@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import re
 import threading
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -75,6 +75,28 @@ class Rule:
         )
 
 
+class Projects:
+    """Names of projects that nothing is in. Few are used, again and again: so tests say what others said before."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._used: set[str] = set()
+
+    def take(self) -> str:
+        """A name that nobody else has."""
+        with self._lock:
+            name = next(
+                name for number in itertools.count(1) if (name := f"lab-{number:03d}") not in self._used
+            )
+            self._used.add(name)
+            return name
+
+    def give_back(self, name: str) -> None:
+        """Once all is thrown away that was in the project."""
+        with self._lock:
+            self._used.discard(name)
+
+
 class Recorder:
     """A server on a free port of loopback that passes everything on to the emulator.
 
@@ -82,8 +104,10 @@ class Recorder:
     one of its own, that nothing is in.
     """
 
+    _projects = Projects()
+
     def __init__(self, upstream: str, project: str | None = None) -> None:
-        self.project = project or f"lab-{uuid.uuid4().hex[:12]}"
+        self.project = project or self._projects.take()
         self.upstream = upstream
         self.requests: list[Request] = []
         self.rules: list[Rule] = []
@@ -111,7 +135,9 @@ class Recorder:
             rule.release.set()
         self._server.shutdown()
         self._server.server_close()
-        self.forward("DELETE", f"/projects/{self.project}", {}, b"")
+        status, _, _ = self.forward("DELETE", f"/projects/{self.project}", {}, b"")
+        if status == 200:
+            self._projects.give_back(self.project)
 
     @cached_property
     def service_account(self) -> str:

@@ -1,6 +1,6 @@
-"""Translations of statements into DuckDB's SQL, which take half of the time of a statement.
+"""Statements as they were parsed and translated into DuckDB's SQL, which takes most of the time of a statement.
 
-Part of ``launcher``'s process. They are kept for the next statement of the same text: each test says mostly what those
+Part of ``launcher``'s process. Both are kept for the next statement of the same text: each test says mostly what those
 before it said, in a project of its own. And of INFORMATION_SCHEMA only those columns are translated that are named.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,17 +16,24 @@ from local_bigquery.catalog import tables
 from local_bigquery.errors import BigQueryError
 from local_bigquery.jobs import merge
 from local_bigquery.jobs import query as query_jobs
+from local_bigquery.sql import script
 from local_bigquery.sql import translate as translation
 from local_bigquery.sql.dialect import BigQueryDialect
 from local_bigquery.sql.rules import STATEMENT_RULES, information_schema
 from sqlglot import exp
 
+from tests.destinations.bigquery import templates
+
 _PROJECT = "<project>"
+_OF_TREE = "task_history_names"
 _MAX_KEPT = 5_000
 # What depends on more than its text, its parameters and the columns of its tables.
 _NOT_KEPT = re.compile(r"@@|INFORMATION_SCHEMA|_PARTITION|__TABLES__|SESSION_USER", re.IGNORECASE)
 _KEPT_KINDS = (exp.Query, exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.TruncateTable, exp.Create)
+_MAX_PARSED = 1_000_000
+"""Characters of the statements whose trees are kept, each of which takes some hundred bytes."""
 _translate, _values = translation.translate, information_schema._values
+_parse, _parse_script, _evaluator = translation.parse, script.parse_script, query_jobs._evaluator
 _named: threading.local = threading.local()
 
 
@@ -36,7 +44,40 @@ class _Kept(NamedTuple):
     referenced: frozenset[tuple[str, ...]]
 
 
+class _Named(NamedTuple):
+    """What of the key of a translation its tree alone says."""
+
+    sql: str
+    tables: tuple[tuple[str, ...], ...]
+
+
+class Parsed:
+    """Trees by their texts. Whoever has one leaves it as it is."""
+
+    def __init__(self, parse: Callable[[str], Any]) -> None:
+        self._parse = parse
+        self._known: OrderedDict[str, Any] = OrderedDict()
+        self._size = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, sql: str) -> Any:
+        with self._lock:
+            if sql in self._known:
+                self._known.move_to_end(sql)
+                return self._known[sql]
+        found = self._parse(sql)
+        with self._lock:
+            if sql not in self._known:
+                self._known[sql] = found
+                self._size += len(sql)
+            while self._size > _MAX_PARSED:
+                self._size -= len(self._known.popitem(last=False)[0])
+        return found
+
+
 _kept: dict[Any, _Kept] = {}
+parse = Parsed(_parse)
+"""The statements of a text, shared by all who ask for it."""
 
 
 def translate(tree: Any, context: Any) -> tuple[str, dict[str, Any]]:
@@ -44,30 +85,37 @@ def translate(tree: Any, context: Any) -> tuple[str, dict[str, Any]]:
     sql: str
     bound: dict[str, Any]
     key = _key(tree, context)
-    if key is None:
-        sql, bound = _translate(tree, context)
+    found = _kept.get(key) if key is not None else None
+    if found is None and (key is None or (found := _translated(tree, context, key)) is None):
+        sql, bound = _translate(templates.filled_in_tree(tree), context)
         return sql, bound
-    project, found = context.project_id, _kept.get(key)
-    if found is None:
-        position, referenced = context.position, set(context.referenced)
-        context.referenced.clear()
-        sql, bound = _translate(tree, context)
+    context.used.clear()
+    context.used |= found.used
+    context.position += found.positions
+    project = context.project_id
+    context.referenced |= {tuple(part.replace(_PROJECT, project) for part in one) for one in found.referenced}
+    sql = templates.filled_in(found.sql.replace(_PROJECT, project))
+    return sql, {name: context.values[name] for name in found.used}
+
+
+def _translated(tree: Any, context: Any, key: Any) -> _Kept | None:
+    """The translation, from now on kept; none of a statement whose literals are not in it as they were."""
+    position, referenced, project = context.position, set(context.referenced), context.project_id
+    context.referenced.clear()
+    sql, _ = _translate(tree, context)
+    found = None
+    if templates.keeps_all(key[0], sql):
         found = _Kept(
             sql.replace(project, _PROJECT),
             frozenset(context.used),
             context.position - position,
             frozenset(tuple(part.replace(project, _PROJECT) for part in one) for one in context.referenced),
         )
-        context.referenced |= referenced
         if len(_kept) >= _MAX_KEPT:
             _kept.clear()
         _kept[key] = found
-        return sql, bound
-    context.used.clear()
-    context.used |= found.used
-    context.position += found.positions
-    context.referenced |= {tuple(part.replace(_PROJECT, project) for part in one) for one in found.referenced}
-    return found.sql.replace(_PROJECT, project), {name: context.values[name] for name in found.used}
+    context.referenced, context.position = referenced, position
+    return found
 
 
 def _key(tree: Any, context: Any) -> Any:
@@ -75,6 +123,31 @@ def _key(tree: Any, context: Any) -> Any:
     project = context.project_id
     if "-" not in project or context.functions or context.variables:
         return None
+    of, named = tree.meta.get(_OF_TREE, (0, None))
+    if of != id(tree):  # that of a tree from which it was copied
+        named = _names(tree, project)
+        tree.meta[_OF_TREE] = (id(tree), named)
+    if named is None:
+        return None
+    known = []
+    for parts in named.tables:
+        path = (*(project, context.dataset_id or "", "")[: 3 - len(parts)], *parts)
+        try:
+            fields = tables.columns(*path)
+        except (BigQueryError, LookupError, TypeError):
+            fields = []  # a name that the statement gives itself
+        known.append((parts[-1], tuple((one.name, one.type, one.mode) for one in fields)))
+    return (
+        named.sql,
+        context.dataset_id,
+        context.position,
+        tuple(sorted(context.parameters.items())),
+        frozenset(context.temporary),
+        tuple(known),
+    )
+
+
+def _names(tree: Any, project: str) -> _Named | None:
     if not isinstance(tree, _KEPT_KINDS) or tree.find(exp.TemporaryProperty):
         return None
     if isinstance(tree, exp.Create) and tree.args.get("kind") not in ("TABLE", "VIEW"):
@@ -82,25 +155,24 @@ def _key(tree: Any, context: Any) -> Any:
     sql = tree.sql(dialect=BigQueryDialect)
     if _NOT_KEPT.search(sql):
         return None
-    known = []
-    for table in tree.find_all(exp.Table):
-        parts = [part for piece in table.parts for part in piece.name.split(".")]
-        if not 1 <= len(parts) <= 3:
-            return None
-        names = [project, context.dataset_id or "", ""][: 3 - len(parts)] + parts
-        try:
-            fields = tables.columns(*names)
-        except (BigQueryError, LookupError, TypeError):
-            fields = []  # a name that the statement gives itself
-        known.append((parts[-1], tuple((one.name, one.type, one.mode) for one in fields)))
-    return (
-        sql.replace(project, _PROJECT),
-        context.dataset_id,
-        context.position,
-        tuple(sorted(context.parameters.items())),
-        frozenset(context.temporary),
-        tuple(known),
-    )
+    named = {
+        tuple(part for piece in table.parts for part in piece.name.split("."))
+        for table in tree.find_all(exp.Table)
+    }
+    if any(not 1 <= len(parts) <= 3 for parts in named):
+        return None
+    return _Named(sql.replace(project, _PROJECT), tuple(sorted(named)))
+
+
+def _evaluating(cursor: Any) -> Callable[[Any], Any]:
+    """As ``query._evaluator``, without a question for each text: there is one in each description of a column."""
+    evaluate = _evaluator(cursor)
+
+    def evaluated(node: Any) -> Any:
+        is_text = isinstance(node, exp.Literal) and node.is_string
+        return node.this if is_text else evaluate(node)
+
+    return evaluated
 
 
 def _knowing_names(rule: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -120,8 +192,11 @@ def _named_values(columns: list[str], rows: list[list[Any]]) -> Any:
 
 
 def bridge() -> None:
-    """From now on translations are kept, and those of INFORMATION_SCHEMA are short."""
+    """From now on trees and translations are kept, and those of INFORMATION_SCHEMA are short."""
     query_jobs.translate = merge.translate = translate
+    translation.parse = script.parse = query_jobs.parse = parse
+    script.parse_script = Parsed(_parse_script)
+    query_jobs._evaluator = _evaluating
     at = STATEMENT_RULES.index(information_schema.information_schema)
     STATEMENT_RULES[at] = _knowing_names(information_schema.information_schema)
     information_schema._values = _named_values
