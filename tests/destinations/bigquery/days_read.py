@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
+from functools import cache
 
 import duckdb
 import sqlglot
@@ -42,14 +43,19 @@ def _column(table: exp.Table) -> str | None:
 def _days(use: Use, days: list[date]) -> set[date]:
     if use.predicate is None:
         return set(days)
-    sql = f"SELECT t.{use.column} FROM days AS t WHERE {use.predicate.sql('duckdb')}"
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(f"CREATE TABLE days ({use.column} TIMESTAMPTZ)")
-        instants = [
-            (datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(hours=hour),)
-            for day in days
-            for hour in range(24)
-        ]
-        connection.executemany("INSERT INTO days VALUES (?)", instants)
-        return {row[0].astimezone(UTC).date() for row in connection.execute(sql).fetchall()}
+    instants = f"(SELECT instant AS {use.column} FROM instants) AS t"
+    sql = f"SELECT DISTINCT CAST(t.{use.column} AS DATE) FROM {instants} WHERE {use.predicate.sql('duckdb')}"
+    return {day for (day,) in _instants(tuple(days)).execute(sql).fetchall()}
+
+
+@cache
+def _instants(days: tuple[date, ...]) -> duckdb.DuckDBPyConnection:
+    """A database with the hours of the days."""
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute(
+        "CREATE TABLE instants AS SELECT CAST(day AS TIMESTAMPTZ) + to_hours(hour) AS instant "
+        "FROM (SELECT unnest($1::DATE[]) AS day), range(24) AS hours(hour)",
+        [list(days)],
+    )
+    return connection
