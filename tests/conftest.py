@@ -20,10 +20,13 @@ sys.dont_write_bytecode = False
 
 OF_ONE_WORKER = "tests/destinations/postgres/"
 SYSTEM = re.compile(r"\[(?:.*-)?(b3os|paragon|sailpoint|twinit)\b")
-EMULATED = {
-    f"tests/destinations/bigquery/test_{name}.py"
-    for name in ("harness", "killed", "refused", "views", "views_sync")
+BIGQUERY = "tests/destinations/bigquery/"
+OF_BIGQUERY = {
+    **dict.fromkeys(("dbt", "gate", "pruning", "report_analysed", "views_analysed"), "analysed"),
+    **dict.fromkeys(("bill", "forget", "governed", "sync", "user_map"), "synced"),
 }
+"""The groups of that folder's files, the first without an emulator; all other files are a third one, as long as that of
+``synced``."""
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -50,13 +53,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def _group(nodeid: str) -> str:
     """The group of a test: that of its file where the file has fixtures of a module, for each system one.
 
-    A worker that has tests of BigQuery has an emulator: there are two, one for the story and what is new beside it.
+    Tests of BigQuery are three groups. A worker that has one of them has an emulator, which knows what was said to it
+    before, or the analyzer, which knows the views.
     """
     file = nodeid.partition("::")[0]
-    if file.startswith("tests/destinations/bigquery/"):
-        return (
-            "tests/destinations/bigquery/" if file in EMULATED else "tests/destinations/bigquery/test_sync.py"
-        )
+    if file.startswith(BIGQUERY):
+        name = file.removeprefix(f"{BIGQUERY}test_").removesuffix(".py")
+        return BIGQUERY + OF_BIGQUERY.get(name, "others")
     if file.startswith(OF_ONE_WORKER):
         return file
     if _shares_fixtures(file):

@@ -37,6 +37,8 @@ from tests.destinations.bigquery.analyzer import use_compiled
 from tests.destinations.bigquery.said import Statement
 
 _INSTANT = re.compile(r"'\d{4}-\d\d-\d\d[^']*'")
+_TEXT_OF_A_ROW = re.compile(r"(?<=[ (])'(?:[^'\\]|\\.)*'(?= AS `)")
+_NUMBER_OF_A_ROW = re.compile(r"(?<=[ (])\d+(?= AS `)")
 _MORE_DAYS = re.compile(r"( OR \(t\.`\w+` >= TIMESTAMP '' AND t\.`\w+` < TIMESTAMP ''\))+")
 Path = tuple[str, ...]
 Columns = list[tuple[str, Any]]
@@ -100,6 +102,8 @@ _CHANGING = {
     "ResolvedDropStmt",
 }
 """The statements that ``_Script.learn`` follows."""
+_REGISTERED_AFTER = 4
+"""Statements that change no table before all tables are handed over at once, for the statements after them."""
 _ASKED_FOR = re.compile(r"`?(\w+)`?\.`?INFORMATION_SCHEMA")  # of datasets that may be empty
 
 
@@ -126,7 +130,16 @@ class Gate:
             getattr(ResolvedNodeKind, name) for name in dir(ResolvedNodeKind) if name.endswith("_STMT")
         ]
         self._passed: set[str] = set()
+        self._unchanged = 0
+        self._registered: dict[str | None, int] = {}
         self._functions = ZetaSQLBuiltinFunctionOptions(language_options=self._language)
+
+    def declare(self, dataset: str, table: str, columns: Iterable[tuple[str, str]]) -> None:
+        """The project has a table with columns of these names and types."""
+        self._tables[self._project, dataset, table] = [
+            (name, Type(type_kind=_KINDS[kind])) for name, kind in columns
+        ]
+        self._change()
 
     def check(self, statements: Iterable[Statement]) -> list[Rejected]:
         """What of these BigQuery would refuse, leaving out what was answered with an error."""
@@ -166,6 +179,7 @@ class Gate:
             if words[0] == "CREATE":
                 script.copy(sql)
                 self._passed.clear()
+                self._change()
             return
         options = AnalyzerOptions(language_options=self._language, allow_undeclared_parameters=False)
         if placeholders:
@@ -177,27 +191,62 @@ class Gate:
                 for each in script.parameters
                 if each.get("name")
             ]
-        # What was taken with other instants or more days is taken.
+        # What was taken with other instants, more days or a row of other values is taken.
         alike = _MORE_DAYS.sub("", _INSTANT.sub("''", sql))
+        alike = _NUMBER_OF_A_ROW.sub("0", _TEXT_OF_A_ROW.sub("''", alike))
         given = (options.positional_query_parameters, options.query_parameters)
         said = repr((alike, script.default_dataset, given))
         if said in self._passed:
             return
-        root = CatalogBuilder("root").with_builtin_functions(self._functions).build()
-        script.fill(root, sql)
-        if not script.learn(_resolved(sql, options, root)) and not script.has_own_names:
+        if script.learn(_resolved(sql, options, self._catalog(sql, script))):
+            self._change()
+        elif not script.has_own_names:
             self._passed.add(said)
 
+    def _catalog(self, sql: str, script: _Script) -> SimpleCatalog | int:
+        """The tables that the statement mentions, or the number of a catalog with all that there are now."""
+        self._unchanged += 1
+        root = CatalogBuilder("root").with_builtin_functions(self._functions).build()
+        is_own = script.has_own_names or "INFORMATION_SCHEMA" in sql
+        if is_own or self._unchanged <= _REGISTERED_AFTER:
+            script.fill(root, sql)
+            return root
+        dataset = script.default_dataset
+        if dataset not in self._registered:
+            script.fill(root, sql, is_whole=True)
+            self._registered[dataset] = _register(root)
+        return self._registered[dataset]
 
-def _resolved(sql: str, options: AnalyzerOptions, catalog: SimpleCatalog) -> Any:
+    def _change(self) -> None:
+        """What was registered is no more as the tables are."""
+        self._unchanged = 0
+        for number in self._registered.values():
+            _call("UnregisterCatalog", local_service_pb2.UnregisterRequest(registered_id=number))
+        self._registered.clear()
+
+
+def _call(name: str, request: Any, *response: Any) -> Any:
+    client = ZetaSqlLocalService.get_instance().wasm_client
+    return client.call_grpc_func(f"ZetaSqlLocalService_{name}", request, *response)
+
+
+def _register(catalog: SimpleCatalog) -> int:
+    request = local_service_pb2.RegisterCatalogRequest(simple_catalog=catalog.to_proto())
+    number: int = _call("RegisterCatalog", request, local_service_pb2.RegisterResponse).registered_id
+    return number
+
+
+def _resolved(sql: str, options: AnalyzerOptions, catalog: SimpleCatalog | int) -> Any:
     """The statement as it was resolved, without the query in it; None where it changes no table.
 
     To make Python's objects of a query takes far longer than the analysis, and nothing looks at them.
     """
-    request = AnalyzeRequest(sql_statement=sql, options=options, simple_catalog=catalog)
-    response = ZetaSqlLocalService.get_instance().wasm_client.call_grpc_func(
-        "ZetaSqlLocalService_Analyze", request.to_proto(), local_service_pb2.AnalyzeResponse
-    )
+    request = AnalyzeRequest(sql_statement=sql, options=options)
+    if isinstance(catalog, int):
+        request.registered_catalog_id = catalog
+    else:
+        request.simple_catalog = catalog
+    response = _call("Analyze", request.to_proto(), local_service_pb2.AnalyzeResponse)
     node = response.resolved_statement
     while name := "node" in node.DESCRIPTOR.oneofs_by_name and node.WhichOneof("node"):
         node = getattr(node, name)
@@ -250,10 +299,10 @@ class _Script:
         at = next(i for i, word in enumerate(words) if word.upper() in {"CLONE", "LIKE"})
         self._tables[self._path([words[at - 1]])] = self._tables[self._path([words[at + 1]])]
 
-    def fill(self, root: SimpleCatalog, sql: str) -> None:
-        """Puts the tables that the statement mentions where its names find them.
+    def fill(self, root: SimpleCatalog, sql: str, *, is_whole: bool = False) -> None:
+        """Puts the tables that the statement mentions, or all, where its names find them.
 
-        Each table is handed to the analyzer anew with each statement, which takes longer than the analysis.
+        Each table that is handed to the analyzer with a statement takes longer than the analysis.
         """
         ids = iter(range(1, 1_000_000))
         mentioned = set(re.findall(r"\w+", sql))
@@ -268,7 +317,7 @@ class _Script:
             datasets[self._project, self.default_dataset] = []
         for (project, dataset, name), columns in self._tables.items():
             tables_of = datasets.setdefault((project, dataset), [])
-            if name in mentioned:
+            if is_whole or name in mentioned:
                 tables_of.append((name, columns))
         projects: dict[str, SimpleCatalog] = {}
         for (project, dataset), tables in datasets.items():

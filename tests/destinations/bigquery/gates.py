@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import TYPE_CHECKING
 
+from task_history.views import create as creating
+from task_history.views.relations import by_default
+from task_history.warehouse import tables
 from tests.destinations.bigquery.said import Statement
 
 if TYPE_CHECKING:
-    from tests.destinations.bigquery.gate import Gate
+    from tests.destinations.bigquery.gate import Gate, Rejected
 else:
-    Gate = object
+    Gate, Rejected = object, object
 
-__all__ = ["Gate", "defining", "gate_of"]
+__all__ = ["Gate", "defining", "gate_of", "gate_with_views"]
+
+TYPES = {"text": "STRING", "bigint": "INT64", "bool": "BOOL", "timestamp": "TIMESTAMP", "double": "FLOAT64"}
 
 
 def gate_of(project: str) -> Gate:
@@ -25,3 +31,17 @@ def gate_of(project: str) -> Gate:
 def defining(statements: Iterable[Statement]) -> list[Statement]:
     """Those that say which tables there are, without which nothing after them can be analysed."""
     return [one for one in statements if one.sql.startswith(("CREATE", "ALTER", "DROP"))]
+
+
+@cache
+def gate_with_views() -> tuple[Gate, list[Rejected]]:
+    """A gate for the project ``lab`` with all systems' tables and the views over them, and what it refuses of these."""
+    gate, refused = gate_of("lab"), []
+    for dataset in by_default():
+        for table in tables.of(dataset.system):
+            columns = [(column.name, TYPES[column.type]) for column in table.columns]
+            gate.declare(dataset.name, table.name, columns)
+    for name, sql in creating.texts(by_default(), "bigquery", project="lab").items():
+        # Options of columns are beyond the analyzer; the emulator takes them.
+        refused += gate.analyse(f"CREATE OR REPLACE VIEW `lab`.`task_history`.`{name}` AS {sql}")
+    return gate, refused

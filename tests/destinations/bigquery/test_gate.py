@@ -82,3 +82,17 @@ def test_tables_are_followed() -> None:
     assert gate.analyse("CREATE TABLE raw.copied CLONE raw.executions; SELECT extra FROM raw.copied") == []
     assert gate.analyse("DROP TABLE raw.executions") == []
     assert gate.analyse("SELECT id FROM executions", [], "raw")
+
+
+def test_tables_are_followed_after_many_statements_that_change_none() -> None:
+    """What changes later is known too, and what is wrong is found, by whatever way the tables are handed over."""
+    gate = gate_of("lab")
+    assert gate.analyse(TABLE) == []
+    for number in range(10):
+        assert gate.analyse(f"SELECT id FROM executions LIMIT {number}", [], "raw") == []
+        assert gate.analyse(f"SELECT extra FROM executions LIMIT {number}", [], "raw")
+    assert gate.analyse("ALTER TABLE raw.executions ADD COLUMN extra STRING") == []
+    for number in range(10):
+        assert gate.analyse(f"SELECT extra FROM executions LIMIT {number}", [], "raw") == []
+    gate.declare("raw", "declared", [("id", "STRING")])
+    assert gate.analyse("SELECT id FROM declared", [], "raw") == []

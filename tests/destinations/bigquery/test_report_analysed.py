@@ -11,24 +11,16 @@ from task_history.core.models import Window
 from task_history.views import create as creating
 from task_history.views.access import ViewAccess
 from task_history.views.relations import by_default
-from task_history.warehouse import tables
 from task_history_cli.report import data as report_data
 from task_history_cli.report.period import MONTH, Period
-from tests.destinations.bigquery.gates import gate_of
-from tests.destinations.bigquery.test_views_analysed import TYPES
+from tests.destinations.bigquery.gates import gate_with_views
 
 NOVEMBER = Window(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
 
 
 def test_bigquery_takes_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each question over the views, in a zone with days of 25 hours."""
-    gate = gate_of("lab")
-    for dataset in by_default():
-        for table in tables.of(dataset.system):
-            columns = ", ".join(f"`{column.name}` {TYPES[column.type]}" for column in table.columns)
-            assert gate.analyse(f"CREATE TABLE `lab`.`{dataset.name}`.`{table.name}` ({columns})") == []
-    for name, sql in creating.texts(by_default(), "bigquery", project="lab").items():
-        assert gate.analyse(f"CREATE OR REPLACE VIEW `lab`.`task_history`.`{name}` AS {sql}") == []
+    gate, _ = gate_with_views()
     asked: list[str] = []
 
     def query(sql: str, *_: object) -> tuple[list[str], list[tuple[Any, ...]]]:
