@@ -11,7 +11,7 @@ import pytest
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.bigquery.days_read import reads
 from tests.destinations.bigquery.emulator import Emulator
-from tests.destinations.bigquery.place import BigQueryPlace, BigQueryPlaceWithoutViews
+from tests.destinations.bigquery.place import BigQueryPlaceWithoutViews
 from tests.destinations.bigquery.recorder import Recorder
 from tests.support.place import PERFECT, differences
 
@@ -24,7 +24,7 @@ Reads = list[tuple[str, set[date], str]]
 class SyncedTwice:
     """A place that is synced twice, and what its commands read."""
 
-    def __init__(self, place: BigQueryPlace, sandbox: SandboxProcess) -> None:
+    def __init__(self, place: BigQueryPlaceWithoutViews, sandbox: SandboxProcess) -> None:
         self.place, self.sandbox = place, sandbox
         self.today = datetime.now(UTC)
         self._days = [self.day(back) for back in range(-1, 45)]
@@ -125,7 +125,7 @@ def test_steps_are_looked_for_on_all_days_that_the_vendor_keeps(synced: SyncedTw
 def test_a_first_sync_that_is_not_complete_reads_what_can_change(recorder: Recorder, tmp_path: Path) -> None:
     """Neither it nor the one that goes on reads further back than the vendor keeps executions, and a week."""
     with SandboxProcess(executions=40, seed=8, days=20, future_hours=3, freeze=True) as sandbox:
-        place = BigQueryPlace(tmp_path, sandbox, recorder)
+        place = BigQueryPlaceWithoutViews(tmp_path, sandbox, recorder)
         place.set(integrations=None, payloads="none")
         place.run("sync", "paragon", "--max-requests", "5", *ON_BIGQUERY)
         place.run("sync", "paragon", *ON_BIGQUERY)

@@ -11,7 +11,7 @@ import pytest
 
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.bigquery.emulator import Emulator
-from tests.destinations.bigquery.place import BigQueryPlace
+from tests.destinations.bigquery.place import BigQueryPlaceWithoutViews
 from tests.destinations.bigquery.recorder import Recorder
 from tests.support.killed_runs import contents, kill_first_runs
 
@@ -24,11 +24,12 @@ def _killed_again_and_again(bigquery: Emulator, folder: Path, *, kills: int, exe
         Recorder(bigquery.url) as quiet,
         Recorder(bigquery.url) as harried,
     ):
-        undisturbed = BigQueryPlace(folder / "quiet", sandbox, quiet, integrations=None)
+        # Of what is killed and goes on, views are made by the processes that are killed alone.
+        undisturbed = BigQueryPlaceWithoutViews(folder / "quiet", sandbox, quiet, integrations=None)
         undisturbed.sync()
         needed, sent = sandbox.counters(), len(quiet.requests)
         sandbox.reset_counters()
-        place = BigQueryPlace(folder / "harried", sandbox, harried, integrations=None)
+        place = BigQueryPlaceWithoutViews(folder / "harried", sandbox, harried, integrations=None)
         rng = random.Random(7)
         for _ in range(kills):
             process = place.start(*WORDS)
@@ -60,9 +61,9 @@ def test_twenty_first_runs_that_are_killed_go_on(bigquery: Emulator, tmp_path: P
     """Killed at any instant from its first on, the same command goes on, and all tables equal those of a quiet run."""
     with ExitStack() as stack, SandboxProcess(executions=30, seed=31, days=2, freeze=True) as sandbox:
 
-        def make(name: str) -> BigQueryPlace:
+        def make(name: str) -> BigQueryPlaceWithoutViews:
             recorder = stack.enter_context(Recorder(bigquery.url))
-            return BigQueryPlace(tmp_path / name, sandbox, recorder, integrations=None)
+            return BigQueryPlaceWithoutViews(tmp_path / name, sandbox, recorder, integrations=None)
 
         kill_first_runs(make, WORDS, kills=20, seed=9, dataset=lambda _: "paragon")
 
@@ -73,7 +74,7 @@ def test_killed_between_upload_and_poll(bigquery: Emulator, tmp_path: Path) -> N
         SandboxProcess(executions=60, seed=3, days=2, freeze=True) as sandbox,
         Recorder(bigquery.url) as recorder,
     ):
-        place = BigQueryPlace(
+        place = BigQueryPlaceWithoutViews(
             tmp_path / "a", sandbox, recorder, steps="none", payloads="none", integrations=None
         )
         held = recorder.add(method="PUT", path="/upload/", text="user_id", holds_answer=True)
