@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import bisect
+import math
 import os
 import random
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import MappingProxyType
@@ -51,6 +52,27 @@ def most_in_a_period(arrivals: list[float], period_s: float) -> int:
     """The highest number of arrivals in any half-open span of that length."""
     arrivals = sorted(arrivals)
     return max(bisect.bisect_left(arrivals, at + period_s) - i for i, at in enumerate(arrivals))
+
+
+def full_periods(arrivals: list[float], limit: int, period_s: float) -> int:
+    """How many periods, one after another, saw 95 % of the limit."""
+    arrivals, count, at, needed = sorted(arrivals), 0, 0, math.ceil(0.95 * limit)
+    while at + needed <= len(arrivals):
+        if arrivals[at + needed - 1] < arrivals[at] + period_s:
+            count, at = count + 1, bisect.bisect_left(arrivals, arrivals[at] + period_s)
+        else:
+            at += 1
+    return count
+
+
+def wait_for_full_use(
+    arrivals: Callable[[], list[float]], *, limit: int, period_s: float, periods: int
+) -> None:
+    """Waits until so many periods saw 95 % of the limit, as long as a slow machine takes; fails after five minutes."""
+    deadline = time.monotonic() + 300.0
+    while (count := full_periods(arrivals(), limit, period_s)) < periods:
+        assert time.monotonic() < deadline, f"{count} periods of {periods} saw 95 % of the limit"
+        time.sleep(0.2)
 
 
 WORKER = """
@@ -151,32 +173,31 @@ def worker(
 
 
 def check_shared_budget(
-    sandbox: SandboxProcess, places: Sequence[Place], *, limit: int, period_s: float, seconds: float
+    sandbox: SandboxProcess, places: Sequence[Place], *, limit: int, period_s: float, periods: int
 ) -> None:
-    """Syncs at all places for ``seconds``, one of them killed and started again.
+    """Syncs in all places, the first of them killed and started again: no 429, never over the limit, and all of it used.
 
-    Fails where they send more than the limit together, or leave more than a twentieth of it unused.
+    Before the kill and after it so many periods see 95 % of the limit. The sandbox has more work than that takes.
     """
+
+    def arrivals(since: float = 0.0) -> list[float]:
+        return [request["at"] for request in sandbox.requests() if request["at"] > since]
+
     running = [place.start("sync", "paragon") for place in places]
     try:
-        while not sandbox.requests():
+        while not arrivals():
             assert [process.poll() for process in running] == [None] * len(running)
             time.sleep(0.1)
-        time.sleep(seconds / 2)
+        wait_for_full_use(arrivals, limit=limit, period_s=period_s, periods=periods)
         running[0].kill()
         running[0].communicate()
+        killed = max(arrivals())
         running[0] = places[0].start("sync", "paragon")
-        time.sleep(seconds / 2)
+        wait_for_full_use(lambda: arrivals(killed), limit=limit, period_s=period_s, periods=periods)
     finally:
         for process in running:
             process.kill()
             process.communicate()
     counters = sandbox.counters()
-    stamps = [request["at"] for request in sandbox.requests()]
     assert counters["violations"] == 0
     assert counters["peak"] <= limit
-    # Whole periods from the first request on, while all of them had work.
-    periods = int((stamps[-1] - stamps[0]) // period_s)
-    used = sum(1 for at in stamps if at < stamps[0] + periods * period_s)
-    assert periods >= 4
-    assert used >= 0.95 * limit * periods

@@ -30,6 +30,7 @@ from tests.support.budgets import (
     check_shared_budget,
     most_in_a_period,
     no_wait,
+    wait_for_full_use,
     worker,
 )
 from tests.support.place import Place
@@ -317,16 +318,20 @@ def test_three_machines_share_one_budget(vendor: Vendor, budget_url: str, tmp_pa
     with moved_clock(tmp_path / "ahead", 90.0) as ahead, moved_clock(tmp_path / "behind", -90.0) as behind:
         workers = [
             worker(
-                str(i), vendor, None, limit=40, period_s=2.0, threads=8, seconds=8.5, environment=environment
+                str(i), vendor, None, limit=40, period_s=2.0, threads=8, seconds=600, environment=environment
             )
             for i, environment in enumerate(({}, ahead, behind))
         ]
-        assert [w.wait(60) for w in workers] == [0, 0, 0]
-    assert {name for _, name in vendor.arrivals} == {"0", "1", "2"}
-    assert most_in_a_period(vendor.times, 2.0) == 40
-    first = min(vendor.times)
-    whole = [at for at in vendor.times if at < first + 6.0]
-    assert len(whole) >= 0.95 * 3 * 40
+        try:
+            wait_for_full_use(lambda: vendor.times, limit=40, period_s=2.0, periods=3)
+            while {name for _, name in list(vendor.arrivals)} != {"0", "1", "2"}:
+                assert [w.poll() for w in workers] == [None] * 3
+                time.sleep(0.1)
+        finally:
+            for w in workers:
+                w.kill()
+                w.wait()
+    assert most_in_a_period(vendor.times, 2.0) <= 40
 
 
 def test_a_killed_process_neither_frees_nor_keeps_its_slots(vendor: Vendor, budget_url: str) -> None:
@@ -389,11 +394,15 @@ def _both_go_on(names: list[str]) -> bool:
     return set(names) == {"a", "b"} and len(names) > 60
 
 
+@pytest.mark.parametrize(
+    ("limit", "period_s", "periods"),
+    [(20, 3.0, 1), pytest.param(100, 5.0, 3, marks=pytest.mark.torture)],
+    ids=["short", "long"],
+)
 def test_two_machines_sync_one_account_within_its_limit(
-    postgres: Server, tmp_path: Path, budget_url: str
+    postgres: Server, tmp_path: Path, budget_url: str, limit: int, period_s: float, periods: int
 ) -> None:
-    """Two state folders and one Postgres, clocks 90 s apart, one sync killed: no 429, nearly all of the limit used."""
-    limit, period_s, seconds = 100, 5.0, 25.0
+    """Two state folders and one Postgres, clocks 90 s apart, one sync killed: no 429, and the limit is used."""
     with (
         SandboxProcess(executions=5_000, seed=21, freeze=True, limit=limit, period_s=period_s) as sandbox,
         moved_clock(tmp_path / "clock", 90.0) as moved,
@@ -411,7 +420,7 @@ def test_two_machines_sync_one_account_within_its_limit(
             place.env["TASK_HISTORY_STATE"] = postgres.url
             places.append(place)
         places[1].env |= moved
-        check_shared_budget(sandbox, places, limit=limit, period_s=period_s, seconds=seconds)
+        check_shared_budget(sandbox, places, limit=limit, period_s=period_s, periods=periods)
         assert not (tmp_path / "a" / "state").exists()
 
 
