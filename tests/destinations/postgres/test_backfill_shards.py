@@ -24,6 +24,7 @@ from tests.support.place import Place, truth
 WHOLE: dict[str, Any] = {"days": 75, "now": NOW, "freeze": True}
 FIVE_DAYS = ("--from", "2026-09-01", "--to", "2026-09-06")
 """As much of the month as shows the promise: each day is a commit in each test."""
+TWO_DAYS = ("--from", "2026-09-01", "--to", "2026-09-03")
 SETTINGS: dict[str, Any] = {"payloads": "none", "integrations": None, "retention_days": 0}
 
 
@@ -123,13 +124,13 @@ def test_the_shared_state_holds_no_user(tmp_path: Path, postgres: Server) -> Non
     with SandboxProcess(executions=200, seed=68, **WHOLE) as sandbox:
         place = PostgresPlace(tmp_path, sandbox, postgres, **SETTINGS)
         place.env["TASK_HISTORY_STATE"] = postgres.url
-        ended(start(place, *FIVE_DAYS, "--shards", "1"))
+        ended(start(place, *TWO_DAYS, "--shards", "1"))
         place.execute(
             "INSERT INTO task_history_state.marks SELECT 'warehouse/backfill user=' || name, mark, written "
             "FROM task_history_state.marks"
         )
-        user = min(row["userId"] for row in inside(truth(sandbox), days=5).values() if row.get("userId"))
-        ended(start(place, *FIVE_DAYS, "--shards", "1", "--user", user))
+        user = min(row["userId"] for row in inside(truth(sandbox), days=2).values() if row.get("userId"))
+        ended(start(place, *TWO_DAYS, "--shards", "1", "--user", user))
         marks = place.query("SELECT name, mark FROM task_history_state.marks")
     assert marks
     assert not [texts for texts in marks if user in str(texts) or "user=" in str(texts)]
@@ -140,12 +141,12 @@ def test_two_backfills_of_different_ranges_run_at_once(tmp_path: Path, postgres:
     with SandboxProcess(executions=1_000, seed=63, latency_ms=50, **WHOLE) as sandbox:
         place = PostgresPlace(tmp_path, sandbox, postgres, **SETTINGS)
         ranges = (
-            ("--from", "2026-09-01", "--to", "2026-09-03"),
-            ("--from", "2026-09-03", "--to", "2026-09-06"),
+            ("--from", "2026-09-01", "--to", "2026-09-02"),
+            ("--from", "2026-09-02", "--to", "2026-09-03"),
         )
         running = [start(place, *words, "--shards", "1") for words in ranges]
         assert [ended(process)["complete"] for process in running] == [True, True]
-        check_days(place, sandbox)
+        check_days(place, sandbox, days=2)
 
 
 def test_a_second_backfill_of_the_same_range_is_told_so(tmp_path: Path, postgres: Server) -> None:

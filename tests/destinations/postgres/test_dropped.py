@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import Server
 from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlace
 from tests.support.dropped_tables import check_dropped, check_dropped_staging
 from tests.support.place import Place, truth
+from tests.support.torture import rest_as_torture
 
 
 class _Place(PostgresPlace):
@@ -17,14 +20,17 @@ class _Place(PostgresPlace):
         return super().sync(*ON_POSTGRES, *words, expect=expect)
 
 
-def test_what_was_dropped_is_asked_again_within_the_retention(postgres: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("at_once", rest_as_torture([False, True], [True]), ids=["each", "all"])
+def test_what_was_dropped_is_asked_again_within_the_retention(
+    postgres: Server, tmp_path: Path, at_once: bool
+) -> None:
     """As on DuckDB: each row is back that the vendor still has, and of the others it is said that they are lost."""
 
     def execute(place: Place, sql: str) -> None:
         assert isinstance(place, PostgresPlace)
         place.execute(f"{sql} CASCADE")
 
-    check_dropped(lambda sandbox: _Place(tmp_path, sandbox, postgres), execute)
+    check_dropped(lambda sandbox: _Place(tmp_path, sandbox, postgres), execute, at_once=at_once)
 
 
 def test_what_was_dropped_of_staging_is_made_again(postgres: Server, tmp_path: Path) -> None:

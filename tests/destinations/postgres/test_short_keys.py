@@ -14,9 +14,10 @@ from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlace
 from tests.promises.test_repeated_ids import check_all_there
 from tests.support import short_keys
 from tests.support.repeating_vendor import STEPS, serving
+from tests.support.torture import rest_as_torture
 
 
-@pytest.mark.parametrize("system", ["paragon", "twinit", "b3os"])
+@pytest.mark.parametrize("system", rest_as_torture(["paragon", "twinit", "b3os"], ["paragon"]))
 def test_what_was_overwritten_is_read_again_by_the_next_sync(
     system: str, postgres: Server, tmp_path: Path
 ) -> None:
