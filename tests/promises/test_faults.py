@@ -65,7 +65,7 @@ ONE_AFTER_THE_OTHER: dict[str, list[dict[str, Any]]] = {
 
 
 def _passes(folder: Path, rules: list[dict[str, Any]]) -> None:
-    with SandboxProcess(executions=700, seed=3, days=5, freeze=True, switch={"too_many": "none"}) as sandbox:
+    with SandboxProcess(executions=400, seed=3, days=5, freeze=True, switch={"too_many": "none"}) as sandbox:
         sandbox.faults(*rules)
         place = Place(folder, sandbox, steps="failed", integrations=None, timeout_s=2)
         result = place.quick_sync()
@@ -412,7 +412,7 @@ def test_disk_full(tmp_path: Path) -> None:
         most = place.file.stat().st_size + 10_000
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
-    with SandboxProcess(executions=20_000, seed=12, days=0.1, future_hours=120, freeze=True) as sandbox:
+    with SandboxProcess(executions=6_000, seed=12, days=0.1, future_hours=120, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, steps="none", payloads="none", integrations=None)
         place.quick_sync()
         sandbox.advance(100 * 3600)

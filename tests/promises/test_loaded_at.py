@@ -165,9 +165,7 @@ def test_a_commit_is_later_than_what_other_accounts_stored(tmp_path: Path, other
 
 @pytest.mark.parametrize(
     ("name", "internals"),
-    rest_as_torture(
-        [*((name, "on") for name in systems.names()), ("paragon", "off")], [("b3os", "on"), ("twinit", "on")]
-    ),
+    rest_as_torture([*((name, "on") for name in systems.names()), ("paragon", "off")], [("b3os", "on")]),
 )
 def test_every_row_has_an_instant(name: str, internals: str, tmp_path: Path) -> None:
     """In every table of every system, on dlt's own way too, and not before the row was read."""

@@ -37,9 +37,7 @@ def synced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SandboxPr
         yield sandbox, place.file
 
 
-@pytest.mark.parametrize(
-    "case", rest_as_torture(CASES, ("table", "column_of_runs", "view", "empty_dataset", "no_dataset"))
-)
+@pytest.mark.parametrize("case", rest_as_torture(CASES, ("table", "column_of_runs", "view", "empty_dataset")))
 def test_what_is_missing_is_told_and_put_back(
     synced: tuple[SandboxProcess, Path], tmp_path: Path, case: str
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
+from tests.support.torture import rest_as_torture
 from tests.support.user_maps import (
     HASH_KEY,
     QUIET,
@@ -31,7 +32,7 @@ def execute(place: Place, *statements: str) -> None:
             connection.execute(statement)
 
 
-@pytest.mark.parametrize("system", ["paragon", "b3os"])
+@pytest.mark.parametrize("system", rest_as_torture(["paragon", "b3os"], ["b3os"]))
 def test_the_views_follow_the_customers_table(tmp_path: Path, system: str) -> None:
     """Each sync takes a table, or a query, as it is then; without the setting nothing is left of it."""
     with SandboxProcess(system, **WORLD) as sandbox:
