@@ -18,6 +18,7 @@ from tests.destinations.postgres.server import Server
 from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlace
 from tests.support.made_warehouse import ENDED
 from tests.support.place import Place
+from tests.support.torture import rest_as_torture
 
 OF_THE_RUN = {"fetched_at", "loaded_at", "run_id", "checked_at", "last_run_at", "loaded_until"}
 OF_NOW = {"open_ms", "times_p99", "lag_s", "fingerprint"}
@@ -63,31 +64,39 @@ def _plain(value: Any, column: ViewColumn) -> Any:
     return None if value == "" and column.name != "instance" else value
 
 
-def _filled(place: Place, view: View, column: ViewColumn) -> list[Any]:
-    """How many rows of the view have a value in the column, and how many values there are."""
-    name = f"CAST({column.name} AS VARCHAR)"
-    is_id = column.name in ("run_id", "fingerprint")
-    return list(
-        place.query(
-            f"SELECT count(*), count({name}), {f'count(DISTINCT {name})' if is_id else 0} FROM task_history.{view.name}"
-        )[0]
+def _filled(place: Place, view: View, columns: list[ViewColumn]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """How many rows have a value in each of the columns, and how many values there are; the last instant in each."""
+    if not columns:
+        return {}, {}
+    parts = []
+    for column in columns:
+        name = f"CAST({column.name} AS VARCHAR)"
+        is_id = column.name in ("run_id", "fingerprint")
+        parts += ["count(*)", f"count({name})", f"count(DISTINCT {name})" if is_id else "0"]
+        parts.append(f"max({column.name})" if column.type == "timestamp" else "NULL")
+    (row,) = place.query(f"SELECT {', '.join(parts)} FROM task_history.{view.name}")
+    found = {column.name: row[at * 4 : at * 4 + 4] for at, column in enumerate(columns)}
+    return (
+        {name: values[:3] for name, values in found.items()},
+        {name: last.astimezone(UTC) for name, (*_, last) in found.items() if last is not None},
     )
 
 
-def _last(place: Place, view: View, column: ViewColumn) -> datetime | None:
-    """The last instant in the column; None where it is empty."""
-    ((last,),) = place.query(f"SELECT max({column.name}) FROM task_history.{view.name}")
-    return last.astimezone(UTC) if isinstance(last, datetime) else None
-
-
-def test_both_say_the_same(postgres: Server, tmp_path: Path) -> None:
-    """After syncs of all four systems each view has the same rows in both; checks, report and dictionary work there."""
+@pytest.mark.parametrize(
+    ("synced", "executions"),
+    rest_as_torture([(("b3os", "paragon"), 20), (systems.names(), 60)], [(("b3os", "paragon"), 20)]),
+    ids=["few", "all"],
+)
+def test_both_say_the_same(
+    postgres: Server, tmp_path: Path, synced: tuple[str, ...], executions: int
+) -> None:
+    """After syncs of the systems each view has the same rows in both; checks, report and dictionary work there."""
     began = datetime.now(UTC) - CLOCK_DIFFERENCE
     local_folder, remote_folder = tmp_path / "local", tmp_path / "remote"
     local_folder.mkdir()
     remote_folder.mkdir()
-    for system in systems.names():
-        with SandboxProcess(system, executions=60, freeze=True) as sandbox:
+    for system in synced:
+        with SandboxProcess(system, executions=executions, failed=0.3, freeze=True) as sandbox:
             wanted: dict[str, Any] = {"system": system, "steps": "all", "payloads": "all"}
             if not systems.find(system).payloads:
                 del wanted["payloads"]
@@ -107,11 +116,10 @@ def test_both_say_the_same(postgres: Server, tmp_path: Path) -> None:
     for view in views().values():
         hidden = OF_THE_RUN | OF_NOW
         columns = [one for one in view.columns if one.name in SHOWN.get(view.name, {one.name} - hidden)]
-        for column in (one for one in view.columns if one not in columns and view.name not in SHOWN):
-            assert _filled(remote, view, column) == _filled(local, view, column), (view.name, column.name)
-            if column.type == "timestamp":
-                last = [at for place in (remote, local) if (at := _last(place, view, column)) is not None]
-                assert all(began <= at <= ended for at in last), (view.name, column.name)
+        others = [one for one in view.columns if one not in columns and view.name not in SHOWN]
+        filled, last = zip(*(_filled(place, view, others) for place in (remote, local)), strict=True)
+        assert filled[0] == filled[1], view.name
+        assert all(began <= at <= ended for of_place in last for at in of_place.values()), view.name
         names = [
             f"CAST({column.name} AS VARCHAR)" if column.type == "json" else column.name for column in columns
         ]
@@ -149,13 +157,11 @@ def test_a_view_with_other_columns_is_made_anew(postgres: Server, tmp_path: Path
         assert place.query("SELECT count(*) FROM task_history.executions") == [(20,)]
 
 
-@pytest.mark.parametrize("text", ['{"message": "a\\u0000b"}', '{"message": ', '{"message": 1e999999}'])
-def test_a_payload_that_is_no_json_for_postgres_breaks_no_view(
-    postgres: Server, tmp_path: Path, text: str
-) -> None:
+def test_a_payload_that_is_no_json_for_postgres_breaks_no_view(postgres: Server, tmp_path: Path) -> None:
     """A text that Postgres does not take as JSON has no message; the other rows are shown."""
     with SandboxProcess(executions=20, freeze=True) as sandbox:
         place = PostgresPlace(tmp_path, sandbox, postgres, steps="all", payloads="all")
         place.run("sync", "paragon", *ON_POSTGRES)
-        place.execute(f"UPDATE paragon.step_payloads SET output = '{text}'")
-        assert len(place.query("SELECT input, error FROM task_history.step_payloads")) > 1
+        for text in ('{"message": "a\\u0000b"}', '{"message": ', '{"message": 1e999999}'):
+            place.execute(f"UPDATE paragon.step_payloads SET output = '{text}'")
+            assert len(place.query("SELECT input, error FROM task_history.step_payloads")) > 1, text
