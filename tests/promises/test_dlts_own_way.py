@@ -123,7 +123,7 @@ def test_tables_are_made_first(tmp_path: Path) -> None:
 
 def test_a_copy_is_perfect(tmp_path: Path) -> None:
     """A first and a later sync leave every execution once, as the vendor shows it, with its steps and payloads."""
-    with SandboxProcess(executions=100, seed=7, failed=0.2, freeze=True) as sandbox:
+    with SandboxProcess(executions=40, seed=7, failed=0.2, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox)
         place.sync()
         sandbox.advance(3 * 86_400)
@@ -134,7 +134,7 @@ def test_a_copy_is_perfect(tmp_path: Path) -> None:
 
 def test_killed_at_random_instants(tmp_path: Path) -> None:
     """After a kill at a random instant and one more sync all tables equal those of an undisturbed sync."""
-    killed_again_and_again(tmp_path, kills=1, executions=60, longest_s=1.5)
+    killed_again_and_again(tmp_path, kills=1, executions=30, longest_s=1.5)
 
 
 @pytest.mark.torture
