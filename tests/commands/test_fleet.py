@@ -47,8 +47,11 @@ def sandbox() -> Iterator[SandboxProcess]:
 
 
 def running_workers(command: int) -> list[int]:
-    """The worker processes of that command, which have a session of their own; its fork server starts them."""
-    parents, sessions = {}, {}
+    """The worker processes of that command in the order of their start; its fork server starts them.
+
+    Each has a session of its own. Of accounts in one DuckDB file, the first is the process that has it open.
+    """
+    parents, sessions, starts = {}, {}, {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
@@ -58,11 +61,13 @@ def running_workers(command: int) -> list[int]:
             continue
         if fields[0] != "Z":
             parents[int(entry.name)], sessions[int(entry.name)] = int(fields[1]), int(fields[3])
-    return [
+            starts[int(entry.name)] = int(fields[19]), int(entry.name)
+    workers = [
         process
         for process, parent in parents.items()
         if parents.get(parent) == command and sessions[process] == process
     ]
+    return sorted(workers, key=lambda process: starts[process])
 
 
 def sync_fleet(place: Place, *words: str) -> None:
@@ -200,7 +205,7 @@ def test_a_killed_worker_fails_only_its_account(tmp_path: Path, sandbox: Sandbox
     add_account(place, "one", sandbox)
     sandbox.post("latency", {"ms": 100})
     process = place.start("fleet", "sync", "--jobs", "1")
-    worker = wait_until(lambda: sandbox.counters().get("status_200") and running_workers(process.pid))[0]
+    worker = wait_until(lambda: sandbox.counters().get("status_200") and running_workers(process.pid))[-1]
     os.kill(worker, signal.SIGKILL)
     sandbox.post("latency", {"ms": 0})
     _, err = process.communicate(timeout=300)
@@ -210,6 +215,25 @@ def test_a_killed_worker_fails_only_its_account(tmp_path: Path, sandbox: Sandbox
     assert place.executions("paragon_one") == truth(sandbox)
     sync_fleet(place, "--select", "paragon")
     assert place.executions() == truth(sandbox)
+
+
+def test_where_the_process_that_has_the_file_open_is_killed_the_next_sync_goes_on(
+    tmp_path: Path, sandbox: SandboxProcess
+) -> None:
+    """Its accounts fail with the reason and what to do; the same command goes on and loses nothing."""
+    place = Place(tmp_path, sandbox)
+    add_account(place, "one", sandbox)
+    sandbox.post("latency", {"ms": 100})
+    process = place.start("fleet", "sync", "--jobs", "1")
+    server, _ = wait_until(lambda: sandbox.counters().get("status_200") and running_workers(process.pid))
+    os.kill(server, signal.SIGKILL)
+    sandbox.post("latency", {"ms": 0})
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 4, err
+    assert "has ended" in err
+    assert "run the same command again" in err
+    sync_fleet(place)
+    assert place.executions() == place.executions("paragon_one") == truth(sandbox)
 
 
 @pytest.mark.parametrize("name", rest_as_torture(["SIGINT", "SIGTERM"], ["SIGTERM"]))

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from task_history.settings_reader import load
 from ..console import arguments, output, times
 from ..console.failures import described, worst
 from ..fleet.accounts import FleetAccount, configured_accounts, selected
-from ..fleet.shared_file import SharedFile, prepare
+from ..fleet.shared_file import SharedFile, prepare, served
 from ..fleet.worker_processes import WorkerProcesses
 from ..runtime import result_output
 from ..runtime.target import find_target
@@ -107,7 +108,8 @@ def _sync(args: argparse.Namespace, accounts: Sequence[FleetAccount]) -> int:
     ]
     for entry in entries:
         _report(entry)
-    is_stopped, shown = _prepare(args, accounts)
+    files = _shared_files(args, accounts)
+    is_stopped, shown = _prepare(args, files)
     tasks = [
         _SyncTask(
             account.name,
@@ -124,16 +126,23 @@ def _sync(args: argparse.Namespace, accounts: Sequence[FleetAccount]) -> int:
         if account.settings is not None
     ]
     if tasks and not is_stopped:
-        processes = WorkerProcesses(_sync_account, tasks, jobs=args.jobs or _JOBS)
-        for task, result in processes.results():
-            entries.append(
-                result
-                or _entry(
-                    task.account, ExitCode.UNEXPECTED, "Its process was killed; the next sync goes on there."
-                )
+        with served(files) as addresses:
+            processes = WorkerProcesses(
+                partial(_sync_account, {str(file): address for file, address in addresses.items()}),
+                tasks,
+                jobs=args.jobs or _JOBS,
             )
-            _report(entries[-1])
-        is_stopped = processes.is_stopping
+            for task, result in processes.results():
+                entries.append(
+                    result
+                    or _entry(
+                        task.account,
+                        ExitCode.UNEXPECTED,
+                        "Its process was killed; the next sync goes on there.",
+                    )
+                )
+                _report(entries[-1])
+            is_stopped = processes.is_stopping
     code = worst(ExitCode(entry["exit_code"]) for entry in entries)
     result = {
         "command": "fleet sync",
@@ -156,23 +165,27 @@ def _sync(args: argparse.Namespace, accounts: Sequence[FleetAccount]) -> int:
     return code
 
 
-def _prepare(args: argparse.Namespace, accounts: Sequence[FleetAccount]) -> tuple[bool, set[str]]:
-    """Makes tables and views where several accounts are loaded into one DuckDB file.
-
-    Returns whether a signal asked to stop, and the datasets that the views show.
-    """
+def _shared_files(args: argparse.Namespace, accounts: Sequence[FleetAccount]) -> dict[Path, SharedFile]:
+    """The DuckDB files into which several accounts are loaded."""
     by_file: dict[Path, list[tuple[str, str | None]]] = {}
     for account in accounts:
         if account.target is not None and account.target.file is not None:
             by_file.setdefault(account.target.file.resolve(), []).append((account.system, account.instance))
-    files = [
-        SharedFile(tuple(shared), args.destination, args.log_level, args.log_format)
-        for shared in by_file.values()
+    return {
+        file: SharedFile(tuple(shared), args.destination, args.log_level, args.log_format)
+        for file, shared in by_file.items()
         if len(shared) > 1
-    ]
+    }
+
+
+def _prepare(args: argparse.Namespace, files: Mapping[Path, SharedFile]) -> tuple[bool, set[str]]:
+    """Makes the tables and views of these files.
+
+    Returns whether a signal asked to stop, and the datasets that the views show.
+    """
     if not files:
         return False, set()
-    processes = WorkerProcesses(prepare, files, jobs=args.jobs or _JOBS)
+    processes = WorkerProcesses(prepare, list(files.values()), jobs=args.jobs or _JOBS)
     shown = {dataset for _, datasets in processes.results() for dataset in datasets or ()}
     return processes.is_stopping, shown
 
@@ -193,12 +206,18 @@ class _SyncTask:
     """Whether views show its tables already."""
 
 
-def _sync_account(task: _SyncTask) -> dict[str, Any]:
-    """The sync of one account, in a worker process: its result as ``sync --json`` prints it, or its error."""
+def _sync_account(addresses: Mapping[str, str], task: _SyncTask) -> dict[str, Any]:
+    """The sync of one account, in a worker process: its result as ``sync --json`` prints it, or its error.
+
+    ``addresses`` says by file where the processes are that have it open for all accounts.
+    """
     output.start_logging_in_worker(task.log_level, task.log_format, account=task.account)
+    from task_history.load import shared_file
     from task_history.load.connection import leave_open_between_runs
 
     leave_open_between_runs()
+    for file, address in addresses.items():
+        shared_file.use(file, address)
     with output.escaped_streams():
         try:
             settings = load(task.system, instance=task.instance)

@@ -1,4 +1,4 @@
-"""Makes the tables of all accounts of one DuckDB file, then the views over all of them, before their syncs begin.
+"""The DuckDB file of many accounts: makes their tables and the views over all of them, then serves it to their syncs.
 
 Each sync by itself would make the views anew for its account: of 200 accounts the views would be made 200 times, over
 up to 200 datasets.
@@ -6,9 +6,16 @@ up to 200 datasets.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
 
+from task_history.core import lock_waits
 from task_history.core.errors import TaskHistoryError
 from task_history.core.log import log
 from task_history.load.memory import freeze_imports, release_memory
@@ -20,6 +27,7 @@ from ..console import output
 from ..runtime import views
 from ..runtime.command_run import make_tables
 from ..runtime.target import Target, find_target
+from .worker_processes import process_context, set_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +86,60 @@ def _complete(target: Target) -> Iterator[str]:
     if target.file is not None and is_made(target.file):
         with views.opened(target) as access:
             yield from (dataset.name for dataset in datasets(access) if not dataset.lacking)
+
+
+@contextmanager
+def served(files: Mapping[Path, SharedFile]) -> Iterator[dict[Path, str]]:
+    """Context manager: one process per file has it open for the syncs; yields where each is reached.
+
+    A file that cannot be served is left out: its syncs open it in turn.
+    """
+    with ExitStack() as stack:
+        addresses = {}
+        for file, shared in files.items():
+            if (address := stack.enter_context(_server(shared))) is not None:
+                addresses[file] = address
+        yield addresses
+
+
+@contextmanager
+def _server(shared: SharedFile) -> Iterator[str | None]:
+    context = process_context()
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(shared, theirs, dict(os.environ)), name="file-server")
+    process.start()
+    theirs.close()
+    try:
+        try:
+            address: str | None = ours.recv()
+        except EOFError:
+            address = None
+        yield address
+    finally:
+        # The process closes the file when this end of the pipe is closed, as also when this process dies.
+        ours.close()
+        process.join()
+
+
+def _serve(shared: SharedFile, control: Connection[Any, Any], environment: Mapping[str, str]) -> None:
+    """Has the file open for other processes until the other end of ``control`` is closed, which gets its address."""
+    set_up(environment)
+    # The syncs end first, and commit what they have read.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    output.start_logging_in_worker(shared.log_level, shared.log_format)
+    from task_history.load.shared_file import FileServer
+
+    try:
+        system, instance = shared.accounts[0]
+        settings = load(system, instance=instance)
+        target = find_target(shared.destination, settings.pipeline_name, dataset=settings.dataset_name)
+        loader = views.loader_of_views(target, lock_wait_s=lock_waits.FILE_WAIT_OF_RUN_WITH_ROWS_S)
+        server = FileServer(loader.opened, loader.close_connection)
+    except Exception as error:  # noqa: BLE001 - the syncs open the file in turn, or fail with the reason
+        log.debug("file_not_served", reason=f"{type(error).__name__}: {error}")
+        return
+    server.start()
+    control.send(server.address)
+    with suppress(EOFError, OSError):
+        control.recv()
+    server.stop()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.context import ForkServerContext
 from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Generic, TypeVar
@@ -92,13 +93,18 @@ class WorkerProcesses(Generic[Item, Result]):
                 signal.signal(number, handler)
 
 
-def _pool() -> ProcessPoolExecutor:
+def process_context() -> ForkServerContext:
+    """What starts processes that have imported what a sync needs."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([f"{__package__}.fork_server"])
+    return context
+
+
+def _pool() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(
         1,
-        mp_context=context,
-        initializer=_set_up,
+        mp_context=process_context(),
+        initializer=_set_up_worker,
         initargs=(dict(os.environ),),
         max_tasks_per_child=_MAX_ITEMS_PER_PROCESS,
     )
@@ -116,12 +122,17 @@ _idle = threading.Event()
 """Set in a worker process while it has no work."""
 
 
-def _set_up(environment: Mapping[str, str]) -> None:
-    """Sets a worker process up: it gets signals only from its parent, and ends when its parent does."""
+def set_up(environment: Mapping[str, str]) -> None:
+    """Sets a process up: it has this environment, and gets signals only from its parent."""
     # That of the fork server is of when it started.
     os.environ.clear()
     os.environ.update(environment)
     os.setsid()
+
+
+def _set_up_worker(environment: Mapping[str, str]) -> None:
+    """Sets a worker process up, which ends when its parent does."""
+    set_up(environment)
     _idle.set()
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
 

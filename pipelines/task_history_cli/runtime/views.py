@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from task_history.core import files
+from task_history.core import files, lock_waits
 from task_history.core.errors import TaskHistoryError, UsageError, WarehouseUnavailable
 from task_history.core.log import log
 from task_history.settings_accounts import Account
@@ -296,17 +296,7 @@ def opened(target: Target) -> Iterator[ViewAccess]:
         UsageError: it is one for which there are no views.
         WarehouseUnavailable: it cannot be opened for writing.
     """
-    from task_history import systems
-    from task_history.load.pipeline import Loader
-
-    pipeline = make_pipeline(
-        "task_history_views",
-        pipelines_dir=str(working_folder(target)),
-        destination=target.destination(),
-        dataset_name=DATASET,
-    )
-    # Whichever system: nothing of it is read or written here.
-    loader = Loader(pipeline, systems.find(systems.names()[0]))
+    loader = loader_of_views(target)
     try:
         loader.backend.create(loader.client)
         access = _access(loader)
@@ -317,6 +307,21 @@ def opened(target: Target) -> Iterator[ViewAccess]:
         yield access
     finally:
         loader.close()
+
+
+def loader_of_views(target: Target, *, lock_wait_s: float = lock_waits.FILE_WAIT_OF_RUN_S) -> Loader:
+    """A loader that opens the warehouse and loads nothing; ``lock_wait_s`` is how long it waits for a DuckDB file."""
+    from task_history import systems
+    from task_history.load.pipeline import Loader
+
+    pipeline = make_pipeline(
+        "task_history_views",
+        pipelines_dir=str(working_folder(target)),
+        destination=target.destination(),
+        dataset_name=DATASET,
+    )
+    # Whichever system: nothing of it is read or written here.
+    return Loader(pipeline, systems.find(systems.names()[0]), lock_wait_s=lock_wait_s)
 
 
 def _access(loader: Loader) -> ViewAccess:

@@ -10,6 +10,7 @@ stored_state      whether the warehouse's state is still that of the working fol
 commits_per_day   spreads commits over the day where a warehouse takes only so many
 connection        one connection to the warehouse for all threads
 duckdb_file_lock  the lock by which processes that wait for a DuckDB file take turns
+shared_file       one process has a DuckDB file open, and runs the statements of others
 row_changes       statements that change and erase stored rows; direct_rows reads and writes rows at once
 destinations      one backend each for DuckDB, BigQuery and other databases
 dlt_setting_errors  dlt's errors about settings as errors that name setting and place

@@ -22,6 +22,7 @@ from ..core.errors import TaskHistoryError
 from ..core.log import log
 from .duckdb_file_lock import FileTurn
 from .errors import is_conflict, is_disconnected, is_locked
+from .shared_file import address_of
 
 Result = TypeVar("Result")
 _RECONNECT_S = 0.25, 0.75
@@ -65,7 +66,8 @@ class SharedConnection:
 
     ``is_exclusive`` says that only one process at a time can have the warehouse open; only then is the connection
     closed for others. Without ``stays_open`` it is closed after each use. ``lock_wait_s`` is how long it waits at first,
-    and ``turns_in`` the folder in which processes that wait for the same file find each other. ``fault_deadline_s`` is
+    and ``turns_in`` the folder in which processes that wait for the same file find each other. ``on_unused`` gets the
+    client after each use, while it is open. ``fault_deadline_s`` is
     how long a database is waited for that ended the connection.
     """
 
@@ -78,7 +80,9 @@ class SharedConnection:
         lock_wait_s: float = lock_waits.FILE_WAIT_OF_RUN_S,
         turns_in: Path | None = None,
         fault_deadline_s: float = 0.0,
+        on_unused: Callable[[Any], None] = lambda _: None,
     ) -> None:
+        self._on_unused = on_unused
         self._fault_deadline_s = fault_deadline_s
         self._was_open = False
         self._stays_open = stays_open
@@ -116,6 +120,8 @@ class SharedConnection:
                 raise
             finally:
                 self._users -= 1
+                if not self._users and self._is_open.is_set():
+                    self._on_unused(self._client())
                 self._used_at = time.monotonic()
                 if not self._stays_open and not self._users:
                     self.close()
@@ -195,7 +201,8 @@ class SharedConnection:
         It is closed for other processes as while a run waits. The caller holds ``lock``.
         """
         global _left_open  # noqa: PLW0603 - the next run finds it there
-        if not (_leaves_open and self._is_exclusive and self._stays_open and self._is_open.is_set()):
+        is_left = _leaves_open and self._is_exclusive and self._stays_open and self._is_open.is_set()
+        if not is_left or address_of(self._file) is not None:
             self.close()
             return
         self._waits += 1
@@ -268,6 +275,8 @@ class SharedConnection:
     def _may_open(self) -> bool:
         """Whether it is this process's turn at the file."""
         if self._turn is None and self._is_exclusive and self._turns_in is not None:
+            if address_of(self._file) is not None:
+                return True  # the process that has the file open has the turn
             self._turn = FileTurn(self._turns_in, self._file)
         return self._turn is None or self._turn.take()
 

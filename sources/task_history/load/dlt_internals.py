@@ -397,6 +397,12 @@ def borrowed(pool: Any, opened: Callable[[], Any]) -> Any:
         return pool._conn.duplicate()
 
 
+def with_local_config(pool: Any, connection: Any, local_config: Any, pragmas: Any) -> Any:
+    """The connection with the settings that a connection of dlt's DuckDB pool has."""
+    pool._apply_local_config(connection, local_config, pragmas)
+    return connection
+
+
 def query_settings(client: Any) -> Any:
     """The query job settings of a BigQuery SQL client."""
     return client._default_query

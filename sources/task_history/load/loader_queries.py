@@ -48,6 +48,7 @@ class LoaderQueries:
             lock_wait_s=lock_wait_s,
             turns_in=Path(pipeline.pipelines_dir),
             fault_deadline_s=fault_deadline_s,
+            on_unused=self.backend.unused,
         )
         self.users: dict[tuple[str, str | None, str], UserMap] = {}
         """What tables and queries of ``user_map`` gave, by system, instance and setting: each is run once."""
@@ -154,6 +155,11 @@ class LoaderQueries:
     def opened(self) -> AbstractContextManager[Any]:
         """Context manager: dlt's SQL client, with the warehouse open."""
         return self._connection.opened()
+
+    def close_connection(self) -> None:
+        """Closes the warehouse until it is used again."""
+        with self._connection.lock:
+            self._connection.close()
 
     def released(self) -> AbstractContextManager[None]:
         """Context manager: within it a warehouse that one process at a time can open is released while unused."""

@@ -159,6 +159,9 @@ class Backend:
     def after_commit(self, client: Any) -> None:
         """Called after each commit, while the warehouse is open."""
 
+    def unused(self, client: Any) -> None:
+        """Called after each use of the warehouse, while it is open."""
+
     def describe_views(self, client: Any, dataset: str, texts: Mapping[str, Mapping[str, str]]) -> None:
         """Writes descriptions of view columns that CREATE VIEW cannot set; ``texts`` are by view and column."""
 

@@ -29,7 +29,7 @@ from ...core.columns import LOADED_AT
 from ...core.errors import ConfigurationError
 from ...warehouse.duckdb_file import open_for_reading
 from ...warehouse.sql_text import quoted_name, quoted_text
-from .. import dlt_internals
+from .. import dlt_internals, shared_file
 from ..dlt_internals import (
     DuckDbClient,
     DuckDbClientConfiguration,
@@ -140,6 +140,8 @@ class DuckDb(dlt.destinations.duckdb):
         self.storage_version = config.storage_version
         if self.only_reads is not None:
             config.credentials.conn_pool = _ReadingPool(config.credentials, self.only_reads)
+        elif shared_file.address_of(str(config.credentials.database)) is not None:
+            config.credentials.conn_pool = _SharedPool(config.credentials)
         return config
 
     def client(self, schema: Schema, initial_config: Any = None) -> Any:
@@ -176,6 +178,23 @@ class _ReadingPool(DuckDbConnectionPool):
         connection = open_for_reading(self._file, is_locked=False)
         connection.execute("SET search_path = ?", [self._dataset])
         return connection
+
+
+class _SharedPool(DuckDbConnectionPool):
+    """Pool of connections through the process that has the file open; each is open until it is returned."""
+
+    def borrow_conn(
+        self,
+        global_config: Any = None,  # noqa: ARG002 - set by the process that has the file open
+        local_config: Any = None,
+        pragmas: Any = None,
+    ) -> Any:
+        connection = shared_file.connect(str(self.credentials.database))
+        return dlt_internals.with_local_config(self, connection, local_config, pragmas)
+
+    def return_conn(self, borrowed_conn: Any) -> int:
+        borrowed_conn.close()
+        return 0
 
 
 @dlt_internals.without_merge_jobs
@@ -363,7 +382,7 @@ class DuckDbBackend(Backend):
     def begin_commit(self, client: Any) -> str:
         """Takes an instant later than all that are stored in the file, also where the clock was set back.
 
-        The file is open, so that no other process writes until the commit is over.
+        No other process writes until the commit is over: this one has the file open, or the right to write into it.
         """
         at = self._instants.next(client, datetime.now(UTC))
         literal = f"TIMESTAMPTZ '{at.isoformat()}'"
@@ -376,6 +395,11 @@ class DuckDbBackend(Backend):
         with suppress(FileNotFoundError):
             if log.stat().st_size >= _MAX_LOG_BYTES:
                 self.checkpoint(client)
+
+    def unused(self, client: Any) -> None:
+        if isinstance(client.native_connection, shared_file.SharedFileConnection):
+            with suppress(duckdb.Error):  # then its server has ended, and the next use says so
+                client.native_connection.end_writing()
 
     def describe(self, client: Any, sentences: Descriptions) -> None:
         rows = client.execute_sql(

@@ -12,6 +12,7 @@ from dlt.destinations.exceptions import DatabaseException
 from ...core.columns import LOADED_AT
 from ...warehouse.sql_text import quoted_name
 from ...warehouse.tables import SYNC_RUNS
+from ..shared_file import SharedFileConnection
 
 _COLUMNS = f"""
 SELECT schema_name, table_name FROM duckdb_columns()
@@ -38,10 +39,15 @@ class Instants:
     def next(self, client: Any, now: datetime) -> datetime:
         """The present, or the microsecond after the newest stored instant where that is later."""
         connection = client.native_connection
-        if connection is not self._compared_on:
+        shared = connection if isinstance(connection, SharedFileConnection) else None
+        if shared is not None and (last := shared.begin_writing()) is not None:
+            self._last = max(self._last, last)
+        elif shared is not None or connection is not self._compared_on:
             self._last = max(self._last, _newest_from(client, now))
             self._compared_on = connection
         self._last = max(now, self._last + _MICROSECOND)
+        if shared is not None:
+            shared.note_instant(self._last)
         return self._last
 
 
