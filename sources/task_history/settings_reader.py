@@ -363,25 +363,28 @@ def datasets(environ: Mapping[str, str], folder: Path | None = None) -> dict[str
     sources = config_sources(environ, folder)
     paths = [path for source in sources for path, is_table in source.paths() if not is_table]
     configured = {name: configured_instances(find(name), paths) for name in names()}
+    declared = {name: settings_of(find(name)) for name in names()}
+
+    def with_facts(account: Account) -> Account:
+        own = declared[account.system.name]
+        values = account.values(sources)
+        return replace(account, calendar=_calendar(own, values), user_map=_user_map(own, values))
+
     return {
-        account.dataset(sources): replace(
-            account, calendar=_calendar(account, sources), user_map=_user_map(account, sources)
-        )
+        account.dataset(sources): with_facts(account)
         if account.instance in configured[account.system.name]
         else account
         for account in all_accounts(sources)
     }
 
 
-def _user_map(account: Account, sources: Sequence[ConfigSource]) -> str | None:
-    declared = settings_of(account.system).get("user_map")
-    value, _ = account.values(sources).get("user_map", (None, ""))
-    return None if declared is None or _is_empty(declared, value) else str(value)
+def _user_map(declared: Mapping[str, Setting], values: Mapping[str, tuple[Any, str]]) -> str | None:
+    value, _ = values.get("user_map", (None, ""))
+    has_map = "user_map" in declared and not _is_empty(declared["user_map"], value)
+    return str(value) if has_map else None
 
 
-def _calendar(account: Account, sources: Sequence[ConfigSource]) -> Calendar:
-    values = account.values(sources)
-    declared = settings_of(account.system)
+def _calendar(declared: Mapping[str, Setting], values: Mapping[str, tuple[Any, str]]) -> Calendar:
     given = {
         name: _value(declared[name], *values[name])
         for name in ("timezone", "week_start")

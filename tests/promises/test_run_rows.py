@@ -61,6 +61,15 @@ def noted(place: Place) -> Any:
     return place.query("SELECT outcome FROM paragon.sync_runs WHERE run_id = 'killed'")[0][0]
 
 
+def test_the_end_of_a_first_sync_is_a_statement_and_no_load(place: Place) -> None:
+    """A small account is two loads, executions and workflows; the end of its run is no further one, and later."""
+    assert place.query("SELECT count(*) FROM paragon._dlt_loads") == [(2,)]
+    assert place.query(
+        "SELECT outcome, is_complete, ended_at IS NOT NULL, "
+        "loaded_at > (SELECT max(loaded_at) FROM paragon.workflow_executions) FROM paragon.sync_runs"
+    ) == [("complete", True, True, True)]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_killed_run_is_told_and_closed(place: Place, command: str) -> None:
     """While its lock is free, status says so at once, and the next run of any command notes its end."""

@@ -111,6 +111,12 @@ class Batch:
         """Names of the tables that have rows in this batch."""
         return {table for table, parts in (*self.rows.items(), *self.columnar.items()) if parts}
 
+    def only_row(self, table: str) -> Row | None:
+        """The row of that table where the batch holds it and nothing else, no cursor either."""
+        rows = self.rows.get(table, [])
+        is_only = self.filled == {table} and len(rows) == 1 and self.cursor is None
+        return rows[0] if is_only else None
+
     def rows_by_table(self) -> Counter[str]:
         """Number of rows by table, without tables that have none."""
         counts = Counter({table: len(rows) for table, rows in self.rows.items()})

@@ -43,7 +43,7 @@ from .errors import causes, is_conflict, warehouse_errors
 from .load_package import PackageWriter, can_make_packages, fits_schema
 from .loader_queries import LoaderQueries
 from .memory import release_memory
-from .resources import ArrowBatch, ArrowWriter, arrow_batch, empty_resources, resources, source
+from .resources import ArrowBatch, ArrowWriter, arrow_batch, empty_schema, resources, source
 from .schema_changes import SchemaChanges
 from .stored_state import StoredState
 from .vendor_fields import StoredFields, VendorFields
@@ -365,7 +365,7 @@ class Loader(LoaderQueries):
             self.pipeline.load()
             self._cached_schema = None
             return
-        wanted = source(self.system, empty_resources(self.system)).discover_schema()
+        wanted = empty_schema(self.system)
         dlt_internals.mark_as_seen(wanted)
         with self.pipeline.managed_state():
             self.pipeline.schemas.save_schema(migrated_keys.with_new_tables(self.system, known, wanted))

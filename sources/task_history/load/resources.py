@@ -10,6 +10,7 @@ from typing import Any
 
 import dlt
 import pyarrow as pa
+from dlt.common.schema import Schema
 from dlt.common.schema.typing import TColumnSchema
 from dlt.extract import DltResource
 
@@ -190,9 +191,18 @@ def resources(
     ]
 
 
-def empty_resources(system: System) -> list[SystemResource]:
-    """One resource per table that has the hints of the table and no rows."""
-    return [_resource(table, lambda: iter(())) for table in tables.of(system)]
+def empty_schema(system: System) -> Schema:
+    """A new schema with all tables of the system; dlt takes as long to make the first one as for a small commit."""
+    global _last_schema  # noqa: PLW0603 - accounts of one system follow each other
+    naming = dlt.config.get("schema.naming", str)
+    if _last_schema is None or _last_schema[0] is not system or _last_schema[1] != naming:
+        members = [_resource(table, lambda: iter(())) for table in tables.of(system)]
+        _last_schema = system, naming, source(system, members).discover_schema()
+    return _last_schema[2].clone()
+
+
+_last_schema: tuple[System, str | None, Schema] | None = None
+"""The schema that was made last, with its system and naming convention."""
 
 
 def _resource(table: Table, rows: Callable[..., Iterator[Any]]) -> SystemResource:

@@ -90,14 +90,20 @@ def _broken(query: Query, texts: Mapping[str, str]) -> set[str]:
     return {str(name) for name, number in rows if number}
 
 
+@lru_cache(maxsize=2)
+def _relations(datasets: tuple[ShownDataset, ...]) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """The relations of the checks: those limited to executions since an instant, and those over all time."""
+    limited = relations([replace(dataset, since=_EVER) for dataset in datasets])
+    return limited, relations(datasets, views().values())
+
+
 @lru_cache(maxsize=64)
 def _rendered(
     check: Check, datasets: tuple[ShownDataset, ...], dialect: str, project: str | None, *, is_limited: bool
 ) -> str:
     """The check's SQL in the dialect, over all time."""
     text = check.sql.replace(_SINCE, f"TIMESTAMPTZ '{_EVER}'")
-    limited = relations([replace(dataset, since=_EVER) for dataset in datasets])
-    unlimited = relations(datasets, views().values())
+    limited, unlimited = _relations(datasets)
 
     def inserted(view: str) -> str:
         return named(views()[view].sql, unlimited, views().keys(), inserted)
