@@ -52,11 +52,11 @@ def test_fields_keep_their_columns(tmp_path: Path, system: str) -> None:
         place = Place(
             tmp_path, sandbox, system=system, base_url=url, integrations=None, steps="none", **start
         )
-        place.sync()
+        place.quick_sync()
         first = place.query(f"SELECT DISTINCT new_field, mixed FROM {table}")
         fields |= {"new_field": "second", "newField": "changed", "mixed": "text"}
         sandbox.advance(86_400)
-        place.sync()
+        place.quick_sync()
         second = place.query(every)
         (tmp_path / "elsewhere").mkdir()
         elsewhere = Place(
@@ -133,7 +133,7 @@ def test_a_misfit_of_an_open_execution(tmp_path: Path, system: str, vanishes: bo
         altering(sandbox.base_url, alter) as url,
     ):
         place = Place(tmp_path, sandbox, system=system, base_url=url, integrations=None, retention_days=0)
-        place.sync()
+        place.quick_sync()
         opened = [row[0] for row in place.query(f"SELECT id FROM {table} WHERE is_open")]
         assert len(opened) > 2
         assert place.query(f"SELECT DISTINCT {columns} FROM {table} WHERE is_open") == [
@@ -145,7 +145,7 @@ def test_a_misfit_of_an_open_execution(tmp_path: Path, system: str, vanishes: bo
         if vanishes:
             sandbox.post("purge", {"ids": opened})
         sandbox.advance(2 * 86_400)
-        place.sync()
+        place.quick_sync()
         settled = f"FROM {table} WHERE NOT is_open AND id IN (SELECT unnest({opened}))"
         assert place.query(f"SELECT count(*) > 2 {settled}") == [(True,)]
         assert place.query(f"SELECT DISTINCT {columns}, resolution {settled}") == [

@@ -108,7 +108,7 @@ def test_fields_named_like_columns_of_ours(tmp_path: Path, system: str, reads_ro
         place = Place(
             tmp_path, sandbox, system=system, base_url=url, integrations=None, max_columns=400, **start
         )
-        place.sync()
+        place.quick_sync()
     with place.reading() as query:
         kept = {
             (table, field): column

@@ -24,7 +24,7 @@ def killed_again_and_again(folder: Path, kills: int, executions: int, longest_s:
         quiet.mkdir()
         harried.mkdir()
         undisturbed = Place(quiet, sandbox)
-        undisturbed.sync()
+        undisturbed.quick_sync()
         needed = sandbox.counters()
         sandbox.reset_counters()
         place = Place(harried, sandbox)
@@ -34,13 +34,13 @@ def killed_again_and_again(folder: Path, kills: int, executions: int, longest_s:
             time.sleep(rng.uniform(0.5, longest_s))
             process.kill()
             process.communicate()
-        place.sync()
+        place.quick_sync()
         spent = sandbox.counters()
         assert differences(place, sandbox) == PERFECT
         assert contents(place) == contents(undisturbed)
         for kind in ("execution", "payload"):
             assert spent[kind] <= needed[kind] + kills * COMMIT
-        place.sync()
+        place.quick_sync()
         assert place.query("SELECT count(*) FROM paragon.sync_runs WHERE outcome = 'running'") == [(0,)]
         working = [
             path for path in (harried / "dlt").rglob("*") if path.parent.name in ("loaded", "normalize")

@@ -30,7 +30,7 @@ def test_a_sync_that_was_off_for_too_long_says_what_is_lost(tmp_path: Path) -> N
         executions=6_000, seed=101, days=10, future_hours=24 * 70, now=NOW, freeze=True, retention_days=30
     ) as sandbox:
         place = _place(tmp_path, sandbox)
-        place.sync()
+        place.quick_sync()
         sandbox.advance(60 * DAY_S)
         result = place.sync()
         lost = result["lost"]
@@ -61,7 +61,7 @@ def test_open_executions_that_pass_the_horizon_are_unresolved(tmp_path: Path) ->
         executions=2_000, seed=102, days=10, open_days=0.1, now=NOW, freeze=True, retention_days=30
     ) as sandbox:
         place = _place(tmp_path, sandbox)
-        place.sync()
+        place.quick_sync()
         opened = {row[0] for row in place.query("SELECT id FROM paragon.workflow_executions WHERE is_open")}
         assert opened
         sandbox.advance(45 * DAY_S)
@@ -76,5 +76,5 @@ def test_open_executions_that_pass_the_horizon_are_unresolved(tmp_path: Path) ->
         told = place.run("status", "paragon").stdout
         assert f"{len(opened):,} executions were open as the vendor's retention passed over them" in told
         sandbox.reset_counters()
-        place.sync()
+        place.quick_sync()
         assert sandbox.counters().get("execution", 0) == 0
