@@ -10,6 +10,7 @@ from ..core.models import Sender
 from ..systems.common_settings import SystemSettings
 from ..systems.protocol import System
 from ..warehouse.queries import Warehouse
+from .open_reads import OpenReads
 from .single_reads import FaultDeadline
 from .warehouse_rows import Stamp
 
@@ -29,3 +30,5 @@ class ReadContext:
     """The vendor's clock, by which later tries are due."""
     is_expired: Callable[[datetime | None], bool]
     """Whether the vendor may have purged what began then."""
+    open_reads: OpenReads
+    """What was read of open executions before."""

@@ -11,7 +11,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 
 from ..core.batch import Chunk
 from ..core.concurrency import unordered
@@ -45,9 +45,13 @@ class _Single:
     """An execution that is read singly."""
 
     id: str
-    tries: int = 0
-    """How many runs could not read it."""
-    is_open: bool = False
+    stored: OpenExecution | None = None
+    """What is stored of it; None for one that is not stored open."""
+
+    @property
+    def tries(self) -> int:
+        """How many runs could not read it."""
+        return 0 if self.stored is None else self.stored.tries
 
 
 class Settler:
@@ -59,6 +63,7 @@ class Settler:
     def __init__(self, context: ReadContext, *, scope: Scope) -> None:
         self._context = context
         self._system, self._warehouse = context.system, context.warehouse
+        self._open_reads = context.open_reads
         self._reader = DetailReader(context.sender, context.system, context.values)
         self._scope = scope
         self.settled = 0
@@ -108,9 +113,9 @@ class Settler:
         due = [execution for execution in left.values() if self._is_due(execution)]
         if readers:
             still_unknown = [identity for identity, execution in left.items() if not self._is_due(execution)]
-        items = [_Single(execution.id, execution.tries, is_open=True) for execution in due]
-        yield from self._singly(items, still_unknown)
+        yield from self._singly([_Single(one.id, one) for one in due], still_unknown)
         yield from self._by_instants(still_unknown or (), readers, left)
+        self._open_reads.save()
 
     def vanished(
         self, ids: Collection[str], readable: Callable[[str], WindowReader | None]
@@ -213,7 +218,7 @@ class Settler:
         wanted = list(items)
         # Where a listing may tell, it is asked at once.
         may_postpone = _never if still_unknown is not None else _is_open_and_new
-        known: dict[str, Row] = {}
+        asked_of: set[str] = set()
         while wanted:
             # The first ones tell whether single reads are allowed at all.
             at_once = 1 if still_unknown is not None and self._may_be_refused else _AT_ONCE
@@ -221,17 +226,21 @@ class Settler:
             if self._may_read is False and still_unknown is not None:
                 still_unknown += [item.id for item in part]
                 continue
-            if any(item.id not in known for item in part):
-                # Each query is billed at least for a minimum: then one is for many executions.
+            if any(item.id not in asked_of for item in part):
+                # Each query is billed at least for a minimum: then one is for many executions, and none where
+                # nothing changed.
                 ahead = wanted[:_STORED_AHEAD] if self._warehouse.is_billed else []
-                known = self._warehouse.stored([item.id for item in (*part, *ahead)])
-            stored = {item.id: known[item.id] for item in part if item.id in known}
+                ids = [item.id for item in (*part, *ahead)]
+                asked_of, stored = set(ids), cache(partial(self._warehouse.stored, ids))
             asked = self._items(part, stored)
             if still_unknown is not None:
                 still_unknown += sorted({item.id for item in part} - {item.id for item, _ in asked})
             outcomes = self._reads.first(asked, self._detail_of, may_postpone=may_postpone)
             for item, outcome in outcomes:
-                yield from self._single_read(item, outcome, stored.get(item.id), still_unknown)
+                if isinstance(outcome, Detail) and self._open_reads.is_unchanged(item.stored, _sent(outcome)):
+                    self._may_read = True
+                else:
+                    yield from self._single_read(item, outcome, stored().get(item.id), still_unknown)
 
     def _single_read(
         self, item: _Single, outcome: Detail | Failure, stored: Row | None, still_unknown: list[str] | None
@@ -251,7 +260,7 @@ class Settler:
             elif self._may_read is not False:
                 self._failed[item.id] = outcome
             still_unknown.append(item.id)
-        elif item.is_open:
+        elif item.stored is not None:
             started_at = (stored or {}).get(self._system.started_column)
             yield self._unreadable(item.id, item.tries + 1, started_at, outcome)
         else:
@@ -273,11 +282,16 @@ class Settler:
         )
         return Chunk({table.name: [row]}, leaves_backlog_unchanged=True)
 
-    def _items(self, items: Iterable[_Single], stored: Mapping[str, Row]) -> list[Item[_Single]]:
+    def _items(
+        self, items: Iterable[_Single], stored: Callable[[], Mapping[str, Row]]
+    ) -> list[Item[_Single]]:
         """The items with their requests, without those that no address can hold."""
         asked = []
         for item in items:
-            part = self._warehouse.partition_of(stored.get(item.id, {}))
+            if item.stored is not None:
+                part = item.stored.partition
+            else:
+                part = self._warehouse.partition_of(stored().get(item.id, {}))
             try:
                 request = self._system.details.execution_request(self._context.values, item.id, part)
             except UnusableId as error:
@@ -330,7 +344,9 @@ class Settler:
         stamp = self._context.stamp()
         kept: dict[str, Row] = {}
         earlier: list[Row] = []
+        rows = self._open_reads.without_unchanged(rows, left)
         seen = {key: before.seen for key, before in left.items() if before.seen is not None}
+        sent = {self._system.identity(row): row for row in rows}
         for row in warehouse_rows.keep_fields_of_single_reads(
             self._system, rows, seen, self._warehouse.stored
         ):
@@ -340,8 +356,10 @@ class Settler:
                 kept[identity] = warehouse_rows.execution(
                     self._system, row, stamp, read_by=read_by, before=before.seen
                 )
-                earlier += earlier_state(identity, before.seen, kept[identity].get("status"))
+                last = self._open_reads.last_seen(identity, before.seen)
+                earlier += earlier_state(identity, last, kept[identity].get("status"))
                 self.settled += not kept[identity]["is_open"]
+                self._open_reads.note(identity, kept[identity], sent[identity])
         leaves_backlog_unchanged = all(row["is_open"] for row in kept.values())
         return Chunk(
             {self._system.executions.name: list(kept.values()), EXECUTION_STATES.name: earlier},
@@ -363,11 +381,11 @@ class Settler:
         self.unresolved += row["resolution"] == "unresolved_at_retention"
         outcome = "expired" if is_expired else "gone"
         # Its row tells from now on when it was found gone; when it was last seen is kept apart.
-        last = earlier_state(identity, StoredStatus.in_row(stored or {}), None)
+        last = self._open_reads.last_seen(identity, StoredStatus.in_row(stored or {}))
         return Chunk(
             {
                 self._system.executions.name: [row],
-                EXECUTION_STATES.name: last,
+                EXECUTION_STATES.name: earlier_state(identity, last, None),
                 self._system.details.log.name: [
                     warehouse_rows.details_log_row(self._system.details.log, identity, at, outcome, stamp)
                 ],
@@ -382,7 +400,7 @@ class Settler:
         stamp = self._context.stamp()
         system = self._system
         fresh = {**detail.execution, **warehouse_rows.also_listed(system, stored, detail.extra)}
-        before = StoredStatus.in_row(stored)
+        before = self._open_reads.last_seen(identity, StoredStatus.in_row(stored))
         row = warehouse_rows.merged_over(system, stored, fresh)
         row = warehouse_rows.execution(system, row, stamp, read_by=warehouse_rows.EXECUTION, before=before)
         started_at = system.started_at(detail.execution) or stored.get(system.started_column)
@@ -395,6 +413,7 @@ class Settler:
             tables[log_table.name] = [
                 warehouse_rows.details_log_row(log_table, identity, started_at, "again", stamp)
             ]
+        self._open_reads.note(identity, row, _sent(detail))
         if not row["is_open"]:
             self.settled += 1
             if system.details.come_with_execution and self._wants(row):
@@ -418,7 +437,12 @@ class Settler:
 
 def _is_open_and_new(item: _Single) -> bool:
     """Whether it is tried for longer: no earlier run failed to read it, and nothing else tells how it ended."""
-    return item.is_open and not item.tries
+    return item.stored is not None and not item.tries
+
+
+def _sent(detail: Detail) -> Row:
+    """What a single read says of the execution itself."""
+    return {**detail.extra, **detail.execution}
 
 
 def _never(item: _Single) -> bool:  # noqa: ARG001 - as the other

@@ -22,6 +22,7 @@ from ..extract.details import DetailLoader
 from ..extract.integrations import read_map
 from ..extract.listing import WindowReader
 from ..extract.listing_kinds import Readers, rows_per_piece
+from ..extract.open_reads import OpenReads
 from ..extract.read_context import ReadContext
 from ..extract.settling import Settler
 from ..extract.single_reads import FaultDeadline
@@ -82,6 +83,7 @@ class Context:
     ``now`` returns the present instant, UTC. ``root`` is the context of the account's first listing, whose run this one
     shares. ``lane`` is the kind of run that writes coverage, ``selection`` the executions that it covers, ``commits``
     the limits of one commit, and ``cost`` the counter of billed bytes (None where reading is not billed by volume).
+    ``working_dir`` is the folder of the run's pipeline; None where nothing is kept between runs.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class Context:
         cost: Cost | None = None,
         run_id: str | None = None,
         lock_file: Path | None = None,
+        working_dir: Path | None = None,
         root: Context | None = None,
     ) -> None:
         self.is_only_listing = root is None and not settings.system.companions
@@ -108,6 +111,7 @@ class Context:
         self.warehouse = warehouse
         self.now = now
         self.command = command
+        self.working_dir = working_dir
         self.lock_file = lock_file
         """The file whose lock this run holds; None for one that holds none."""
         self.lane = lane
@@ -172,6 +176,7 @@ class Context:
             stamp=self.stamp,
             now=self.edge,
             is_expired=self.is_expired,
+            open_reads=OpenReads(self._open_reads_file, self.system.identity, now),
         )
         self.settler = Settler(read_context, scope=self.scope)
         self.details = DetailLoader(
@@ -181,6 +186,13 @@ class Context:
         )
         self.progress: CommitProgress = root.progress if root else CommitProgress()
         self._window_reads: Iterator[int] = root._window_reads if root else itertools.count(1)
+
+    @property
+    def _open_reads_file(self) -> Path | None:
+        """The file that spares writes which change nothing; None where a write is not billed."""
+        if self.working_dir is None or not self.warehouse.is_billed:
+            return None
+        return self.working_dir / f"task_history_open_{self.system.executions.name}.json"
 
     @cached_property
     def companions(self) -> list[Context]:
@@ -195,6 +207,7 @@ class Context:
                 lane=self.lane,
                 selection=self.selection,
                 scope=self.scope,
+                working_dir=self.working_dir,
                 root=self,
             )
             for system in self.system.companions

@@ -13,6 +13,7 @@ from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..client.client import Client
@@ -158,6 +159,7 @@ def start_run(
                 cost=loader.backend.cost,
                 run_id=run_id,
                 lock_file=lock_file,
+                working_dir=Path(pipeline.working_dir),
             )
             context.locks = locks
             loop = RunLoop(context, make_work(context, loader))
