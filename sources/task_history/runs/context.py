@@ -333,6 +333,16 @@ class Context:
         horizon = self.horizon
         return horizon is not None and started_at is not None and started_at < horizon
 
+    def first_page_since(self, latest: datetime) -> datetime:
+        """About the day since which the newest executions of a page of each list began; ``latest`` at most."""
+        since, number = latest, 0
+        wanted = self.system.listing.page_size * len({day.filters for day in self._stored_coverage})
+        for day in sorted(self._stored_coverage, key=lambda day: day.day, reverse=True):
+            if number >= wanted:
+                break
+            since, number = min(since, day.day), number + day.executions
+        return since
+
     def phase(self, name: str) -> None:
         """Sets the phase that progress lines show."""
         self.tally.phase = name

@@ -99,10 +99,13 @@ class Sync:
         context = self._context
         if self._cursor is None or not context.warehouse.is_billed:
             return
-        since = earliest_start(self._cursor, context.settings.lookback)
-        # Where these are many, what is asked about them is answered by the warehouse.
-        if sum(day.executions for day in context.covered_days if day.day >= since) <= _MAX_LOOKBACK_ROWS:
-            for listing in context.all:
+        lookback = earliest_start(self._cursor, context.settings.lookback)
+        for listing in context.all:
+            since = (
+                lookback if listing.system.listing.is_filtered_by_time else listing.first_page_since(lookback)
+            )
+            # Where these are many, what is asked about them is answered by the warehouse.
+            if sum(day.executions for day in context.covered_days if day.day >= since) <= _MAX_LOOKBACK_ROWS:
                 listing.warehouse.recent_since = since
         self._ask_together()
 
@@ -113,6 +116,8 @@ class Sync:
 
             def questions(warehouse: Warehouse, context: Context = context) -> None:
                 warehouse.recent()
+                if context.system.listing.is_filtered_by_time and not context.system.listing.is_countable:
+                    warehouse.newest_by_partition()
                 warehouse.open_executions(not_read_by=context.run_id)
                 warehouse.all_ranks()
                 warehouse.workflows()

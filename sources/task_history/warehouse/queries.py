@@ -18,7 +18,7 @@ from .forgotten_people import LeftOut
 from .keep_days import KeptSince
 from .query_cache import QueryCache, StatementCollector
 from .recent_queries import RecentQueries, by_day
-from .sql_text import Query, SqlCondition
+from .sql_text import Query
 from .status_history import StoredStatus
 from .table_names import EVER, RETENTION_GRACE, Names
 from .tables import COVERAGE, REJECTED_ROWS, SYNC_RUNS, listings
@@ -30,8 +30,6 @@ _FIRST_COLUMNS = ("command", "outcome", "started_at", "deleted_rows", *KeptSince
 class Warehouse(RecentQueries):
     """The tables of one dataset. Raises, from every method: WarehouseUnavailable."""
 
-    left_out: LeftOut | None = None
-    """The executions of forgotten people, which count as stored; None where no person was forgotten."""
     first_runs: list[Row] | None = None
     """The rows of runs that the first query found; None once they were used."""
 
@@ -53,7 +51,7 @@ class Warehouse(RecentQueries):
         runs = self._name(SYNC_RUNS.name)
         # What is asked of the table while a run begins, at once.
         rows = self._listed(SYNC_RUNS.name, _FIRST_COLUMNS)
-        if rows is None or any(row["outcome"] == "running" for row in rows):
+        if rows is None or _is_any_running(rows):
             rows = self._records(
                 f"SELECT * FROM {runs} AS r WHERE outcome = 'running' OR deleted_rows IS NOT NULL OR ({is_complete} "
                 f"AND started_at >= (SELECT max(started_at) FROM {runs} AS c WHERE {is_complete})) "
@@ -144,11 +142,6 @@ class Warehouse(RecentQueries):
         rows = self._rows(f"SELECT e.id FROM {self._all} AS e WHERE {condition.sql}", *condition.values)
         return {str(row[0]) for row in rows} | self._seen_left_out(window)
 
-    def _seen_left_out(self, window: Window | None = None) -> set[str]:
-        return (
-            set() if self.left_out is None else self.left_out.seen_ids(self._system.executions.name, window)
-        )
-
     def statuses_in(self, window: Window) -> dict[str, StoredStatus]:
         """Stored statuses by id of the executions that began in the window, purged ones included."""
         if (recent := self._recent(window)) is not None:
@@ -160,18 +153,6 @@ class Warehouse(RecentQueries):
             window.end,
         )
         return {str(row["id"]): seen for row in rows if (seen := StoredStatus.in_row(row)) is not None}
-
-    def by_partition(self, window: Window) -> dict[str, dict[str, datetime]]:
-        """Start instants by partition and id of the executions that began in the window, without purged ones."""
-        condition = self._held(window)
-        rows = self._rows(
-            f"SELECT e.id, e.{self._start}, {self._partition('e')} FROM {self._all} AS e WHERE {condition.sql}",
-            *condition.values,
-        )
-        starts: dict[str, dict[str, datetime]] = {}
-        for identity, start, partition in rows:
-            starts.setdefault(str(partition or ""), {})[str(identity)] = utc_or_epoch(start)
-        return starts
 
     def stats_read_until(self, granularity: str) -> datetime | None:
         """The first bucket of the vendor's statistics that must be read again; None before the first read."""
@@ -233,27 +214,6 @@ class Warehouse(RecentQueries):
             stored = utc(self._value(f"{newest} {self._executions} AS e"))
         left_out = None if self.left_out is None else self.left_out.newest_start(table)
         return max((start for start in (stored, left_out) if start is not None), default=None)
-
-    def newest_by_partition(self) -> dict[str, datetime]:
-        """When the newest execution of each partition began, of those that the vendor still lists."""
-        rows = self._rows(
-            f"SELECT {self._partition('e')}, max(e.{self._start}) FROM {self._executions} AS e "
-            f"WHERE e.purged_at_source IS NULL AND e.{self._start} IS NOT NULL GROUP BY 1"
-        )
-        return {str(partition or ""): utc_or_epoch(start) for partition, start in rows}
-
-    def unsettled(self, starts: Mapping[str, datetime | None]) -> set[str]:
-        """Those of the executions that are not stored as they began then, or are stored open.
-
-        ``starts`` says by id when they began.
-        """
-        settled: set[str] = set()
-        for part in by_day(starts):
-            executions = self._name.on_days(self._system.executions, map(starts.get, part))
-            marks = ", ".join(["%s"] * len(part))
-            sql = f"SELECT e.id FROM {executions} AS e WHERE NOT e.is_open AND e.id IN ({marks})"
-            settled.update(str(row[0]) for row in self._rows(sql, *part))
-        return set(starts) - settled - self._seen_left_out()
 
     def open_executions(self, *, not_read_by: str) -> list[OpenExecution]:
         """Executions that were open when last read, without those that this run has read; oldest first."""
@@ -431,14 +391,14 @@ class Warehouse(RecentQueries):
         """Runs whose outcome is ``running``; also keeps what runs have deleted, which the same query gives."""
         rows, self.first_runs = self.first_runs, None
         if rows is None:
-            rows = self._records(
-                f"SELECT * FROM {self._name(SYNC_RUNS.name)} AS r "
-                "WHERE outcome = 'running' OR deleted_rows IS NOT NULL"
-            )
+            rows = self._listed(SYNC_RUNS.name, _FIRST_COLUMNS)
+            if rows is None or _is_any_running(rows):
+                name = self._name(SYNC_RUNS.name)
+                wanted = "outcome = 'running' OR deleted_rows IS NOT NULL"
+                rows = self._records(f"SELECT * FROM {name} AS r WHERE {wanted}")
         self.kept.deleted = KeptSince.in_rows([row for row in rows if row["deleted_rows"] is not None])
         return [row for row in rows if row["outcome"] == "running"]
 
-    def _held(self, window: Window) -> SqlCondition:
-        condition = self._chosen("e")
-        sql = f"e.{self._start} >= %s AND e.{self._start} < %s AND e.purged_at_source IS NULL AND {condition.sql}"
-        return SqlCondition(sql, (window.start, window.end, *condition.values))
+
+def _is_any_running(runs: Sequence[Row]) -> bool:
+    return any(run["outcome"] == "running" for run in runs)

@@ -7,9 +7,12 @@ from datetime import datetime
 
 from ..core.models import Row, Window
 from .backlog_queries import BacklogQueries
-from .dataset import utc
+from .coverage import midnight
+from .dataset import utc, utc_or_epoch
+from .forgotten_people import LeftOut
 from .query_cache import QueryCache
 from .recent_executions import COLUMNS, RecentExecutions
+from .sql_text import SqlCondition
 from .table_names import EVER
 
 MAX_IDS_PER_QUERY = 500
@@ -18,6 +21,8 @@ MAX_IDS_PER_QUERY = 500
 class RecentQueries(BacklogQueries):
     """Queries for recent and single executions. Raises, from every method: WarehouseUnavailable."""
 
+    left_out: LeftOut | None = None
+    """The executions of forgotten people, which count as stored; None where no person was forgotten."""
     recent_since: datetime | None = None
     """Executions since then are read by one query; None where each question is one."""
 
@@ -47,6 +52,69 @@ class RecentQueries(BacklogQueries):
             self._partition_column
         )
         return None if self._selection.window is not None or is_hashed else self.recent()
+
+    def by_partition(self, window: Window) -> dict[str, dict[str, datetime]]:
+        """Start instants by partition and id of the executions that began in the window, without purged ones."""
+        starts: dict[str, dict[str, datetime]] = {}
+        if (recent := self._recent(window)) is not None:
+            for row in recent.in_window(window, partition=self._chosen_partition):
+                starts.setdefault(row.partition, {})[row.id] = row.started_at
+            return starts
+        condition = self._held(window)
+        rows = self._rows(
+            f"SELECT e.id, e.{self._start}, {self._partition('e')} FROM {self._all} AS e WHERE {condition.sql}",
+            *condition.values,
+        )
+        for identity, start, partition in rows:
+            starts.setdefault(str(partition or ""), {})[str(identity)] = utc_or_epoch(start)
+        return starts
+
+    def newest_by_partition(self) -> dict[str, datetime]:
+        """When the newest execution of each partition began, of those that the vendor still lists."""
+        grouped = f"GROUP BY {self._partition('e')}" if self._partition_column else ""
+        rows = self._kept_rows(
+            f"SELECT {self._partition('e')} AS part, max(e.{self._start}) AS newest FROM {self._executions} AS e "
+            f"WHERE e.purged_at_source IS NULL AND e.{self._start} IS NOT NULL {grouped}"
+        )
+        return {str(part or ""): start for part, newest in rows if (start := utc(newest)) is not None}
+
+    def unsettled(self, starts: Mapping[str, datetime | None]) -> set[str]:
+        """Those of the executions that are not stored as they began then, or are stored open.
+
+        ``starts`` says by id when they began.
+        """
+        settled, unknown = self._settled_recently(starts)
+        for part in by_day(unknown):
+            executions = self._name.on_days(self._system.executions, map(starts.get, part))
+            marks = ", ".join(["%s"] * len(part))
+            sql = f"SELECT e.id FROM {executions} AS e WHERE NOT e.is_open AND e.id IN ({marks})"
+            settled.update(str(row[0]) for row in self._rows(sql, *part))
+        return set(starts) - settled - self._seen_left_out()
+
+    def _seen_left_out(self, window: Window | None = None) -> set[str]:
+        return (
+            set() if self.left_out is None else self.left_out.seen_ids(self._system.executions.name, window)
+        )
+
+    def _settled_recently(
+        self, starts: Mapping[str, datetime | None]
+    ) -> tuple[set[str], dict[str, datetime | None]]:
+        """Those of the executions that are known to be settled, and the starts of those of which it is to be asked."""
+        if (recent := self.recent()) is None:
+            return set(), dict(starts)
+        settled = {
+            row.id
+            for row in recent.rows
+            if not row.is_open
+            and (start := starts.get(row.id))
+            and midnight(start) == midnight(row.started_at)
+        }
+        return settled, {key: at for key, at in starts.items() if at is None or at < recent.since}
+
+    def _held(self, window: Window) -> SqlCondition:
+        condition = self._chosen("e")
+        sql = f"e.{self._start} >= %s AND e.{self._start} < %s AND e.purged_at_source IS NULL AND {condition.sql}"
+        return SqlCondition(sql, (window.start, window.end, *condition.values))
 
     @property
     def _chosen_partition(self) -> str | None:

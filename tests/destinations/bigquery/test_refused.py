@@ -306,7 +306,9 @@ def test_what_another_process_did_first_is_tried_again(place: BigQueryPlace) -> 
         place.sync()
         fields["lateField"] = "true"
         own.advance(30 * 3600)
-        assert place.sync()["complete"]
+        result = place.sync()
+        assert result["complete"]
+        assert "altered_by_hand" not in result["stderr"]
         assert [rule.reached.is_set() for rule in rules] == [True] * len(rules)
         assert differences(place, own) == PERFECT
 

@@ -1,9 +1,11 @@
-"""What idle syncs cost on BigQuery while executions are open that are read one by one."""
+"""What idle syncs cost on BigQuery where open executions are read one by one, and where a list is read again."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+
+import pytest
 
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.bigquery.bill import Meter
@@ -45,3 +47,19 @@ def test_open_executions_that_did_not_change_are_not_written_again(
         states = place.query("SELECT status, seen_at, last_seen_at FROM paragon.execution_states")
         assert [status for status, _, _ in states] == ["DELAYED"] * 2
         assert all(first < idle_since < last < idle_until for _, first, last in states)
+
+
+@pytest.mark.parametrize("system", ["sailpoint", "twinit"])
+def test_a_list_that_is_read_again_asks_the_warehouse_little(
+    recorder: Recorder, tmp_path: Path, system: str
+) -> None:
+    """Where the vendor does not count, an idle sync reads its newest executions: at most six query jobs and 80 MiB."""
+    with SandboxProcess(system, executions=60, days=3, open_days=0.0, freeze=True, seed=11) as sandbox:
+        place = BigQueryPlaceWithoutViews(tmp_path / "place", sandbox, recorder, system=system, steps="none")
+        place.sync()
+        sandbox.advance(600)
+        place.sync()
+        result, bill = Meter(place, sandbox).sync()
+        assert result["executions"] == 0
+        assert bill.jobs <= 6
+        assert bill.mib <= 80
