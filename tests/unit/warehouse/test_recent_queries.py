@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from task_history import systems
-from task_history.core.batch import Batch, Chunk, CommitLimits
+from task_history.core.batch import Batch, Chunk
+from task_history.core.commit_limits import CommitLimits
 from task_history.core.models import Row, Window
 from task_history.warehouse.queries import Warehouse
 from task_history.warehouse.query_cache import QueryCache
