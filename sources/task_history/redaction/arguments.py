@@ -21,7 +21,7 @@ def secret_arguments(
         if kind and is_secret(kind, items[2 * index + 1]):
             yield 2 * index + 1, MARK
     for index, flag in enumerate(items[:-1], 1):
-        if isinstance(flag, str) and flag[:1] == "-" and (kind := kind_of(flag)):
+        if isinstance(flag, str) and flag[:1] == "-" and "=" not in flag and (kind := kind_of(flag)):
             following = items[index]
             is_flag = isinstance(following, str) and following[:1] == "-"
             if not is_flag and following not in ("", None, [], {}) and is_secret(kind, following):
@@ -37,7 +37,8 @@ def secret_arguments(
 
 def _of_command(words: list[str]) -> Iterator[tuple[int, str]]:
     position = 0
-    spans = list(shapes.after_commands(" ".join(words)))
+    line = " ".join(words)
+    spans = [*shapes.after_commands(line), *(m.span("value") for m in patterns.LOGIN_FLAG.finditer(line))]
     for index, word in enumerate(words):
         for begin, end in spans:
             if position <= begin < position + len(word):

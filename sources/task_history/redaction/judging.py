@@ -74,10 +74,12 @@ _KNOWN_ID = re.compile(
 )
 _FILE = re.compile(r"[\w./\\:~-]{1,200}\.(?:pem|key|crt|cer|p12|pfx|jks|pub|json|txt|ya?ml|env|ini|conf)")
 _PROSE_WORD = re.compile(
-    r"[(\"'«„“]?(?:[^\W\d_]+(?:['’-][^\W\d_]+)*|\d{1,4})[)\"'».,;:!?…”]*|[-–—&/+]|\+?[\d()]{1,6}|\d{1,4}x\d{1,5}(?:k?m)?"
+    r"[(\"'«„“]?(?:[^\W\d_]+(?:['’-][^\W\d_]+)*|\d{1,4}|\d{1,4}(?:st|nd|rd|th))[)\"'».,;:!?…”]*|[-–—&/+]|\+?[\d()]{1,6}|\d{1,4}x\d{1,5}(?:k?m)?"
 )
 _APP_PASSWORD = re.compile(r"[a-z]{4}(?: [a-z]{4}){3}")
 """https://support.google.com/accounts/answer/185833"""
+_RANDOM_WORDS = re.compile(rf"(?=.*\b[^\Waeiouy]{{4}}\b){_APP_PASSWORD.pattern}")
+"""Such words of which one has no vowel."""
 _NAME_LIKE = re.compile(r"(?:[A-Z][a-z]{2,}){1,4}|[a-z]{0,3}[A-Z]{2,6}|[^\W\d_]*[^\x00-\x7f\W\d_][^\W\d_]*")
 _WORD = re.compile(r"[^\W\d_]+(?:[-_. ][^\W\d_]+)*")
 _PLAIN = re.compile(
@@ -208,7 +210,7 @@ def _are_weak_words(text: str) -> bool:
     words = text.split()
     if len(words) < 2 or words[0].lower().strip(":") in CREDENTIAL_SCHEMES or _is_mnemonic(words, text):
         return False
-    if not _DATA_SIGNS.isdisjoint(text):
+    if not _DATA_SIGNS.isdisjoint(text) or _RANDOM_WORDS.fullmatch(text):
         return False
     return not any(len(word) >= _MIN_SECRET_WORD_CHARS or is_mixed(word) for word in words)
 
@@ -227,7 +229,7 @@ def _is_words(value: Json) -> bool:
     if isinstance(value, dict | list):
         return _all_leaves(value, _is_words)
     if isinstance(value, str) and (len(value) <= _CODE_CHARS or (len(value) < 60 and _WORD.fullmatch(value))):
-        return True
+        return _RANDOM_WORDS.fullmatch(value) is None
     if isinstance(value, str) and len(value) <= ORDINARY_CHARS and _KNOWN_ID.fullmatch(value):
         return True
     return is_ordinary(value)

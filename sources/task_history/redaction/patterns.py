@@ -222,7 +222,7 @@ WORDS_BEFORE_SECRETS = re.compile(
     # Words of forms.toml and of patterns above.
     r"|(?<![a-z])(?:card|karte|kreditkarte|carte|tarjeta|kaart|visa|mastercard|amex|login|log|logged|hmac|lftp|sudo|composer|tacacs|radius|put-parameter|impdp|expdp|connect|authenticate|enter|security|echo|printf|combination)(?![a-z])|(?<![a-z])cod[ei]|(?<![a-z])verify"
     r"|(?<![a-z])(?:m|sms|push|chip|photo)?tan(?![a-z])"
-    r"|trayapp|pipedream|private-lines|wifi:|ugfzc0dvcmq0|sp_|crypt|securestring|oracle:|sqlplus"
+    r"|trayapp|pipedream|private-lines|wifi:|ugfzc0dvcmq0|sp_|crypt|securestring|oracle:|sqlplus|fziffer"
 )
 """Words, in lower case, that may stand before a secret without any sign or name."""
 COMMAND_END = re.compile(r"[\n|;&]")

@@ -103,7 +103,9 @@ def _towards(text: str, position: int) -> re.Match[str] | None:
 def secret_behind(text: str, name: str, position: int) -> Span | None:
     """The span of a secret behind a name that ends at ``position``, after a few words and a sign or ``is``."""
     match = _BEHIND.match(text, position)
-    if match is None or not is_strong(match["value"].rstrip(".,;:!?*")):
+    value = match["value"].rstrip(".,;:!?*") if match else ""
+    is_code = value.isdigit() and ":" not in match[0] and _is_secret(name, value) if match else False
+    if not is_code and not is_strong(value):
         match = _towards(text, position) or _RIGHT_BEHIND.match(text, position) or match
     if match is None:
         return None
@@ -163,6 +165,8 @@ def secret_answered(text: str, position: int) -> Span | None:
 
 
 _PHRASE_WORDS = 4
+_SEED_WORDS = (12, 24)
+"""Words of most wallets' seeds: https://github.com/bitcoin/bips/blob/master/bip-0039.mediawiki"""
 _NO_PASSPHRASE = (
     word_set(_WORDS["reports"]) | word_set(_WORDS["messages"]) | word_set(_WORDS["no_passphrase"])
 )
@@ -171,6 +175,8 @@ _NO_PASSPHRASE = (
 def is_passphrase(text: str) -> bool:
     """Whether a text is words that no sentence joins, as in a passphrase."""
     words = re.split("[ -]", text)
+    if len(words) in _SEED_WORDS and all(3 <= len(word) <= 8 for word in words):
+        return True
     return len(words) >= _PHRASE_WORDS and _NO_PASSPHRASE.isdisjoint(words)
 
 

@@ -38,7 +38,7 @@ from .sentences import (
     secret_behind,
 )
 from .tables import listed_codes, secrets_in_columns, secrets_in_copies, secrets_in_inserts, secrets_in_markup
-from .value_spans import phrase_end, value_span, word_span
+from .value_spans import phrase_end, value_span, without_words_behind, word_span
 from .vocabulary import FEW_WORDS
 
 _PHRASE_CHARS = 48
@@ -263,7 +263,10 @@ class TextPass(SignPass):
         kind = self._kind_in_url(text, start, match) or self._kind_in_text(text, start, name)
         if not kind:
             return None
-        value = text[slice(*(span := _span_of_value(text, lower, match, start, kind)))]
+        span = without_words_behind(text, *_span_of_value(text, lower, match, start, kind))
+        value = text[slice(*span)]
+        if match["sep"] == ":" and text.endswith("://", 0, start) and "@" in value:
+            return None  # a user and a password before a host, of which the password alone goes
         if (
             not match["open"]
             and not value.startswith("(")
@@ -301,7 +304,8 @@ class TextPass(SignPass):
             or (is_path_or_id(value) and (any(map(str.isalpha, value)) or _DECIMAL.match(value)))
         ):
             return None
-        return match.span("value") if self._is_secret(self._kind_in_text(text, start, name), value) else None
+        is_secret = self._is_secret(self._kind_in_text(text, start, name), value)
+        return without_words_behind(text, *match.span("value")) if is_secret else None
 
     def _kind_in_url(self, text: str, start: int, match: re.Match[str]) -> Kind:
         """``?key=`` and ``?code=`` are secrets in a URL, when they are long."""

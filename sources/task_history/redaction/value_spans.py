@@ -7,7 +7,7 @@ import re
 from .judging import REPORTING
 from .names import COOKIE_HEADERS, SCHEMED_HEADERS
 
-_PLAIN_VALUE = re.compile(r"[^\s&;\"'<>`]+")
+_PLAIN_VALUE = re.compile(r"[^\s&;\"'<>`（），。；]+")
 _ENCODED_VALUE = re.compile(r"(?:(?!%22|%26|%2[cC]|%7[dD])[^\s&\"'<>`])+")
 _WORD = re.compile(r"[^\s&;\"'<>`=:%,{}\[\]]+")
 _LINE = {"": re.compile(r"[^\r\n]+")} | {
@@ -33,6 +33,18 @@ _MAX_CLOSERS = 32
 _OPENED_CHARS = 1_000
 """How far before a name a bracket is looked for that a value may close."""
 _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
+
+
+_CODE = re.compile(
+    r"[0-9]{2,8}(?:-[0-9]{2,4}){0,3}(?=[.,;:!?]{1,3}\Z|[\u0e00-\u0e7f\u3040-\u9fff\uac00-\ud7af])"
+)
+"""A code of digits before the end of a sentence, or before a word that nothing parts from it."""
+
+
+def without_words_behind(text: str, begin: int, end: int) -> tuple[int, int]:
+    """The span of a code of digits without what stands behind it in a sentence; the same span for other values."""
+    code = _CODE.match(text[begin:end])
+    return begin, begin + code.end() if code else end
 
 
 def word_span(text: str, match: re.Match[str]) -> tuple[int, int]:

@@ -49,7 +49,18 @@ def test_what_is_arguable_is_damaged(value: Any) -> None:
     assert Redactor().payload(value).value != value
 
 
-WRITTEN = ("fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth")
+WRITTEN = (
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+    "eleventh",
+    "twelfth",
+    "thirteenth",
+)
 LEFT = {
     # Encrypted, or known to be a secret by what stands beside it only.
     "fourth": (
@@ -104,6 +115,7 @@ LEFT = {
     ),
     "eleventh": ('{"request":{"url":"https://x.co/token"},"response":{"body":"\\"«low32»\\""}}',),
     "twelfth": (),
+    "thirteenth": (),
 }
 """Secrets that are not found."""
 DAMAGED = {
@@ -158,6 +170,7 @@ DAMAGED = {
     ),
     "eleventh": (),
     "twelfth": (),
+    "thirteenth": (),
 }
 """Ordinary objects that are damaged."""
 
