@@ -21,8 +21,8 @@ from .core.batch import Batch
 from .core.errors import TaskHistoryError
 from .core.log import log
 from .core.stop import StopSignal
+from .load.dlt_resources import ArrowWriter, arrow_batch, resources
 from .load.pipeline import Loader
-from .load.resources import ArrowWriter, arrow_batch, resources
 from .runs.column_changes import check_column_rules
 from .runs.context import Context, new_run_id
 from .runs.run_loop import RunLoop

@@ -11,8 +11,8 @@ from dlt.extract import DltResource, DltSource
 from . import systems
 from .core.errors import UsageError
 from .core.stop import StopSignal
+from .load.dlt_resources import SystemResource
 from .load.pipeline import Loader
-from .load.resources import SystemResource
 from .runs.column_changes import note_old_values
 from .runs.context import Context
 from .runs.delete_old_rows import delete_old_rows

@@ -25,10 +25,10 @@ from task_history.core.models import Window
 from task_history.settings_accounts import Account
 from task_history.views import create as creating
 from task_history_cli.report import charts as report_charts
-from task_history_cli.report import data as report_data
+from task_history_cli.report import figures as report_figures
 from task_history_cli.report import headline as report_headline
 from task_history_cli.report import page as report_page
-from task_history_cli.report.data import Report
+from task_history_cli.report.figures import Report
 from task_history_cli.report.period import MONTH, SPAN, WEEK, Period
 from tests.support import environments, made_warehouse
 from tests.support.browser import PROGRAM, Browser
@@ -100,7 +100,7 @@ def connection() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def found(connection: Any) -> Report:
-    return report_data.report(access(connection), NOVEMBER, now=NOW)
+    return report_figures.report(access(connection), NOVEMBER, now=NOW)
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +201,7 @@ def test_filters_have_names_as_they_are(connection: Any) -> None:
     connection.execute("BEGIN")
     try:
         connection.execute("UPDATE paragon.workflows SET integration = ? WHERE integration = 'jira'", [name])
-        text = report_page.page(report_data.report(access(connection), NOVEMBER, now=NOW))
+        text = report_page.page(report_figures.report(access(connection), NOVEMBER, now=NOW))
     finally:
         connection.execute("ROLLBACK")
     assert f'<option value="{name}">' in text
@@ -252,7 +252,7 @@ def test_slow_steps_are_those_of_step_performance(connection: Any) -> None:
         "(SELECT step_id FROM task_history.step_performance ORDER BY p95_duration_ms DESC NULLS LAST LIMIT 1)"
     )
     ever = Window(datetime(2020, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC))
-    found = report_data.report(access(connection), Period(ever, "ever", "UTC", SPAN), now=NOW)
+    found = report_figures.report(access(connection), Period(ever, "ever", "UTC", SPAN), now=NOW)
     steps = found.steps[:15]
     columns = "step_id, ended_runs, p50_duration_ms, p95_duration_ms, max_duration_ms"
     expected = connection.execute(
@@ -283,7 +283,7 @@ def test_slow_steps_are_those_of_the_period(connection: Any, found: Report) -> N
 
 def test_an_empty_month_is_a_page_too(connection: Any) -> None:
     """Without a single row there are words, and no chart."""
-    empty = report_data.report(
+    empty = report_figures.report(
         access(connection),
         Period(
             Window(datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 2, 1, tzinfo=UTC)),
@@ -301,12 +301,12 @@ def test_an_empty_month_is_a_page_too(connection: Any) -> None:
 @pytest.fixture(scope="module")
 def after_missing(connection: Any) -> Report:
     """A report on the two days after one that is missing, and one before it."""
-    return report_data.report(access(connection), AFTER_MISSING, now=NOW)
+    return report_figures.report(access(connection), AFTER_MISSING, now=NOW)
 
 
 def test_figures_of_the_period_before_are_those_of_the_views(connection: Any) -> None:
     """Totals, integrations, workflows and users of the days before are what the views say of them."""
-    other = report_data.report(
+    other = report_figures.report(
         access(connection),
         Period(Window(datetime(2026, 11, 4, tzinfo=UTC), datetime(2026, 11, 8, tzinfo=UTC)), "", "UTC", SPAN),
         now=NOW,
@@ -320,7 +320,7 @@ def test_figures_of_the_period_before_are_those_of_the_views(connection: Any) ->
         ).fetchall()
         return found
 
-    totals = other.totals_before[report_data.ALL]
+    totals = other.totals_before[report_figures.ALL]
     names = ("executions", "failures", "tasks", "users", "users_affected", "workflows")
     assert [tuple(totals[name] for name in names)] == asked(
         "count(*), count(*) FILTER (status = 'failed'), sum(task_count)::BIGINT, count(DISTINCT user_id), "
@@ -361,7 +361,7 @@ def test_figures_are_those_of_period_over_period() -> None:
     nothing = {"executions": 0, "failures": 0, "tasks": 0, "failure_rate": None}
     for unit, start, end in PERIODS:
         window = Window(start.astimezone(UTC), end.astimezone(UTC))
-        found = report_data.report(access(copy), Period(window, "", BERLIN.key, unit), now=NOW)
+        found = report_figures.report(access(copy), Period(window, "", BERLIN.key, unit), now=NOW)
         assert found.is_compared, (unit, start)
         rows = copy.execute(
             "SELECT integration, executions, failures, tasks, failure_rate, previous_executions, previous_failures, "
@@ -383,7 +383,7 @@ def test_figures_are_those_of_period_over_period() -> None:
 def test_a_scope_in_which_nothing_ran_before_says_so(connection: Any) -> None:
     """It is not said that the period before is not loaded."""
     span = Window(datetime(2026, 11, 4, tzinfo=UTC), datetime(2026, 11, 8, tzinfo=UTC))
-    found = report_data.report(access(connection), Period(span, "", "UTC", SPAN), now=NOW)
+    found = report_figures.report(access(connection), Period(span, "", "UTC", SPAN), now=NOW)
     scope = (None, None, "jira")
     before = {known: totals for known, totals in found.totals_before.items() if known != scope}
     sentences = report_headline.headline(replace(found, totals_before=before).only(scope))
@@ -403,7 +403,7 @@ def test_a_period_that_is_not_loaded_is_not_compared(after_missing: Report) -> N
 
 def test_a_running_period_is_compared_with_as_much_of_the_one_before(connection: Any) -> None:
     """Until the last day that is loaded, and not with all of it."""
-    month = report_data.report(access(connection), NOVEMBER, now=NOW).period
+    month = report_figures.report(access(connection), NOVEMBER, now=NOW).period
     assert month.before == Window(datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 10, 20, 12, tzinfo=UTC))
     assert month.before_text == "the same part of the month before"
 
@@ -422,12 +422,12 @@ def test_users_affected_are_those_of_the_views(connection: Any, found: Report) -
             row["failures"],
             report_headline.is_still_failing(row),
         )
-    assert found.still_failing[report_data.ALL] == len({user for user, _, _, failing in rows if failing})
+    assert found.still_failing[report_figures.ALL] == len({user for user, _, _, failing in rows if failing})
     for integration in {integration for _, integration, _, _ in rows}:
         failing_users = sum(failing and own == integration for _, own, _, failing in rows)
         for scope in ((None, None, integration or ""), ("paragon", "", integration or "")):
             assert found.still_failing.get(scope, 0) == failing_users, scope
-    assert found.still_failing["paragon", "", None] == found.still_failing[report_data.ALL]
+    assert found.still_failing["paragon", "", None] == found.still_failing[report_figures.ALL]
     assert found.customers[0]["failures"] == max(failed for _, _, failed, _ in rows)
 
 
@@ -444,7 +444,7 @@ def test_incidents_are_those_of_the_view() -> None:
     expected = copy.execute(
         "SELECT workflow_id, started_at, failures FROM task_history.incidents ORDER BY is_over, failures DESC, started_at"
     ).fetchall()
-    found = report_data.report(access(copy), NOVEMBER, now=NOW)
+    found = report_figures.report(access(copy), NOVEMBER, now=NOW)
     names = ("workflow_id", "started_at", "failures")
     assert [tuple(row[name] for name in names) for row in found.incidents] == expected
     assert expected
@@ -467,7 +467,7 @@ def test_views_of_an_earlier_version_have_no_incidents() -> None:
     made_warehouse.fill(copy, executions=300)
     creating.refresh(access(copy))
     copy.execute("DROP VIEW task_history.incidents")
-    found = report_data.report(access(copy), NOVEMBER, now=NOW)
+    found = report_figures.report(access(copy), NOVEMBER, now=NOW)
     assert found.incidents == []
     assert found.usage
     copy.close()
@@ -484,12 +484,12 @@ def test_the_headline_names_what_got_worse(connection: Any) -> None:
     )
     creating.refresh(access(copy))
     span = Window(datetime(2026, 11, 4, tzinfo=UTC), datetime(2026, 11, 8, tzinfo=UTC))
-    found = report_data.report(access(copy), Period(span, "", "UTC", SPAN), now=NOW)
+    found = report_figures.report(access(copy), Period(span, "", "UTC", SPAN), now=NOW)
     sentences = report_headline.headline(found)
     (worse,) = [text for text in sentences if text.startswith("Failing clearly more than before")]
     ((name,),) = copy.execute("SELECT md5('w1')").fetchall()
     assert name in worse
-    assert sentences[0].startswith(f"{found.totals[report_data.ALL]['executions']:,} executions began, ")
+    assert sentences[0].startswith(f"{found.totals[report_figures.ALL]['executions']:,} executions began, ")
     copy.close()
 
 

@@ -18,7 +18,7 @@ from task_history.settings_reader import Settings, load
 from task_history.systems.ids import check_id
 
 from ..console import arguments, output
-from ..runtime.probe import probing
+from ..runtime.interactive_client import probing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -17,8 +17,8 @@ from task_history.client.request_forms import FallbackSender
 from task_history.client.urls import without_login
 from task_history.core.errors import AuthenticationError, ConfigurationError, Rejected, TaskHistoryError
 from task_history.core.models import Page, Row, Window, floor_ms, iso_ms
+from task_history.extract.counted_window import Pages
 from task_history.extract.integrations import read_map, workflow_map_match
-from task_history.extract.pages import Pages
 from task_history.settings_reader import Settings, load
 from task_history.systems.protocol import System
 from task_history.warehouse.column_rules import column_rules
@@ -29,7 +29,7 @@ from task_history.warehouse.user_map_query import Users
 
 from ..console import arguments, output, times
 from ..console.failures import described
-from ..runtime.probe import CHECK_DEADLINE_S, probing
+from ..runtime.interactive_client import CHECK_DEADLINE_S, probing
 from ..runtime.reader import probed, queried
 from ..runtime.target import find_target
 from . import integration_advice, integration_search, status_integrations

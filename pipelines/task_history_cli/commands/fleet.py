@@ -20,7 +20,7 @@ from task_history.settings_reader import load
 from ..console import arguments, output, times
 from ..console.failures import described, worst
 from ..fleet.accounts import FleetAccount, configured_accounts, selected
-from ..fleet.shared_file import SharedFile, prepare, served
+from ..fleet.file_of_accounts import SharedFile, prepare, served
 from ..fleet.worker_processes import WorkerProcesses
 from ..runtime import result_output
 from ..runtime.target import find_target
@@ -212,12 +212,12 @@ def _sync_account(addresses: Mapping[str, str], task: _SyncTask) -> dict[str, An
     ``addresses`` says by file where the processes are that have it open for all accounts.
     """
     output.start_logging_in_worker(task.log_level, task.log_format, account=task.account)
-    from task_history.load import shared_file
+    from task_history.load import duckdb_file_server
     from task_history.load.connection import leave_open_between_runs
 
     leave_open_between_runs()
     for file, address in addresses.items():
-        shared_file.use(file, address)
+        duckdb_file_server.use(file, address)
     with output.escaped_streams():
         try:
             settings = load(task.system, instance=task.instance)

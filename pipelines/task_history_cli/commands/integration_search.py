@@ -11,11 +11,11 @@ from typing import Any
 
 from task_history.core.errors import AuthenticationError, Rejected, TaskHistoryError, UsageError
 from task_history.core.models import Window, floor_ms
-from task_history.extract.pages import Pages
+from task_history.extract.counted_window import Pages
 from task_history.settings_accounts import Account
 from task_history.settings_reader import Settings
 
-from ..runtime.probe import probing
+from ..runtime.interactive_client import probing
 
 MAX_REQUESTS = 60
 """Requests that a search takes at most."""

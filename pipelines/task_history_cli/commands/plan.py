@@ -10,7 +10,7 @@ from typing import Any
 from task_history.client.budget_usage import usage
 from task_history.core.errors import UsageError
 from task_history.core.models import Scope, Selection
-from task_history.extract.pages import Pages
+from task_history.extract.counted_window import Pages
 from task_history.runs.estimate import seconds, stored_bytes, sureness
 from task_history.runs.plan import MAX_REQUESTS, Plan, Planner, StoredFacts, at_risk
 from task_history.settings_reader import Settings, load
@@ -21,7 +21,7 @@ from task_history.warehouse.sql_text import BIGQUERY
 from task_history.warehouse.tables import SYNC_RUNS
 
 from ..console import arguments, date_range, output, times
-from ..runtime.probe import probing
+from ..runtime.interactive_client import probing
 from ..runtime.reader import queried, warehouse_of
 from ..runtime.target import Target, find_target
 

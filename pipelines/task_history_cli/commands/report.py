@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--out {out}: there is no such folder. Make it, or name another file.")
     _check_is_a_report(out)
     try:
-        from ..report import data as report_data
+        from ..report import figures as report_data
         from ..report import formats
         from ..report import page as report_page
     except ModuleNotFoundError as error:

@@ -9,8 +9,8 @@ from typing import Any
 
 from task_history.client.budget_usage import usage
 from task_history.core.models import Scope, Selection, Window, floor_ms
+from task_history.extract.counted_window import Pages
 from task_history.extract.listing import AHEAD
-from task_history.extract.pages import Pages
 from task_history.extract.settling_plan import plan as settling_plan
 from task_history.runs.estimate import seconds, stored_bytes
 from task_history.runs.plan import MAX_REQUESTS, Planner, StoredFacts
@@ -20,7 +20,7 @@ from task_history.warehouse.coverage import Coverage, is_part, unfiltered
 from task_history.warehouse.queries import Warehouse
 
 from ..console import output, times
-from ..runtime.probe import probing
+from ..runtime.interactive_client import probing
 from ..runtime.reader import probed, queried, warehouse_of
 from ..runtime.target import Target
 

@@ -17,7 +17,7 @@ from task_history.views.files import views
 from task_history.warehouse.sql_text import quoted_text
 
 from ..report import charts
-from ..report.data import ALL, Report, Rows, Scope, report
+from ..report.figures import ALL, Report, Rows, Scope, report
 from ..report.period import SPAN, Period
 from ..report.texts import FIGURES, UNKNOWN, account
 from ..runtime.target import find_target

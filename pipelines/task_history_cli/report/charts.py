@@ -8,7 +8,7 @@ from typing import Any
 
 import altair as alt
 
-from .data import Report, Rows
+from .figures import Report, Rows
 from .period import utc_days
 from .texts import incident, incident_figures
 

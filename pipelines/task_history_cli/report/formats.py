@@ -17,7 +17,7 @@ from task_history.core import child_python, files
 from task_history.core.errors import ConfigurationError, TaskHistoryError
 from task_history.core.folders import temporary_folder
 
-from .data import Report
+from .figures import Report
 from .headline import headline
 from .sections import sections
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..console.times import minute
-from .data import ALL, Report, Rows
+from .figures import ALL, Report, Rows
 from .texts import incident, incident_figures, joined, number, rate, user, workflow
 
 NAMED = 3

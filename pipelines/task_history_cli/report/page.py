@@ -16,7 +16,7 @@ from markupsafe import Markup
 from ..console.output import scrubbed
 from ..console.times import minute
 from .charts import charts
-from .data import ALL, Report, Rows, Scope
+from .figures import ALL, Report, Rows, Scope
 from .headline import NOTHING, headline
 from .sections import sections
 from .texts import FIGURES, UNKNOWN, account, incident, incident_figures, number

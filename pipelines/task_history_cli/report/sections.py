@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..console.times import minute
-from .data import BEFORE, QUIET, Report, Rows
+from .figures import BEFORE, QUIET, Report, Rows
 from .headline import is_still_failing
 from .queries import STEP_RUNS, TOP
 from .section_parts import Cell, Figure, Row, Section

@@ -5,7 +5,7 @@ reader          a warehouse that is only read; reader_dlt through dlt
 command_run     starts a run for a command: its lock, signals and dlt pipeline
 progress        shows a run while it works; result_output prints its result
 views           the analysts' views, kept in the warehouse
-probe           a few questions to a vendor, while a person waits
+interactive_client  a client for a few questions to a vendor, while a person waits
 dlt_defaults    how dlt is run here; forbidden_dlt_settings what a project folder may not set
 permissions     files of earlier versions that others can read
 """

@@ -9,6 +9,10 @@ FILE_WAIT_OF_RUN_WITH_ROWS_S = 120.0
 """How long a run waits once giving up could lose rows, and each of several accounts that are synced into one file."""
 FILE_WAIT_OF_READER_S = 15.0
 """How long a command waits that only reads: a sync has the file open while it commits or queries."""
+FILE_OPEN_OF_RUN_S = 4.0
+"""How long a run has the file open at most while others may wait: less than any of these waits."""
+FILE_OPEN_OF_ACCOUNTS_S = 8.0
+"""The same for the process that has it open for the syncs of many accounts."""
 FILE_WAIT_LOGGED_S = 3.0
 """After this many seconds of waiting the log says that the file is waited for."""
 FILE_POLL_S = 0.05, 0.15

@@ -1,4 +1,7 @@
-"""The keys of a row's values: those of the vendor's fields, kept apart from this connector's own, and stored values."""
+"""Under which key a row holds a value: a field of the vendor's never takes the place of an own column.
+
+Also the texts that a column holds as they are.
+"""
 
 from __future__ import annotations
 

@@ -3,13 +3,13 @@
 In the order in which data meets them::
 
     window_piece_size   how many rows a piece has, as deep as the vendor lets a listing be read
-    pages               single pages of a listing, and all pages of one closed window
+    counted_window      single pages of a listing, and all pages of one closed window
     rows_without_id     rows of a listing without a usable id, and to which time they belong
     rows_outside        rows that stand in the answer for a window and began elsewhere
     evidence            what is evidence that all rows of a window were read
     one_instant         all executions of one millisecond, whose order may change
     seen_order          what pages showed of a listing's order
-    chain               one reading of a list without a count, page after page
+    overlapping_pages   one reading of a list without a count, each page overlapping the one before
     columnar            pages of a window in columns
     read_ahead          the next windows' pages, requested while one window is processed
     listed_rows         the rows of a page, in columns or one by one, with their checks

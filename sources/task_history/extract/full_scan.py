@@ -17,10 +17,10 @@ from ..core.log import log
 from ..core.models import MS, Row, Window, floor_ms
 from ..systems.protocol import System
 from ..warehouse.verified_days import Completeness
-from .chain import Chain
+from .counted_window import Pages
 from .evidence import CHAIN, PageLengths
 from .listing import AHEAD, ComparedWindow, ListedWindow, NewestExecutions, VendorNow
-from .pages import Pages
+from .overlapping_pages import Chain
 from .seen_order import MIN_ORDERED_ROWS, SeenOrder
 from .since_last_sync import LastSync
 from .unsorted_listing import MAX_READINGS, UnsortedListing, cut

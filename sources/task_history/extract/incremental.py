@@ -19,10 +19,10 @@ from ..core.log import log
 from ..core.models import MS, Page, Row, Window, iso_ms
 from ..systems.protocol import System
 from ..warehouse.verified_days import Completeness
+from .counted_window import after, complete_prefix, described, is_sorted
 from .evidence import CHAIN, COUNT, count_of, of_nothing, unverified
 from .listed_rows import Rows
 from .listing import AHEAD, ComparedWindow, ListedWindow, NewestExecutions, VendorNow
-from .pages import after, complete_prefix, described, is_sorted
 from .since_last_sync import LastSync, StoredSpan
 from .window_comparison import Comparison, StoredExecutions
 from .window_piece_size import refused_depth

@@ -1,4 +1,4 @@
-"""What reads the executions of one partition in windows: the protocol of the three listings, and what they give."""
+"""The protocol of all kinds of listing: reads the executions of one partition, such as an integration, in windows."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ..core.errors import Rejected
 from ..core.models import Row, Window
 from ..systems.protocol import System
 from ..warehouse.verified_days import Completeness
+from .counted_window import Pages
 from .evidence import unverified
 from .listed_rows import Rows
-from .pages import Pages
 from .since_last_sync import LastSync
 from .window_comparison import Comparison, CountedExecutions, StoredExecutions
 

@@ -8,10 +8,10 @@ from typing import Any
 from ..core.models import Sender
 from ..systems.common_settings import SystemSettings
 from ..systems.protocol import System
+from .counted_window import Pages
 from .evidence import PageLengths
 from .full_scan import FullScan
 from .listing import ROWS_PER_PIECE, WindowReader
-from .pages import Pages
 from .seen_order import SeenOrder
 from .sorted_listing import SortedListing
 from .unsorted_listing import UnsortedListing

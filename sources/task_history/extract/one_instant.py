@@ -5,8 +5,8 @@ from __future__ import annotations
 from ..core.errors import PaginationLoop, Rejected
 from ..core.models import Row, Window
 from ..warehouse.verified_days import Completeness
+from .counted_window import Pages, Reading, distinct_rows
 from .evidence import CHAIN, RepeatedReadings, by_count, count_of, of_nothing, unverified
-from .pages import Pages, Reading, distinct_rows
 from .window_piece_size import refused_depth
 
 _MAX_READINGS = 40

@@ -12,8 +12,8 @@ from ..core.concurrency import OrderedMap
 from ..core.errors import Rejected, UnexpectedResponse
 from ..core.json_reading import parse
 from ..core.models import Answer, Page, Window
+from .counted_window import Pages, Reading, is_sorted
 from .evidence import count_of
-from .pages import Pages, Reading, is_sorted
 from .rows_outside import around, split_outside
 
 if TYPE_CHECKING:

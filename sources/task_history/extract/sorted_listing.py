@@ -17,12 +17,7 @@ from ..core.intervals import Starts, days, halves, share
 from ..core.log import log
 from ..core.models import MS, Page, Row, Window
 from ..warehouse.verified_days import Completeness
-from .evidence import COUNT, count_of, unverified
-from .incremental import incremental
-from .listed_rows import Rows
-from .listing import ROWS_PER_PIECE, ComparedWindow, ListedWindow, NewestExecutions, VendorNow
-from .one_instant import read_instant
-from .pages import (
+from .counted_window import (
     Pages,
     Reading,
     after,
@@ -33,6 +28,11 @@ from .pages import (
     is_sorted,
     rows_beside,
 )
+from .evidence import COUNT, count_of, unverified
+from .incremental import incremental
+from .listed_rows import Rows
+from .listing import ROWS_PER_PIECE, ComparedWindow, ListedWindow, NewestExecutions, VendorNow
+from .one_instant import read_instant
 from .read_ahead import ReadAhead
 from .since_last_sync import LastSync
 from .uncounted_listing import UncountedListing, instant_piece

@@ -17,11 +17,11 @@ from ..core.errors import PaginationLoop
 from ..core.log import log
 from ..core.models import MS, Page, Row, Window
 from ..systems.protocol import System
+from .counted_window import Pages, after, described, is_other, is_sorted
 from .evidence import COUNT, by_chain, count_of, is_end, is_only_row, joins, unverified
 from .listed_rows import Rows
 from .listing import ListedWindow
 from .one_instant import read_instant
-from .pages import Pages, after, described, is_other, is_sorted
 from .window_piece_size import PieceSize
 
 _MAX_STALE = 3

@@ -16,7 +16,7 @@ from ..core.log import log
 from ..core.models import MS, Row, Window, floor_ms
 from ..systems.protocol import System
 from ..warehouse.verified_days import Completeness
-from .chain import Chain
+from .counted_window import Pages, described
 from .evidence import COUNT, PageLengths
 from .listed_rows import Rows
 from .listing import (
@@ -27,7 +27,7 @@ from .listing import (
     VendorNow,
     compared_whole,
 )
-from .pages import Pages, described
+from .overlapping_pages import Chain
 from .rows_outside import around
 from .seen_order import SeenOrder
 from .since_last_sync import LastSync

@@ -25,9 +25,9 @@ from ..systems.parsing import instant
 from ..systems.protocol import System
 from ..warehouse.column_rules import NO_RULES, TableRules
 from ..warehouse.verified_days import Completeness
+from .counted_window import Pages, holds_all, is_sorted, rows_beside
 from .evidence import COUNT, count_of
 from .one_instant import read_instant
-from .pages import Pages, holds_all, is_sorted, rows_beside
 from .warehouse_rows import EXECUTION
 
 _MAX_REQUESTS_PER_WINDOW = 100

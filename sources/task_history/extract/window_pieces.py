@@ -8,10 +8,18 @@ from ..core.log import log
 from ..core.models import Page, Row, Window
 from ..systems.protocol import System
 from ..warehouse.verified_days import Completeness
+from .counted_window import (
+    Pages,
+    Reading,
+    complete_prefix,
+    described,
+    distinct_rows,
+    holds_all,
+    incomplete_instants,
+)
 from .evidence import CHAIN, COUNT, by_chain, count_of, is_end, is_only_row, joins, of_nothing
 from .listed_rows import Rows
 from .listing import ListedWindow
-from .pages import Pages, Reading, complete_prefix, described, distinct_rows, holds_all, incomplete_instants
 
 
 def cut_piece(

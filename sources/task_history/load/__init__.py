@@ -1,7 +1,7 @@
 """Rows → Arrow → dlt → the warehouse; the only package that imports dlt. In the order in which a batch meets them::
 
 arrow_table       rows as one Arrow table, nothing lost
-resources         a batch as Arrow tables and as dlt resources, with the cursor
+dlt_resources     a batch as Arrow tables and as dlt resources, with the cursor
 column_values     conversion of values to column types
 load_package      load packages written without dlt's extract and normalize
 pipeline          the dlt pipeline of a run: prepares tables, commits batches
@@ -10,7 +10,7 @@ stored_state      whether the warehouse's state is still that of the working fol
 commits_per_day   spreads commits over the day where a warehouse takes only so many
 connection        one connection to the warehouse for all threads
 duckdb_file_lock  the lock by which processes that wait for a DuckDB file take turns
-shared_file       one process has a DuckDB file open, and runs the statements of others
+duckdb_file_server  one process has a DuckDB file open, and runs the statements of others
 row_changes       statements that change and erase stored rows; direct_rows reads and writes rows at once
 destinations      one backend each for DuckDB, BigQuery and other databases
 dlt_setting_errors  dlt's errors about settings as errors that name setting and place

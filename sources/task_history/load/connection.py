@@ -21,8 +21,8 @@ from ..core import lock_waits
 from ..core.errors import TaskHistoryError
 from ..core.log import log
 from .duckdb_file_lock import FileTurn
+from .duckdb_file_server import address_of
 from .errors import is_conflict, is_disconnected, is_locked
-from .shared_file import address_of
 
 Result = TypeVar("Result")
 _RECONNECT_S = 0.25, 0.75
@@ -33,8 +33,6 @@ _CONFLICT_WAIT_S = 0.1, 2.0
 """Minimum and maximum seconds between two attempts, at random: processes that met once would else meet again."""
 _IDLE_S = 0.25
 """Seconds that the connection stays open unused while the run waits for the vendor."""
-_MAX_OPEN_S = 4.0
-"""Seconds after which the connection is closed even while it is in use, so that other processes get their turn."""
 
 
 _left_open: SharedConnection | None = None
@@ -295,7 +293,7 @@ class SharedConnection:
         if not (self._is_exclusive and waits and self._is_open.is_set()) or self._users:
             return
         now = time.monotonic()
-        is_long = now - self._opened_at >= _MAX_OPEN_S
+        is_long = now - self._opened_at >= lock_waits.FILE_OPEN_OF_RUN_S
         if is_long:
             # A waiting process tries that often.
             self.reopens_at = now + lock_waits.FILE_POLL_S[1]

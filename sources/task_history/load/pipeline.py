@@ -38,12 +38,12 @@ from . import (
 )
 from .commits_per_day import CommitPace
 from .descriptions import descriptions
+from .dlt_resources import ArrowBatch, ArrowWriter, arrow_batch, empty_schema, resources, source
 from .dropped_by_hand import restore_dropped, restore_staging
 from .errors import causes, is_conflict, warehouse_errors
 from .load_package import PackageWriter, can_make_packages, fits_schema
 from .loader_queries import LoaderQueries
 from .memory import release_memory
-from .resources import ArrowBatch, ArrowWriter, arrow_batch, empty_schema, resources, source
 from .schema_changes import SchemaChanges
 from .stored_state import StoredState
 from .vendor_fields import StoredFields, VendorFields

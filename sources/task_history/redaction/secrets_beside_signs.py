@@ -1,4 +1,4 @@
-"""Secrets beside signs: texts that tell of a secret by themselves, as in addresses, commands, protocols and markup."""
+"""Secrets that no name announces: they stand where addresses, commands, protocols or markup have a secret."""
 
 from __future__ import annotations
 

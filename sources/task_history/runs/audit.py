@@ -25,9 +25,9 @@ from ..core.intervals import days, gaps, merged, overlap
 from ..core.log import log
 from ..core.models import MS, Json, Row, Selection, Window
 from ..extract import warehouse_rows
+from ..extract.counted_window import described
 from ..extract.evidence import COUNT
 from ..extract.listing import WindowReader, compared_whole
-from ..extract.pages import described
 from ..extract.window_comparison import Comparison, DifferingWindow, differing
 from ..warehouse.coverage import midnight
 from ..warehouse.queries import Warehouse

@@ -14,6 +14,7 @@ from ..core.intervals import gaps
 from ..core.log import log
 from ..core.models import Row, Scope, Selection, Window
 from ..extract import warehouse_rows
+from ..extract.counted_window import described
 from ..extract.integrations import (
     WorkflowIntegration,
     learn,
@@ -22,7 +23,6 @@ from ..extract.integrations import (
     workflow_row,
 )
 from ..extract.listing import ComparedWindow, ListedWindow, WindowReader
-from ..extract.pages import described
 from ..systems.ids import check_id
 from ..systems.protocol import Integrations
 from ..warehouse.backlog import payload_key

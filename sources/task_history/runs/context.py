@@ -40,7 +40,7 @@ from ..warehouse.queries import Warehouse
 from ..warehouse.user_map import user_map
 from ..warehouse.verified_days import Completeness
 from .estimate import ExecutionCounts, details, list_requests
-from .tally import Tally
+from .run_counters import Tally
 
 if TYPE_CHECKING:
     from ..extract.columnar import ColumnarRows

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from ..core.errors import Rejected
 from ..core.models import Page, Scope, Selection, Window
-from ..extract.pages import Pages, after
+from ..extract.counted_window import Pages, after
 from ..systems.common_settings import SystemSettings
 from ..systems.protocol import System
 from ..warehouse.averages import Averages

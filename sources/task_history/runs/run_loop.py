@@ -17,9 +17,9 @@ from ..core.log import log
 from ..core.models import Row, Selection
 from ..warehouse.tables import COVERAGE, LEFT_OUT, SYNC_RUNS
 from .context import Context
+from .run_counters import Remaining
 from .run_lock import host, was_killed
 from .run_row import RunRow
-from .tally import Remaining
 
 _LONG_WAIT = 0.05
 """A longer wait for the vendor has what is in hand committed: a share of the seconds in which a batch is filled."""

@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from ..core.models import Window
+from .run_counters import Remaining
 from .runner import ActiveRun
-from .tally import Remaining
 
 
 @dataclass(frozen=True, slots=True)

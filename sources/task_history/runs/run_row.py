@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ..client.wait_stats import Stats
 from ..core.models import Row
+from .run_counters import Remaining, Tally
 from .run_lock import host
-from .tally import Remaining, Tally
 
 
 @dataclass(frozen=True, slots=True)

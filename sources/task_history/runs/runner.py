@@ -38,9 +38,9 @@ from ..warehouse.column_rules import column_rules
 from ..warehouse.tables import SYNC_RUNS
 from .column_changes import check_column_rules
 from .lanes import SYNC, Lane
+from .run_counters import Tally
 from .run_lock import check_other_machines, lock_path
 from .run_row import RunRow
-from .tally import Tally
 
 if TYPE_CHECKING:
     from ..core.batch import Batch

@@ -14,6 +14,7 @@ from ..core.batch import FLUSH, Chunk
 from ..core.errors import TaskHistoryError, UnexpectedResponse
 from ..core.log import log
 from ..core.models import Selection, Window
+from ..extract.counted_window import described
 from ..extract.listing import (
     AHEAD,
     ComparedWindow,
@@ -21,7 +22,6 @@ from ..extract.listing import (
     NewestExecutions,
     StoredAndRejected,
 )
-from ..extract.pages import described
 from ..extract.since_last_sync import LastSync, earliest_start
 from ..warehouse.coverage import midnight
 from ..warehouse.keep_days import KeptSince

@@ -1,4 +1,4 @@
-"""The qualified names of a dataset's tables in SQL, and of the parts of them that may still change."""
+"""The qualified names of a dataset's tables in SQL, and queries for those of their rows that may still change."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from task_history.core.models import Window
 from task_history.views import create as creating
 from task_history.views.access import ViewAccess
 from task_history.views.relations import by_default
-from task_history_cli.report import data as report_data
+from task_history_cli.report import figures as report_figures
 from task_history_cli.report.period import MONTH, Period
 from tests.destinations.bigquery.gates import gate_with_views
 
@@ -31,7 +31,7 @@ def test_bigquery_takes_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(creating, "datasets", lambda _: by_default())
     period = Period(NOVEMBER, "2026-11", "America/New_York", MONTH)
     access = ViewAccess("bigquery", query, lambda _: None, project="lab")
-    report_data.report(access, period, now=datetime(2026, 11, 20, tzinfo=UTC))
+    report_figures.report(access, period, now=datetime(2026, 11, 20, tzinfo=UTC))
     assert len(asked) > 10
     for sql in asked:
         assert gate.analyse(sql) == [], sql

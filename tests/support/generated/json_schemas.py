@@ -20,8 +20,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 import jsonschema
 
 from task_history.core.models import Window
+from task_history.runs.run_counters import Remaining
 from task_history.runs.run_result import BudgetLeft, BytesUsed, RunResult
-from task_history.runs.tally import Remaining
 from task_history.warehouse.tables import SYNC_RUNS
 from task_history_cli import commands
 

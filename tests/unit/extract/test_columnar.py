@@ -18,8 +18,8 @@ from task_history.core.json_reading import parse
 from task_history.core.models import Page, Row, Window, iso_ms
 from task_history.extract import warehouse_rows
 from task_history.extract.columnar import ColumnarRows, ColumnReader, PageReader
+from task_history.extract.counted_window import Pages, Reading
 from task_history.extract.listed_rows import Rows
-from task_history.extract.pages import Pages, Reading
 from task_history.extract.sorted_listing import SortedListing
 from task_history.extract.warehouse_rows import Stamp
 from task_history.load.arrow_table import Columns, to_arrow

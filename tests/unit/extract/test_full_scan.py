@@ -12,10 +12,10 @@ from task_history.client.request_forms import FallbackSender
 from task_history.core.errors import Stopped
 from task_history.core.intervals import Starts
 from task_history.core.models import Window
+from task_history.extract.counted_window import Pages
 from task_history.extract.evidence import PageLengths
 from task_history.extract.full_scan import FullScan
 from task_history.extract.listing import ListedWindow
-from task_history.extract.pages import Pages
 from task_history.extract.seen_order import SeenOrder
 from task_history.extract.since_last_sync import LastSync
 from tests.support.plain_vendor import NOW, PlainVendor

@@ -13,8 +13,8 @@ import pytest
 from task_history.core.errors import UnexpectedResponse
 from task_history.core.intervals import Starts
 from task_history.core.models import Answer, Request, Row, Window
+from task_history.extract.counted_window import Pages
 from task_history.extract.listing import ComparedWindow, ListedWindow
-from task_history.extract.pages import Pages
 from task_history.extract.since_last_sync import LastSync
 from task_history.extract.sorted_listing import SortedListing
 from task_history.systems import find

@@ -14,8 +14,8 @@ import pytest
 from task_history import systems
 from task_history.core.concurrency import OrderedMap
 from task_history.core.models import Answer, Request, Window
+from task_history.extract.counted_window import Pages
 from task_history.extract.listing import ListedWindow
-from task_history.extract.pages import Pages
 from task_history.extract.sorted_listing import SortedListing
 from task_history_cli.sandbox.paragon_world import Spec
 from tests.support.paragon_in_process import NOW, VALUES, Vendor

@@ -19,9 +19,9 @@ import pytest
 
 from task_history.core.intervals import Starts
 from task_history.core.models import MS, Row, Window, floor_ms
+from task_history.extract.counted_window import Pages
 from task_history.extract.incremental import recent
 from task_history.extract.listing import ComparedWindow, ListedWindow
-from task_history.extract.pages import Pages
 from task_history.extract.since_last_sync import StoredSpan
 from task_history.extract.sorted_listing import SortedListing
 from task_history.extract.window_comparison import Comparison

@@ -13,10 +13,10 @@ from task_history.client.request_forms import FallbackSender
 from task_history.core.errors import Rejected
 from task_history.core.intervals import Starts
 from task_history.core.models import Answer, Request, Window
+from task_history.extract.counted_window import Pages
 from task_history.extract.evidence import REPEAT, PageLengths
 from task_history.extract.listing import ComparedWindow
 from task_history.extract.listing_kinds import Readers
-from task_history.extract.pages import Pages
 from task_history.extract.seen_order import SeenOrder
 from task_history.extract.unsorted_listing import UnsortedListing
 from task_history.warehouse.verified_days import Completeness

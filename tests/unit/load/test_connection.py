@@ -122,7 +122,7 @@ def test_the_next_run_of_the_process_takes_the_open_file_over(
     """Between two runs of a fleet's process the file is not opened anew, and not kept beyond what one run may."""
     monkeypatch.setattr(connection, "_leaves_open", True)
     monkeypatch.setattr(connection, "_IDLE_S", 600.0)
-    monkeypatch.setattr(connection, "_MAX_OPEN_S", 600.0)
+    monkeypatch.setattr(lock_waits, "FILE_OPEN_OF_RUN_S", 600.0)
     first = _loader(tmp_path, "paragon")
     # As long as the file is open, DuckDB keeps such a setting.
     first.execute(["SET GLOBAL default_null_order = 'nulls_first'"])
@@ -130,7 +130,7 @@ def test_the_next_run_of_the_process_takes_the_open_file_over(
     assert _waited(tmp_path / "held.duckdb", 0.0) is None
     second = _loader(tmp_path, "paragon_second")
     assert "nulls_first" in str(second.query("SELECT current_setting('default_null_order')")[1]).lower()
-    monkeypatch.setattr(connection, "_MAX_OPEN_S", 0.0)
+    monkeypatch.setattr(lock_waits, "FILE_OPEN_OF_RUN_S", 0.0)
     second.close()
     assert _waited(tmp_path / "held.duckdb", 10.0) is not None
 
@@ -172,7 +172,7 @@ def test_a_file_is_not_opened_while_the_same_process_closes_it(
         second.query("SELECT 1")
         closing.result()
     assert done == ["closed", "opened"]
-    monkeypatch.setattr(connection, "_MAX_OPEN_S", 0.0)
+    monkeypatch.setattr(lock_waits, "FILE_OPEN_OF_RUN_S", 0.0)
     second.close()
 
 
@@ -195,7 +195,7 @@ def test_the_open_file_is_opened_by_nothing_else_in_the_process(
         place.quick_sync()
         place.run("sync", "paragon")
         is_watched = False
-    monkeypatch.setattr(connection, "_MAX_OPEN_S", 0.0)
+    monkeypatch.setattr(lock_waits, "FILE_OPEN_OF_RUN_S", 0.0)
     assert opened == []
 
 

@@ -18,9 +18,9 @@ from task_history import systems
 from task_history.core.batch import Batch, Chunk
 from task_history.core.commit_limits import CommitLimits
 from task_history.load.dlt_internals import cursor_path
+from task_history.load.dlt_resources import arrow_batch, resources
 from task_history.load.load_package import PackageWriter, fits_schema, value_bytes
 from task_history.load.pipeline import Loader
-from task_history.load.resources import arrow_batch, resources
 from task_history_cli.runtime.target import Target
 
 NOW = datetime(2026, 9, 1, tzinfo=UTC)

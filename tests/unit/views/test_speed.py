@@ -12,7 +12,7 @@ import pytest
 
 from task_history.views import create as creating
 from task_history.views.files import views
-from task_history_cli.report import data as report_data
+from task_history_cli.report import figures as report_figures
 from tests.commands.test_report import NOVEMBER, NOW
 from tests.support import made_warehouse
 from tests.unit.views.test_query_page import questions
@@ -72,7 +72,7 @@ def test_single_rows_are_added_up_quickly(large: Any) -> None:
 def test_a_report_is_made_quickly(large: Any) -> None:
     """All questions of a month's report: seconds."""
     began = time.process_time()
-    report_data.report(access(large), NOVEMBER, now=NOW)
+    report_figures.report(access(large), NOVEMBER, now=NOW)
     assert time.process_time() - began < 15
 
 

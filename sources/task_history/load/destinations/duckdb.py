@@ -29,7 +29,7 @@ from ...core.columns import LOADED_AT
 from ...core.errors import ConfigurationError
 from ...warehouse.duckdb_file import open_for_reading
 from ...warehouse.sql_text import quoted_name, quoted_text
-from .. import dlt_internals, shared_file
+from .. import dlt_internals, duckdb_file_server
 from ..dlt_internals import (
     DuckDbClient,
     DuckDbClientConfiguration,
@@ -140,7 +140,7 @@ class DuckDb(dlt.destinations.duckdb):
         self.storage_version = config.storage_version
         if self.only_reads is not None:
             config.credentials.conn_pool = _ReadingPool(config.credentials, self.only_reads)
-        elif shared_file.address_of(str(config.credentials.database)) is not None:
+        elif duckdb_file_server.address_of(str(config.credentials.database)) is not None:
             config.credentials.conn_pool = _SharedPool(config.credentials)
         return config
 
@@ -189,7 +189,7 @@ class _SharedPool(DuckDbConnectionPool):
         local_config: Any = None,
         pragmas: Any = None,
     ) -> Any:
-        connection = shared_file.connect(str(self.credentials.database))
+        connection = duckdb_file_server.connect(str(self.credentials.database))
         return dlt_internals.with_local_config(self, connection, local_config, pragmas)
 
     def return_conn(self, borrowed_conn: Any) -> int:
@@ -397,7 +397,7 @@ class DuckDbBackend(Backend):
                 self.checkpoint(client)
 
     def unused(self, client: Any) -> None:
-        if isinstance(client.native_connection, shared_file.SharedFileConnection):
+        if isinstance(client.native_connection, duckdb_file_server.SharedFileConnection):
             with suppress(duckdb.Error):  # then its server has ended, and the next use says so
                 client.native_connection.end_writing()
 

@@ -12,7 +12,7 @@ from dlt.destinations.exceptions import DatabaseException
 from ...core.columns import LOADED_AT
 from ...warehouse.sql_text import quoted_name
 from ...warehouse.tables import SYNC_RUNS
-from ..shared_file import SharedFileConnection
+from ..duckdb_file_server import SharedFileConnection
 
 _COLUMNS = f"""
 SELECT schema_name, table_name FROM duckdb_columns()

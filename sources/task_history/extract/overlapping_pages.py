@@ -21,6 +21,7 @@ from itertools import pairwise
 
 from ..core.models import Page, Row, Window
 from ..warehouse.verified_days import Completeness
+from .counted_window import Pages
 from .evidence import (
     CHAIN,
     COUNT,
@@ -31,7 +32,6 @@ from .evidence import (
     other_than_counted,
     unverified,
 )
-from .pages import Pages
 from .seen_order import MAX_MOVED_PART, SeenOrder
 
 _PAGES_BACK = (0.5, 2, 10)

@@ -127,7 +127,7 @@ def _serve(shared: SharedFile, control: Connection[Any, Any], environment: Mappi
     # The syncs end first, and commit what they have read.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     output.start_logging_in_worker(shared.log_level, shared.log_format)
-    from task_history.load.shared_file import FileServer
+    from task_history.load.duckdb_file_server import FileServer
 
     try:
         system, instance = shared.accounts[0]

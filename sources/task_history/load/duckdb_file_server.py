@@ -23,8 +23,6 @@ from ..core import lock_waits
 from ..core.log import log
 from .errors import causes
 
-_MAX_OPEN_S = 8.0
-"""Seconds after which the file is closed for a moment, so that other programs get their turn."""
 _ENDED = "The process that has the DuckDB file open for all accounts has ended: run the same command again."
 
 _addresses: dict[str, str] = {}
@@ -157,7 +155,7 @@ class FileServer:
         """Has the file closed once no process uses it; it is opened again when one wants it."""
         with self._changed:
             if self._opened_at is not None:
-                self._opened_at = time.monotonic() - _MAX_OPEN_S
+                self._opened_at = time.monotonic() - lock_waits.FILE_OPEN_OF_ACCOUNTS_S
 
     def stop(self) -> None:
         """Closes the file once no process uses it."""
@@ -215,7 +213,10 @@ class FileServer:
         while True:
             time.sleep(lock_waits.FILE_POLL_S[0])
             with self._changed:
-                if self._opened_at is None or time.monotonic() - self._opened_at < _MAX_OPEN_S:
+                if (
+                    self._opened_at is None
+                    or time.monotonic() - self._opened_at < lock_waits.FILE_OPEN_OF_ACCOUNTS_S
+                ):
                     continue
                 self._is_closing = True
                 self._changed.wait_for(lambda: not self._sessions)

@@ -14,8 +14,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from task_history.load import shared_file
-from task_history.load.shared_file import FileServer, SharedFileConnection
+from task_history.core import lock_waits
+from task_history.load import duckdb_file_server
+from task_history.load.duckdb_file_server import FileServer, SharedFileConnection
 
 
 class Opened:
@@ -129,7 +130,7 @@ def test_the_file_is_closed_for_others_from_time_to_time(
     """Once its time is over and no session is left, the file is closed; the next session opens it again."""
     first = SharedFileConnection(server.address)
     first.execute("CREATE TABLE t AS SELECT 1 AS a")
-    monkeypatch.setattr(shared_file, "_MAX_OPEN_S", 0.0)
+    monkeypatch.setattr(lock_waits, "FILE_OPEN_OF_ACCOUNTS_S", 0.0)
     second = first.duplicate()
     assert second.execute("SELECT a FROM t").fetchall() == [
         (1,)
@@ -148,19 +149,19 @@ def test_where_the_server_has_ended_an_error_says_so(tmp_path: Path, opened: Ope
     """A statement, and a new connection: DuckDB's error, which says what to do."""
     server = FileServer(opened, opened.close)
     server.start()
-    shared_file.use(str(opened.file), server.address)
+    duckdb_file_server.use(str(opened.file), server.address)
     try:
-        connection = shared_file.connect(str(opened.file))
+        connection = duckdb_file_server.connect(str(opened.file))
         connection.execute("SELECT 1")
-        assert shared_file.address_of(str(tmp_path / "another.duckdb")) is None
+        assert duckdb_file_server.address_of(str(tmp_path / "another.duckdb")) is None
         connection.close()
         server.stop()
         with pytest.raises(duckdb.IOException, match="run the same command again"):
             connection.execute("SELECT 1")
         with pytest.raises(duckdb.IOException, match="run the same command again"):
-            shared_file.connect(str(opened.file))
+            duckdb_file_server.connect(str(opened.file))
     finally:
-        shared_file._addresses.clear()
+        duckdb_file_server._addresses.clear()
 
 
 def test_a_file_that_cannot_be_opened_is_an_error_of_each_session(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Batches as dlt resources: one per table, merged by primary key, with the cursor in the one of executions."""
+"""Batches as dlt resources: one for each table, merged by primary key; that of executions holds the cursor."""
 
 from __future__ import annotations
 
