@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from dlt.destinations.job_impl import FinalizedLoadJobWithFollowupJobs as FinalizedLoadJobWithFollowupJobs
     from dlt.destinations.job_impl import FollowupJobRequestImpl as FollowupJobRequestImpl
     from dlt.destinations.sql_client import SqlClientBase as SqlClientBase
+    from dlt.load.configuration import LoaderConfiguration as LoaderConfiguration
 
 VERSION: Final = "1.31"
 """The minor version of dlt for which this module was written."""
@@ -69,6 +70,7 @@ CLASSES: Final[Mapping[str, str]] = {
     "FinalizedLoadJobWithFollowupJobs": "dlt.destinations.job_impl",
     "FollowupJobRequestImpl": "dlt.destinations.job_impl",
     "LoadJobInfo": "dlt.common.storages.load_package",
+    "LoaderConfiguration": "dlt.load.configuration",
     "MissingDependencyException": "dlt.common.exceptions",
     "ParsedLoadJobFileName": "dlt.common.storages.load_package",
     "SqlClientBase": "dlt.destinations.sql_client",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import dlt
+from dlt.common.configuration import resolve_configuration
 from dlt.common.pipeline import LoadInfo
 from dlt.pipeline.exceptions import PipelineStepFailed
 
@@ -107,9 +108,14 @@ class Loader(LoaderQueries):
         the dataset exists.
 
         Raises:
+            ConfigurationError: a setting of dlt's about loads is wrong.
             WarehouseUnavailable: the warehouse cannot be used.
         """
         with warehouse_errors():
+            # dlt itself reads them at the first load, which may come after hours, or never.
+            resolve_configuration(
+                dlt_internals.LoaderConfiguration(), sections=("load",), accept_partial=True
+            )
             self.backend.create(self.client)
         self.retried(self._prepare, is_repeatable=False)
         # From now on a refused commit would lose rows.
