@@ -77,8 +77,8 @@ def _is_address(scheme: str, path: str) -> ConfigurationError:
     shown = _SECRET_PARTS.sub("", path)[:200]
     if scheme in _MOTHERDUCK:
         return ConfigurationError(
-            f"{_SETTING}: {scheme}: is MotherDuck, which is not supported: a run opens and closes its warehouse at each "
-            "commit, and locks it as a file. Name a file, or load into bigquery or postgres."
+            f"{_SETTING}: {scheme}: is an address of MotherDuck: set it as destination.motherduck.credentials, and give "
+            "--destination motherduck."
         )
     if scheme in ("postgres", "postgresql"):
         return ConfigurationError(

@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials as DuckDbCredentials
     from dlt.destinations.impl.duckdb.duck import DuckDbClient as DuckDbClient
     from dlt.destinations.impl.duckdb.duck import DuckDbCopyJob as DuckDbCopyJob
+    from dlt.destinations.impl.motherduck.configuration import (
+        MotherduckConnectionPool as MotherduckConnectionPool,
+    )
     from dlt.destinations.job_client_impl import SqlJobClientBase as SqlJobClientBase
     from dlt.destinations.job_impl import FinalizedLoadJobWithFollowupJobs as FinalizedLoadJobWithFollowupJobs
     from dlt.destinations.job_impl import FollowupJobRequestImpl as FollowupJobRequestImpl
@@ -72,6 +75,7 @@ CLASSES: Final[Mapping[str, str]] = {
     "LoadJobInfo": "dlt.common.storages.load_package",
     "LoaderConfiguration": "dlt.load.configuration",
     "MissingDependencyException": "dlt.common.exceptions",
+    "MotherduckConnectionPool": "dlt.destinations.impl.motherduck.configuration",
     "ParsedLoadJobFileName": "dlt.common.storages.load_package",
     "SqlClientBase": "dlt.destinations.sql_client",
     "SqlJobClientBase": "dlt.destinations.job_client_impl",

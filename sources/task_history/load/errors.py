@@ -93,7 +93,10 @@ _CONFLICTS = (
     "concurrent transaction",
     "precondition failed",
     "precondition check failed",
-    # DuckDB, and DuckLake, whose catalog several processes change
+    # MotherDuck as DuckDB, and DuckLake, whose catalog several processes change
+    "conflict on tuple deletion",
+    "conflict on update",
+    "another transaction has altered",
     "write-write conflict",
     "transaction conflict",
     "failed to commit ducklake transaction",
@@ -132,12 +135,14 @@ _GOOGLE_REFUSES = (
     "invalid jwt",
     "reauthentication is needed",
 )
+_MOTHERDUCK_REFUSES = ("check your motherduck token", "motherduck token is invalid")
+"""What MotherDuck's extension says of a token that is wrong, expired or revoked."""
 _NO_GOOGLE_CREDENTIALS = ("default credentials were not found", "defaultcredentialserror")
 
 
 def is_login_refused(error: BaseException) -> bool:
     """Whether the warehouse does not take the credentials, or there are none."""
-    signs = (*_NOT_LET_IN, *_GOOGLE_REFUSES, *_NO_GOOGLE_CREDENTIALS)
+    signs = (*_NOT_LET_IN, *_GOOGLE_REFUSES, *_MOTHERDUCK_REFUSES, *_NO_GOOGLE_CREDENTIALS)
     return any(sign in words for words in map(_words, causes(error)) for sign in signs)
 
 
@@ -151,6 +156,22 @@ _ADVICE = (
         _LOCKED,
         "The DuckDB file is open in another process: close it there (a DuckDB shell, a notebook, a dashboard), "
         "or let it open the file read-only after this run.",
+    ),
+    (
+        _MOTHERDUCK_REFUSES,
+        "MotherDuck does not take this token: it may be wrong, expired or revoked. Make a new one there, and put it into "
+        "destination.motherduck.credentials.password or MOTHERDUCK_TOKEN.",
+    ),
+    (
+        ('download extension "motherduck"', "supported by motherduck", "api.motherduck.com"),
+        "DuckDB cannot load its extension for MotherDuck: this machine does not reach extensions.duckdb.org and "
+        "api.motherduck.com, or MotherDuck takes no clients of this version of DuckDB. Nothing was written, and what was "
+        "fetched is kept: let it reach them, or install another version of duckdb.",
+    ),
+    (
+        ("no database/share named",),
+        "MotherDuck has no such database: make it there with CREATE DATABASE, or name another one in "
+        "destination.motherduck.credentials.database.",
     ),
     (
         ("unable to connect to proxy", "proxyerror", "proxy url had", "tunnel connection failed"),

@@ -53,9 +53,9 @@ def test_the_database_in_a_variable_of_its_own(
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("md:analytics", "MotherDuck, which is not supported"),
-        ("motherduck:analytics", "MotherDuck, which is not supported"),
-        ("duckdb:///md:analytics", "MotherDuck, which is not supported"),
+        ("md:analytics", "--destination motherduck"),
+        ("motherduck:analytics", "--destination motherduck"),
+        ("duckdb:///md:analytics", "--destination motherduck"),
         (":memory:", "Name a file"),
         (":memory:name", "Name a file"),
         (":external:", "Name a file"),

@@ -1,7 +1,7 @@
 """Backends: the properties of each warehouse that dlt does not describe.
 
-Any SQL destination of dlt works; ``of`` returns its backend. DuckDB and BigQuery have modules of their own, imported
-at first use; all other databases share the generic backend.
+Any SQL destination of dlt works; ``of`` returns its backend. DuckDB, MotherDuck and BigQuery have modules of their own,
+imported at first use; all other databases share the generic backend.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ def of(destination: Any) -> Backend:
         from .duckdb import DuckDbBackend
 
         return DuckDbBackend(destination)
+    if kind == "motherduck":
+        from .motherduck import MotherDuckBackend
+
+        return MotherDuckBackend(destination)
     if kind == "bigquery":
         from .bigquery import BigQueryBackend
 

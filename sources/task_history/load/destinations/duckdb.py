@@ -402,20 +402,25 @@ class DuckDbBackend(Backend):
                 client.native_connection.end_writing()
 
     def describe(self, client: Any, sentences: Descriptions) -> None:
-        rows = client.execute_sql(
-            "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE schema_name = %s "
-            "UNION ALL SELECT table_name, '', comment FROM duckdb_tables() WHERE schema_name = %s",
-            client.dataset_name,
-            client.dataset_name,
-        )
-        there = {(str(table), str(column)): text for table, column, text in rows or ()}
-        new = {key: text for key, text in sentences.items() if key in there and there[key] != text}
-        if new:
-            # At once: hundreds of statements, each committed for itself, take longer than a sync.
-            with client.begin_transaction():
-                client.execute_sql(
-                    ";\n".join(comment_statement(client, *key, text) for key, text in new.items())
-                )
+        describe_changed(client, sentences)
+
+
+def describe_changed(client: Any, sentences: Descriptions) -> None:
+    """Writes those descriptions of tables and columns that are there with another one, or with none."""
+    rows = client.execute_sql(
+        "SELECT table_name, column_name, comment FROM duckdb_columns() "
+        "WHERE database_name = current_database() AND schema_name = %s "
+        "UNION ALL SELECT table_name, '', comment FROM duckdb_tables() "
+        "WHERE database_name = current_database() AND schema_name = %s",
+        client.dataset_name,
+        client.dataset_name,
+    )
+    there = {(str(table), str(column)): text for table, column, text in rows or ()}
+    new = {key: text for key, text in sentences.items() if key in there and there[key] != text}
+    if new:
+        # At once: hundreds of statements, each committed for itself, take longer than a sync.
+        with client.begin_transaction():
+            client.execute_sql(";\n".join(comment_statement(client, *key, text) for key, text in new.items()))
 
 
 def comment_statement(client: Any, table: str, column: str, text: str) -> str:

@@ -32,6 +32,8 @@ _ALLOWED = frozenset(
     }
 )
 """Allowed settings: none names a file, an address or a program, as ``log_query_path`` does."""
+_HANDED_OVER = ("global_config", "custom_user_agent")
+"""The setting that dlt hands to ``duckdb.connect`` and runs no SQL with; for MotherDuck it sets that itself."""
 _VALUE = re.compile(r"[A-Za-z0-9_+./% -]{1,60}")
 _PRAGMA = re.compile(r"(?P<name>\w+)(?:\s*=\s*(?P<quote>'?)(?P<value>[^';]+)(?P=quote))?")
 
@@ -67,7 +69,8 @@ def _check_credentials(credentials: Any) -> None:
     for place in ("global_config", "local_config"):
         settings: Mapping[str, Any] = getattr(credentials, place) or {}
         for name, value in settings.items():
-            _check_setting(place, name, value)
+            if (place, name) != _HANDED_OVER:
+                _check_setting(place, name, value)
     if credentials.session_timezone is not None:
         _check_setting("session_timezone", "timezone", credentials.session_timezone)
 

@@ -1,4 +1,4 @@
-"""The generic backend: every SQL destination of dlt except DuckDB and BigQuery."""
+"""The generic backend: every SQL destination of dlt except DuckDB, MotherDuck and BigQuery."""
 
 from __future__ import annotations
 
@@ -58,10 +58,9 @@ def destination(name: str, *, staging: str) -> Any:
             "postgres."
         ) from None
     if made is not None and made.destination_type.endswith(".motherduck"):
-        raise ConfigurationError(
-            "MotherDuck is not supported: a run opens and closes its warehouse at each commit, and locks it as a file. "
-            "Load into duckdb, bigquery or postgres."
-        )
+        from . import motherduck
+
+        return motherduck.destination(made.destination_name, staging=staging)
     if not (isinstance(client, type) and issubclass(client, SqlJobClientBase)):
         raise ConfigurationError(
             f"The destination {name!r} cannot be asked in SQL, and what is open or lacks details is asked of the "
@@ -70,8 +69,8 @@ def destination(name: str, *, staging: str) -> Any:
     return made
 
 
-def _loaded_now(client: Any, table: Any) -> str | None:
-    """The statement that sets when the staged rows are written: in Postgres when the merge's transaction began."""
+def loaded_now(client: Any, table: Any) -> str | None:
+    """The statement that sets when the staged rows are written: when the merge's transaction began."""
     if LOADED_AT.name not in table["columns"]:
         return None
     with client.with_staging_dataset():
@@ -86,7 +85,7 @@ class OtherBackend(Backend):
         super().__init__(destination)
         self.describes_view_columns = self._kind != "ducklake"
         if self._kind == "postgres" and dlt_internals.are_used():
-            dlt_internals.precede_merges(destination, _loaded_now)
+            dlt_internals.precede_merges(destination, loaded_now)
 
     @property
     def _kind(self) -> str:
