@@ -194,7 +194,9 @@ def _statistics_difference(
     if statistics is None:
         return None
     covered = merged(window for day in days for window in day.windows)
-    difference = warehouse.statistics_difference(statistics.buckets(settings.values)[0], covered)
+    difference = warehouse.buckets(statistics.buckets(settings.values)[0]).difference(
+        covered, warehouse.counts
+    )
     return None if difference is None else {"vendor": difference[0], "stored": difference[1]}
 
 

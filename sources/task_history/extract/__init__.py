@@ -26,7 +26,8 @@ In the order in which data meets them::
     redacted_json       what customers wrote as texts without secrets and of bounded size
     status_redaction    statuses as they may be stored
     warehouse_rows      what the vendor sent → the rows that the warehouse gets
-    open_reads          what the last reads of open executions showed
+    last_reads          what the last reads of items that are not final showed
+    open_reads          reads of open executions that show what is stored already
     read_context        what reads of single executions have in common
     single_reads        single reads of many items, where one that fails holds up no other
     settling            stored open executions → what the vendor says of them now

@@ -17,7 +17,7 @@ from ..client.request_forms import FallbackSender
 from ..core.batch import Chunk, CommitProgress
 from ..core.commit_limits import CommitLimits
 from ..core.intervals import gaps, merged
-from ..core.models import Row, Scope, Selection, Sender, Window, floor_ms
+from ..core.models import Row, Scope, Selection, Sender, Table, Window, floor_ms
 from ..extract.details import DetailLoader
 from ..extract.integrations import read_map
 from ..extract.listing import WindowReader
@@ -176,7 +176,7 @@ class Context:
             stamp=self.stamp,
             now=self.edge,
             is_expired=self.is_expired,
-            open_reads=OpenReads(self._open_reads_file, self.system.identity, now),
+            open_reads=OpenReads(self.last_reads_file(self.system.executions), self.system.identity, now),
         )
         self.settler = Settler(read_context, scope=self.scope)
         self.details = DetailLoader(
@@ -187,12 +187,11 @@ class Context:
         self.progress: CommitProgress = root.progress if root else CommitProgress()
         self._window_reads: Iterator[int] = root._window_reads if root else itertools.count(1)
 
-    @property
-    def _open_reads_file(self) -> Path | None:
-        """The file that spares writes which change nothing; None where a write is not billed."""
+    def last_reads_file(self, table: Table) -> Path | None:
+        """The file that spares writes to a table which change nothing; None where a write is not billed."""
         if self.working_dir is None or not self.warehouse.is_billed:
             return None
-        return self.working_dir / f"task_history_open_{self.system.executions.name}.json"
+        return self.working_dir / f"task_history_open_{table.name}.json"
 
     @cached_property
     def companions(self) -> list[Context]:

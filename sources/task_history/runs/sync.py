@@ -29,7 +29,7 @@ from ..warehouse.queries import Warehouse
 from . import common_phases
 from .context import RETENTION_MARGIN, Context, Partition
 from .partitions import Event, Partitions
-from .statistics import compare_statistics, load_statistics
+from .statistics import VendorStatistics
 
 _COMPARISON_INTERVAL = timedelta(hours=24)
 """Time after which a day is compared again where that takes reading it whole."""
@@ -61,6 +61,7 @@ class Sync:
         self._rounds = rounds
         self._cursor = cursor
         self._accounts = [Partitions(listing) for listing in context.all]
+        self._statistics = VendorStatistics(context)
         self._failed: list[TaskHistoryError] = []
         """Errors that are raised after all other work is done."""
         context.tally.cursor = cursor
@@ -75,9 +76,9 @@ class Sync:
             yield from self._new_executions(listing, partitions)
         yield self._with_cursor(Chunk())
         try:
-            is_read = yield from load_statistics(context)
+            is_read = yield from self._statistics.load()
             yield FLUSH
-            yield from compare_statistics(context, is_read=is_read)
+            yield from self._statistics.compare(is_read=is_read)
         except UnexpectedResponse as error:
             # Executions are loaded without the statistics.
             log.warning("statistics_unreadable", reason=str(error))
@@ -116,6 +117,8 @@ class Sync:
 
             def questions(warehouse: Warehouse, context: Context = context) -> None:
                 warehouse.recent()
+                if context is self._context:
+                    self._statistics.ask(warehouse)
                 if context.system.listing.is_filtered_by_time and not context.system.listing.is_countable:
                     warehouse.newest_by_partition()
                 warehouse.open_executions(not_read_by=context.run_id)

@@ -320,7 +320,10 @@ class Statistics(Generic[S]):
     """Reading the vendor's own statistics."""
 
     tables: tuple[Table, ...]
-    """The tables of the statistics; the first has one row per bucket of time."""
+    """The tables of the statistics; the first has one row per bucket of time.
+
+    ``window_start`` and ``window_end`` of the others are the span that was asked for.
+    """
     buckets: Callable[[S], tuple[str, timedelta]]
     """The value of the column ``granularity``, and the length of a bucket, counted from midnight UTC."""
     request: Callable[[S, Window], Request]

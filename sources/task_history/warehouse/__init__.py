@@ -9,6 +9,7 @@ backlog_queries details and payloads that are not loaded, and those that could n
 coverage        the loaded windows, with their number of rows
 verified_days   when a window or a day counts as verified
 status_history  the earlier statuses of an execution
+statistics_buckets the stored buckets of the vendor's statistics
 averages        averages over stored executions, for plans and progress
 retry_schedule  when something that could not be read is tried again
 column_rules    exclude_columns and hash_columns; old_values what was stored before such a rule was set

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ..core.intervals import merged
 from ..core.models import Row, Selection, Window
 from ..systems.protocol import System
 from .averages import Averages
@@ -19,6 +18,7 @@ from .keep_days import KeptSince
 from .query_cache import QueryCache, StatementCollector
 from .recent_queries import RecentQueries, by_day
 from .sql_text import Query
+from .statistics_buckets import Buckets
 from .status_history import StoredStatus
 from .table_names import EVER, RETENTION_GRACE, Names
 from .tables import COVERAGE, REJECTED_ROWS, SYNC_RUNS, listings
@@ -119,15 +119,24 @@ class Warehouse(RecentQueries):
 
     def counts(self, windows: Sequence[Window]) -> list[int]:
         """Numbers of executions, as of ``count``, that began in each window, by one query."""
+        return self._count_each(windows, self._rows)
+
+    def kept_counts(self, windows: Sequence[Window]) -> list[int]:
+        """As ``counts``, from a former answer where each query is billed."""
+        return self._count_each(windows, self._kept_rows)
+
+    def _count_each(
+        self, windows: Sequence[Window], rows_of: Callable[..., list[tuple[Any, ...]]]
+    ) -> list[int]:
         if not windows:
             return []
         cases = ", ".join(
-            [f"sum(CASE WHEN e.{self._start} >= %s AND e.{self._start} < %s THEN 1 ELSE 0 END)"]
-            * len(windows)
+            f"sum(CASE WHEN e.{self._start} >= %s AND e.{self._start} < %s THEN 1 ELSE 0 END) AS count_{number}"
+            for number in range(len(windows))
         )
         condition = self._held(Window(min(windows).start, max(window.end for window in windows)))
         bounds = [instant for window in windows for instant in (window.start, window.end)]
-        rows = self._rows(
+        rows = rows_of(
             f"SELECT {cases} FROM {self._all} AS e WHERE {condition.sql}", *bounds, *condition.values
         )
         stored = [int(value or 0) for value in rows[0]] if rows else [0] * len(windows)
@@ -154,49 +163,18 @@ class Warehouse(RecentQueries):
         )
         return {str(row["id"]): seen for row in rows if (seen := StoredStatus.in_row(row)) is not None}
 
-    def stats_read_until(self, granularity: str) -> datetime | None:
-        """The first bucket of the vendor's statistics that must be read again; None before the first read."""
+    def buckets(self, granularity: str) -> Buckets:
+        """The buckets of the vendor's statistics that are stored."""
         assert self._system.statistics is not None  # noqa: S101 - nothing is read otherwise
-        rows = self._rows(
-            "SELECT min(CASE WHEN is_closed THEN NULL ELSE bucket_start END), max(bucket_end) "
-            f"FROM {self._name(self._system.statistics.tables[0].name)} AS s WHERE granularity = %s",
-            granularity,
-        )
-        return utc(rows[0][0]) or utc(rows[0][1]) if rows else None
-
-    def stats_fetched_at(self, granularity: str, *, since: datetime) -> datetime | None:
-        """When the closed bucket that was read longest ago was read, of those that end after ``since``."""
-        assert self._system.statistics is not None  # noqa: S101 - nothing is read otherwise
-        rows = self._rows(
-            f"SELECT min(fetched_at) FROM {self._name(self._system.statistics.tables[0].name)} "
-            "WHERE granularity = %s AND is_closed AND bucket_end > %s",
-            granularity,
-            since,
-        )
-        return utc(rows[0][0]) if rows else None
-
-    def statistics_difference(self, granularity: str, covered: Sequence[Window]) -> tuple[int, int] | None:
-        """How many executions the vendor's statistics count in closed buckets that are covered, and how many are stored.
-
-        None where both are the same.
-        """
-        assert self._system.statistics is not None  # noqa: S101 - nothing is compared otherwise
-        rows = self._rows(
-            f"SELECT bucket_start, bucket_end, {self._system.statistics.total_column} "
-            f"FROM {self._name(self._system.statistics.tables[0].name)} AS s WHERE granularity = %s AND is_closed",
-            granularity,
-        )
-        buckets = [
-            (Window(utc_or_epoch(start), utc_or_epoch(end)), int(total or 0)) for start, end, total in rows
-        ]
-        inside = [
-            (bucket, total)
-            for bucket, total in buckets
-            if any(window.start <= bucket.start and bucket.end <= window.end for window in covered)
-        ]
-        counted = sum(total for _, total in inside)
-        stored = sum(self.counts(merged(bucket for bucket, _ in inside)))
-        return None if counted == stored else (counted, stored)
+        table, total = self._system.statistics.tables[0].name, self._system.statistics.total_column
+        columns = ("granularity", "bucket_start", "bucket_end", "is_closed", total, "fetched_at")
+        rows = self._listed(table, columns)
+        if rows is None:
+            names = ", ".join(columns)
+            rows = self._records(
+                f"SELECT {names} FROM {self._name(table)} AS s WHERE granularity = %s", granularity
+            )
+        return Buckets.read([row for row in rows if row["granularity"] == granularity], total_column=total)
 
     def newest_start(self, *, from_day: datetime | None = None) -> datetime | None:
         """Start of the newest execution, of those that are left out, too; None without any.

@@ -1,8 +1,8 @@
-"""What idle syncs cost on BigQuery where open executions are read one by one, and where a list is read again."""
+"""What idle syncs cost on BigQuery: open executions read one by one, lists that are read again, statistics."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -49,7 +49,7 @@ def test_open_executions_that_did_not_change_are_not_written_again(
         assert all(first < idle_since < last < idle_until for _, first, last in states)
 
 
-@pytest.mark.parametrize("system", ["sailpoint", "twinit"])
+@pytest.mark.parametrize("system", ["sailpoint", "twinit", "b3os"])
 def test_a_list_that_is_read_again_asks_the_warehouse_little(
     recorder: Recorder, tmp_path: Path, system: str
 ) -> None:
@@ -58,9 +58,53 @@ def test_a_list_that_is_read_again_asks_the_warehouse_little(
         place = BigQueryPlaceWithoutViews(tmp_path / "place", sandbox, recorder, system=system, steps="none")
         place.sync()
         # What began within the lookback is written again.
-        sandbox.advance(7200)
+        sandbox.advance(4 * 3600)
         place.sync()
         result, bill = Meter(place, sandbox).sync()
         assert result["executions"] == 0
         assert bill.jobs <= 6
         assert bill.mib <= 80
+
+
+def test_statistics_that_count_the_same_are_not_written_again(recorder: Recorder, tmp_path: Path) -> None:
+    """Not in the hours after the last execution, which get their rows with the next write, within a day.
+
+    They are written again where a stored bucket is missing.
+    """
+    with SandboxProcess("b3os", executions=60, days=3, open_days=0.0, freeze=True, seed=11) as sandbox:
+        place = BigQueryPlaceWithoutViews(tmp_path / "place", sandbox, recorder, system="b3os", steps="none")
+        meter = Meter(place, sandbox)
+
+        def merged() -> set[str]:
+            """The tables of statistics that an hour later were written."""
+            sandbox.advance(3600)
+            _, bill = meter.sync()
+            if not (tables := {name for name in bill.loads if "stats" in name}):
+                assert bill.jobs <= 6
+                assert bill.mib <= 80
+            return tables
+
+        place.sync()
+        # The hours of the last executions close within the lookback.
+        sandbox.advance(4 * 3600)
+        assert merged()
+        for _ in range(4):
+            assert not merged()
+        opens = "FROM b3os.execution_stats WHERE NOT is_closed"
+        place.client.query_and_wait(
+            f"DELETE FROM b3os.execution_stats WHERE bucket_start = (SELECT bucket_start {opens} "
+            "ORDER BY bucket_start LIMIT 1 OFFSET 1)"
+        )
+        assert merged()
+        assert not merged()
+
+        place.client.query_and_wait(
+            "UPDATE b3os.execution_stats SET fetched_at = TIMESTAMP_SUB(fetched_at, INTERVAL 24 HOUR) WHERE true"
+        )
+        extent = "SELECT count(*), min(bucket_start), max(bucket_end), sum(total) FROM b3os.execution_stats"
+        [(_, _, former_end, _)] = place.query(extent)
+        assert merged()
+        [(buckets, first, end, counted)] = place.query(extent)
+        assert end - former_end == timedelta(hours=2)
+        assert buckets * 3600 == (end - first).total_seconds()
+        assert counted == len(sandbox.truth())
