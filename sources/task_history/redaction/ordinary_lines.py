@@ -7,10 +7,12 @@ for the few orders of words in which a secret may stand.
 from __future__ import annotations
 
 import re
+from enum import Enum, auto
 
-from . import pairs, patterns
+from . import pairs, patterns, shapes
+from .encodings import MIN_CHARS
 from .judging import Judge
-from .names import COOKIE_HEADERS, SCHEMED_HEADERS, may_precede
+from .names import COOKIE_HEADERS, PHRASES, SCHEMED_HEADERS, may_precede
 from .placeholders import CREDENTIAL_SCHEMES
 from .sentences import JOINING_WORDS
 from .vocabulary import Vocabulary
@@ -18,7 +20,7 @@ from .vocabulary import Vocabulary
 _MAX_WORDS = 50_000
 _MAX_CHARS = 40
 """Maximum characters of a word that may be an ordinary one."""
-_ASSIGNED_CHARS = 15
+_ASSIGNED_CHARS = 23
 """Maximum characters of a word behind a name and ``=`` that is judged here."""
 
 (
@@ -27,30 +29,41 @@ _ASSIGNED_CHARS = 15
     ID,
     COUNT,
     NUMBER,
-    TELLING,
     WORD,
     JOINING,
     PRECEDING,
     BRACKETED,
     HEADED,
+    ENDING_PHRASE,
     PAIR,
     COUNTED,
-    JUDGED,
-) = "xdinmtwkabcpqj"
+    NAMED_ID,
+) = "xdinmwyabhcpqg"
 """Classes of words.
 
-TELLING tells of a secret; JOINING joins a name and its value, such as ``is``; PRECEDING may be part of a name, such as
-``access`` in ``access code``; HEADED ends with a colon; PAIR and COUNTED are ``user=anna`` and ``rows=4200`` or an id
-behind a name; JUDGED is ``session=closed``, no secret. A COUNT has at most two digits.
+JOINING joins a name and its value, such as ``is``; PRECEDING may be part of a name, such as ``access`` in ``access
+code``; HEADED ends with a colon, and ENDING_PHRASE is one that may end a name of several words; PAIR, COUNTED and
+NAMED_ID are ``user=anna``, ``rows=4200`` and an id behind a name. A COUNT has at most two digits. OTHER may be anything.
+"""
+TELLING, JUDGED = "tsfu", "jklo"
+"""Classes of words that tell of a secret, and of pairs that do, but are none, such as ``session=closed``.
+
+The second of each has a scheme in it, such as ``basic``; the third a word of a form; the fourth both.
 """
 _ANY = f"[^{OTHER}]"
 _MAY_HOLD_SECRET = re.compile(
-    f"{OTHER}|[{COUNT}{NUMBER}]{{2}}|[{PRECEDING}{TELLING}]{JUDGED}|{TELLING}{_ANY}{{0,2}}{HEADED}"
-    f"|{TELLING}{_ANY}?[{NUMBER}{ID}]"
-    f"|{TELLING}{_ANY}{{0,11}}[{JOINING}{HEADED}{PAIR}{JUDGED}][{NUMBER}{ID}]"
-    f"|[{NUMBER}{ID}{COUNTED}]{JOINING}{_ANY}{{0,5}}{TELLING}"
+    f"{OTHER}|[{COUNT}{NUMBER}]{{2}}|[{PRECEDING}{TELLING}][{JUDGED}]|[{TELLING}]{_ANY}{{0,2}}{ENDING_PHRASE}"
+    f"|[{TELLING}]{_ANY}?[{NUMBER}{ID}]"
+    f"|[{TELLING}]{_ANY}{{0,11}}[{JOINING}{ENDING_PHRASE}{PAIR}{JUDGED}][{NUMBER}{ID}]"
+    f"|[{TELLING}]{_ANY}{{0,11}}{HEADED}[^{WORD}{JOINING}{PRECEDING}{HEADED}{ENDING_PHRASE}{TELLING}]"
+    f"|[{NUMBER}{ID}{COUNTED}{NAMED_ID}]{JOINING}{_ANY}{{0,5}}[{TELLING}]"
 )
+_PHRASE = re.compile(f"[{PRECEDING}{TELLING}][{COUNTED}{NAMED_ID}]")
+_IDS = re.compile(f"[{ID}{NAMED_ID}]")
 _DIGITS = re.compile(f"[{NUMBER}{ID}]")
+_TELLS = re.compile(f"[{TELLING}{JUDGED}]")
+_SCHEMES = re.compile(f"[{TELLING[1]}{TELLING[3]}{JUDGED[1]}{JUDGED[3]}]")
+_FORMS = re.compile(f"[{TELLING[2:]}{JUDGED[2:]}]")
 _FORM_WORDS = re.compile(
     "|".join(sorted({re.escape(sign.strip()) for sign, _ in patterns.FORMS if any(map(str.isalpha, sign))}))
 )
@@ -63,7 +76,7 @@ _TIME = re.compile(
 _COUNT = re.compile(r"0{1,2}(?:st|nd|rd|th|%)?[.,;!?]{0,2}")
 _NUMBER = re.compile(r"0{1,9}(?:[.,]0{1,6})?(?:%|[a-z]{1,2})?[.,;!?]{0,2}")
 _ID = re.compile(r"[(\[]?(?:[0a-f]{24,64}|[0a-f]{8}(?:-[0a-f]{4}){3}-[0a-f]{12})[)\]]?[.,;]?")
-_NAMED_ID = re.compile(rf"(?P<name>[A-Za-z_]{{1,20}})=(?:{_ID.pattern})")
+_IS_NAMED_ID = re.compile(rf"(?P<name>[A-Za-z_]{{1,20}})=(?:{_ID.pattern})")
 _WORD = re.compile(r"(?P<word>[A-Za-z]+(?:['-][A-Za-z]+)*)[.,;!?]{0,3}")
 _BRACKETED = re.compile(r"(?:\((?:[A-Za-z]+|0{1,9}(?:[.,]0{1,6})?[a-z%]{0,2})\)|\[[A-Za-z]+\])[.,;]?")
 _HEADED = re.compile(r"(?P<word>[A-Za-z]+):")
@@ -71,36 +84,63 @@ _PAIR = re.compile(
     r"(?P<name>[A-Za-z]\w*)=(?:(?P<word>[A-Za-z]+(?:[_.-][A-Za-z]+)*)|(?P<digits>0{4,8})|0{1,6}[a-z]{0,2})"
 )
 
+_ENDS_OF_PHRASES = frozenset(phrase.split()[-1] for phrase in PHRASES)
+
+
+class Reading(Enum):
+    """What a text may hold."""
+
+    CLEAN = auto()
+    """No word that tells of a secret."""
+    ORDINARY = auto()
+    """Such words, and nothing that may be one."""
+    SCHEMED = auto()
+    """The same, and a scheme, behind which a secret of letters may stand."""
+    SEARCHED = auto()
+    """Anything."""
+
 
 class OrdinaryLines:
     """Tells which lines are ordinary, and remembers their words."""
 
     def __init__(self, vocabulary: Vocabulary, kind_of: pairs.KindOf, is_secret: Judge) -> None:
         self._tells = vocabulary.telling
+        self._is_id = vocabulary.is_id
         self._kind_of = kind_of
         self._is_secret = is_secret
         self._classes: dict[str, str] = {}
 
-    def is_one(self, text: str, telling: str) -> bool:
-        """Whether a text in which words tell of a secret is an ordinary line."""
-        if not text.isascii() or not text.isprintable():
-            return False
-        get = self._classes.get
-        words = text.translate(patterns.DIGITS_ALIKE).split()
+    def read(self, text: str, words: list[str]) -> Reading:
+        """What a text may hold, given its words, digits alike."""
         try:
-            line = "".join(map(get, words))  # type: ignore[arg-type]  # None where a word is not known yet
+            line = "".join(map(self._classes.get, words))  # type: ignore[arg-type]  # None where a word is not known yet
         except TypeError:
+            get = self._classes.get
             line = "".join([get(word) or self._class_of(word) for word in words])
-        if _MAY_HOLD_SECRET.search(line):
-            return False
-        if line.count(TELLING) + line.count(JUDGED) != telling.count(" ") - 1:
-            return False  # an id in which a text is encoded
-        return _DIGITS.search(line) is None or _FORM_WORDS.search(telling.lower()) is None
+        if _MAY_HOLD_SECRET.search(line) or self._holds_phrase(line, words):
+            return Reading.SEARCHED
+        if _IDS.search(line):
+            written = text.split()
+            if not all(self._is_id(written[match.start()]) for match in _IDS.finditer(line)):
+                return Reading.SEARCHED  # an id in which a text is encoded
+        if not _TELLS.search(line):
+            return Reading.CLEAN
+        if not text.isascii() or not text.isprintable() or (_FORMS.search(line) and _DIGITS.search(line)):
+            return Reading.SEARCHED
+        return Reading.SCHEMED if _SCHEMES.search(line) else Reading.ORDINARY
+
+    def _holds_phrase(self, line: str, words: list[str]) -> bool:
+        """Whether a word and a name before a number or an id make the name of a secret: ``session id=…``."""
+        for match in _PHRASE.finditer(line):
+            name = words[match.start() + 1].partition("=")[0]
+            if name.lower() in _ENDS_OF_PHRASES and self._kind_of(f"{words[match.start()]} {name}"):
+                return True
+        return False
 
     def _class_of(self, word: str) -> str:
         if _ID.fullmatch(word):
             return ID  # each is another word
-        if named := _NAMED_ID.fullmatch(word):
+        if named := _IS_NAMED_ID.fullmatch(word):
             word = f"{named['name']} ="  # as no word is written
         if letter := self._classes.get(word):
             return letter
@@ -112,22 +152,24 @@ class OrdinaryLines:
         return letter
 
     def _read(self, word: str) -> str:
-        for letter, pattern in ((TIME, _TIME), (COUNT, _COUNT), (NUMBER, _NUMBER)):
-            if pattern.fullmatch(word):
-                return letter
         if word.endswith(" ="):
             name = word.removesuffix(" =")
-            return COUNTED if pairs.role(name) in ("", "name") and not self._tells(name) else OTHER
+            return NAMED_ID if pairs.role(name) in ("", "name") and not self._tells(name) else OTHER
         tells = bool(self._tells(word))
         if match := _WORD.fullmatch(word):
-            return TELLING if tells else _of_word(match["word"])
+            return _telling(word, TELLING) if tells else _of_word(match["word"])
         if pair := _PAIR.fullmatch(word):
             return self._of_pair(pair, tells=tells)
         if tells:
             return OTHER
+        for letter, pattern in ((TIME, _TIME), (COUNT, _COUNT), (NUMBER, _NUMBER)):
+            if pattern.fullmatch(word):
+                return letter
         if _BRACKETED.fullmatch(word):
             return BRACKETED
-        return HEADED if (match := _HEADED.fullmatch(word)) and not pairs.role(match["word"]) else OTHER
+        if not (match := _HEADED.fullmatch(word)) or pairs.role(match["word"]) in ("name", "type"):
+            return OTHER
+        return ENDING_PHRASE if match["word"].lower() in _ENDS_OF_PHRASES else HEADED
 
     def _of_pair(self, pair: re.Match[str], *, tells: bool) -> str:
         name, word = pair["name"], pair["word"]
@@ -140,7 +182,27 @@ class OrdinaryLines:
             return OTHER
         if name.lower().endswith(SCHEMED_HEADERS + COOKIE_HEADERS) or self._tells(word):
             return OTHER
-        return OTHER if self._is_secret(self._kind_of(name), word) else JUDGED
+        if self._is_secret(self._kind_of(name), word) or not name.isalpha():
+            return OTHER
+        return _telling(pair[0], JUDGED)
+
+
+def _telling(word: str, classes: str) -> str:
+    """The class of a word that tells of a secret, and of what else."""
+    if not tells_of_names_alone(f" {word} ", patterns.WORDS_BEFORE_WORDS_ALONE):
+        return OTHER
+    has_scheme = patterns.ANY_SCHEME.search(f" {word.lower()} ") is not None
+    has_form = _FORM_WORDS.search(word.lower()) is not None
+    return classes[has_scheme + 2 * has_form]
+
+
+def tells_of_names_alone(telling: str, others: re.Pattern[str] = patterns.WORDS_BEFORE_WORDS) -> bool:
+    """Whether words tell of a secret by its name, and are no token, and none of the ``others``, such as commands."""
+    if shapes.may_hold_tokens(telling):
+        return False
+    if max(map(len, telling.replace("=", " ").split())) >= MIN_CHARS:
+        return False
+    return others.search(telling.lower()) is None
 
 
 def _of_word(word: str) -> str:

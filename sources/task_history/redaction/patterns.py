@@ -208,14 +208,22 @@ def _argument_of(rule: dict[str, Any]) -> re.Pattern[str]:
 
 ARGUMENTS_OF_COMMANDS = {command: _argument_of(rule) for command, rule in COMMANDS.items()}
 COMMAND_WORDS = frozenset(name.split()[0] for name in COMMANDS)
-_COMMAND_WORD = rf"(?<![\w-])(?:{'|'.join(map(re.escape, sorted(COMMAND_WORDS)))})(?![\w-])"
+
+
+def _any_word(words: Iterable[str]) -> str:
+    return rf"(?<![\w-])(?:{'|'.join(map(re.escape, sorted(words)))})(?![\w-])"
+
+
+_COMMAND_WORD = _any_word(COMMAND_WORDS)
 ANY_COMMAND = re.compile(_COMMAND_WORD)
 """In a text with none of these, COMMAND matches nowhere."""
-_WORDS_BEFORE_WORDS = (
-    rf"{_COMMAND_WORD.translate(DIGITS_ALIKE)}|(?<![a-z])(?:identify|identified|net|wi-?fi)(?![a-z])|phrase"
-)
+_IDENTIFYING = r"(?<![a-z])(?:identify|identified|net|wi-?fi)(?![a-z])|phrase"
+_WORDS_BEFORE_WORDS = rf"{_COMMAND_WORD.translate(DIGITS_ALIKE)}|{_IDENTIFYING}"
 WORDS_BEFORE_WORDS = re.compile(_WORDS_BEFORE_WORDS)
 """Words, in lower case, that may stand before a secret of letters alone without any sign or name."""
+_WITHOUT_FLAGS = {name.split()[0] for name, rule in COMMANDS.items() if "argument" in rule}
+WORDS_BEFORE_WORDS_ALONE = re.compile(rf"{_any_word(_WITHOUT_FLAGS).translate(DIGITS_ALIKE)}|{_IDENTIFYING}")
+"""Such words, but for commands that take the secret behind a flag."""
 WORDS_BEFORE_SECRETS = re.compile(
     rf"{_WORDS_BEFORE_WORDS}|://.*(?:{'|'.join(WEBHOOK_SIGNS)})"
     rf"|(?<![a-z0-9])(?:{'|'.join(map(str.strip, SCHEMES))})(?![a-z0-9])"

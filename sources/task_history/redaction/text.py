@@ -23,6 +23,7 @@ from .names import (
     words_before,
 )
 from .no_values import is_message, is_no_value, is_postal
+from .ordinary_lines import Reading, tells_of_names_alone
 from .placeholders import is_reference
 from .randomness import FAMILIAR, has_long_run, is_key_material
 from .redacted_text import RedactedText
@@ -70,15 +71,26 @@ class TextPass(SignPass):
 
     def plain(self, text: str, depth: int) -> list[Edit]:
         """The replacements that redact a text that is not JSON."""
-        telling = self._vocabulary.telling(text)
-        self.tellings += bool(telling)
+        words, unknown = self._vocabulary.unknown(text)
         own = self._own.edits(text)
+        reading = (
+            self._ordinary_lines.read(text, words)
+            if len(words) > 1 and unknown and not own
+            else Reading.SEARCHED
+        )
+        if reading is Reading.ORDINARY:
+            self.tellings += 1
+            return []
+        if reading is Reading.CLEAN:
+            return []
+        telling = self._vocabulary.telling_of(text, words, unknown) if unknown else ""
+        self.tellings += bool(telling)
         if text[2:3] in (" ", ":") and text[2] == text[5:6] == text[8:9] and self._is_spaced_hex(text, depth):
             self.count += 1
             return [Edit(0, len(text))]
         if not own and (not telling or FAMILIAR.fullmatch(text)):
             return []
-        if not own and (_is_only_words(text, telling) or self._is_ordinary_line(text, telling)):
+        if not own and (reading is Reading.SCHEMED or _is_only_words(text, telling)):
             return self._in_words(RedactedText(text, telling))
         is_escaped = not text.isascii() or patterns.MAY_BE_ESCAPED.search(telling) is not None
         is_named = is_escaped and self._is_named(telling)
@@ -97,9 +109,6 @@ class TextPass(SignPass):
         if is_escaped and (is_named or patterns.ESCAPED_URL.search(telling)):
             edits = joined(edits, self._in_escapes(applied(text, edits), depth))
         return edits
-
-    def _is_ordinary_line(self, text: str, telling: str) -> bool:
-        return self._ordinary_lines.is_one(text, telling) and _tells_of_names_alone(telling)
 
     def _in_words(self, redacted: RedactedText) -> list[Edit]:
         """The replacements in a text of words alone: behind a scheme, or in a table."""
@@ -339,16 +348,7 @@ class TextPass(SignPass):
 
 def _is_only_words(text: str, telling: str) -> bool:
     """Whether a text in which words tell of a secret is words and nothing else."""
-    return patterns.is_prose_alone(text) and _tells_of_names_alone(telling)
-
-
-def _tells_of_names_alone(telling: str) -> bool:
-    """Whether words tell of a secret by its name, and are no token, command or the like themselves."""
-    if shapes.may_hold_tokens(telling):
-        return False
-    if max(map(len, telling.replace("=", " ").split())) >= MIN_CHARS:
-        return False
-    return patterns.WORDS_BEFORE_WORDS.search(telling.lower()) is None
+    return patterns.is_prose_alone(text) and tells_of_names_alone(telling)
 
 
 def _spans_near(text: str, telling: str) -> list[Span]:

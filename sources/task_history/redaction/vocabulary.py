@@ -49,25 +49,31 @@ class Vocabulary:
 
     def telling(self, text: str) -> str:
         """The words of a text that may tell of a secret, each between blanks; empty where there are none."""
+        words, unknown = self.unknown(text)
+        return self.telling_of(text, words, unknown) if unknown else ""
+
+    def unknown(self, text: str) -> tuple[list[str], set[str]]:
+        """The words of a text, digits alike, and those of them that may tell of a secret, or are ids."""
         if text in self._words:
-            return ""
+            return [], set()
         words = text.translate(patterns.DIGITS_ALIKE).split()
         distinct = set(words)
         if distinct <= self._words:
-            return ""
-        unknown = distinct - self._words
-        unknown = {word for word in unknown if word in self._telling or not self._learn(word)}
-        if not unknown:
-            return ""
+            return words, set()
+        distinct -= self._words
+        return words, {word for word in distinct if word in self._telling or not self._learn(word)}
+
+    def telling_of(self, text: str, words: list[str], unknown: set[str]) -> str:
+        """What ``telling`` says of a text, given what ``unknown`` says of it."""
         written = text.split()
         if len(unknown) <= FEW_WORDS:
             places = [index for word in unknown for index in _places(words, word)]
         else:
             places = [index for index, word in enumerate(words) if word in unknown]
-        telling = [written[index] for index in sorted(places) if not self._is_id(written[index])]
+        telling = [written[index] for index in sorted(places) if not self.is_id(written[index])]
         return f" {' '.join(telling)} " if telling else ""
 
-    def _is_id(self, word: str) -> bool:
+    def is_id(self, word: str) -> bool:
         """Whether a word is an id of hexadecimal digits, which encode no text; strict redaction removes those, too."""
         match = None if self._is_strict or len(word) < _MIN_HEX_DIGITS else _HEX_ID.fullmatch(word)
         if match is None or (match["name"] and self.telling(match["name"])):

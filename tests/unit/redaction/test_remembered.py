@@ -57,6 +57,8 @@ GOES = {
     "behind a colon": "the password for the server: Quarz82x",
     "a number of a card": "card 4242 4242 4242 4242",
     "a scheme": f"sent Bearer {SECRET}",
+    "an id behind two words": "the session id=4c1e0c3ab2d94e7788aa0019",
+    "a number behind two words": "the PIN number=99994",
     "a pair": "name=password&value=hunterx82",
     "a token of a vendor": "the token ghp_" + SECRET + "9fQ2xLw71kTrW4mN1x00",
 }
@@ -76,6 +78,9 @@ STAYS: dict[str, Any] = {
     "a state": "session=closed",
     "a name": "key=orders_by_day",
     "a number in brackets": "the secret was read again (332)",
+    "a word behind a colon": "please reset your password imported: Customer report",
+    "a long name": "key=orders_and_invoices",
+    "the name of a command": "login failed twice",
     "an id": "the token expired trace=5f1e0c3ab2d94e7788aa0011",
 }
 
