@@ -379,6 +379,17 @@ def precede_merges(destination: Any, statement: Callable[[Any, Any], str | None]
     setattr(destination, _PRECEDED, True)
 
 
+def merge_in_transactions(destination: Any) -> None:
+    """Has each merge into the destination be one transaction, where dlt does not say whether the database has these.
+
+    dlt sends a merge without BEGIN there. Where its statements are not one transaction for being sent at once, as they
+    are in Postgres, stored rows would be away until the new ones are inserted, and stay away after a kill.
+    """
+    able = destination.capabilities()
+    if able.supports_transactions is None and able.supports_ddl_transactions:
+        destination.caps_params["supports_transactions"] = True
+
+
 def sql_client_of(job: Any) -> Any:
     """The SQL client of a running load job."""
     return job._job_client.sql_client

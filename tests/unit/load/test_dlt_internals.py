@@ -564,3 +564,18 @@ def test_rows_are_staged_again_before_they_are_merged(tmp_path: Path) -> None:
         "started_jobs": set(),
         "completed_jobs": {"executions.ee.0.sql", "runs.ff.0.parquet"},
     }
+
+
+def test_a_merge_is_a_transaction_where_dlt_does_not_say_so() -> None:
+    """dlt leaves open whether these databases have transactions, and takes what its destination is told."""
+    for made in (dlt.destinations.postgres(), dlt.destinations.ducklake(), dlt.destinations.motherduck()):
+        assert made.capabilities().supports_transactions is None
+        dlt_internals.merge_in_transactions(made)
+        assert made.capabilities().supports_transactions is True
+
+
+def test_a_merge_is_no_transaction_where_there_are_none() -> None:
+    """What dlt says of a database stays."""
+    made = dlt.destinations.clickhouse()
+    dlt_internals.merge_in_transactions(made)
+    assert made.capabilities().supports_transactions is False

@@ -66,6 +66,7 @@ def destination(name: str, *, staging: str) -> Any:
             f"The destination {name!r} cannot be asked in SQL, and what is open or lacks details is asked of the "
             "warehouse. Choose duckdb, bigquery, postgres or another database."
         )
+    dlt_internals.merge_in_transactions(made)
     return made
 
 

@@ -37,13 +37,11 @@ _HIDDEN = "***"
 
 def destination(name: str, *, staging: str) -> Any:
     """The dlt destination of that name, of dlt's type ``motherduck``."""
-    return MotherDuck(
-        destination_name=name,
-        staging_dataset_name_layout=staging,
-        preferred_loader_file_format="parquet",
-        # dlt does not say so: a merge would delete rows in one transaction, and insert them in the next.
-        supports_transactions=True,
+    made = MotherDuck(
+        destination_name=name, staging_dataset_name_layout=staging, preferred_loader_file_format="parquet"
     )
+    dlt_internals.merge_in_transactions(made)
+    return made
 
 
 @dlt_internals.extends(dlt.destinations.motherduck)
