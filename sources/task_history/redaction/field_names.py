@@ -25,11 +25,12 @@ _CHARS = 4_000
 class FieldNames:
     """What the names of an object's fields say.
 
-    ``kinds`` are those of the names in order; ``may_pair`` says that one field may name what stands in another,
-    ``may_tell`` that one may tell of what kind another is. Where ``is_plain``, the names say nothing at all.
+    ``kinds`` and ``roles`` are those of the names in order; ``may_pair`` says that one field may name what stands in
+    another, ``may_tell`` that one may tell of what kind another is. Where ``is_plain``, the names say nothing at all.
     """
 
     kinds: tuple[Kind, ...]
+    roles: tuple[str, ...]
     may_pair: bool
     may_tell: bool
     names_a_value: bool
@@ -50,7 +51,7 @@ def read(names: tuple[str, ...], kind_of: pairs.KindOf) -> FieldNames:
         or not FLAT_PAIRS.isdisjoint(map(squash, names))
         or not pairs.TABLE_HEADS.isdisjoint(names)
     )
-    return FieldNames(kinds, may_pair, may_tell, "value" in roles, is_plain)
+    return FieldNames(kinds, tuple(roles), may_pair, may_tell, "value" in roles, is_plain)
 
 
 class KnownFieldNames:
@@ -76,7 +77,9 @@ def kinds_of(
     value: dict[str, Json], names: tuple[str, ...], fields: FieldNames, kind_of_value: pairs.KindOf
 ) -> tuple[Sequence[Kind], bool]:
     """The kinds of an object's fields, by their names and by what stands in others, and whether it is a pair."""
-    pair, named_by = pairs.pair_kind(value, kind_of_value) if fields.may_pair else (Kind.HARMLESS, "")
+    pair, named_by = (
+        pairs.pair_kind(value, fields.roles, kind_of_value) if fields.may_pair else (Kind.HARMLESS, "")
+    )
     told = _told(value, names, kind_of_value) if fields.may_tell else {}
     if not pair and not told and not fields.names_a_value:
         return fields.kinds, False

@@ -105,23 +105,26 @@ class OrdinaryLines:
 
     def __init__(self, vocabulary: Vocabulary, kind_of: pairs.KindOf, is_secret: Judge) -> None:
         self._tells = vocabulary.telling
-        self._is_id = vocabulary.is_id
+        self._is_only_id = vocabulary.is_only_id
         self._kind_of = kind_of
         self._is_secret = is_secret
         self._classes: dict[str, str] = {}
 
     def read(self, text: str, words: list[str]) -> Reading:
         """What a text may hold, given its words, digits alike."""
+        classes = list(map(self._classes.get, words))
         try:
-            line = "".join(map(self._classes.get, words))  # type: ignore[arg-type]  # None where a word is not known yet
-        except TypeError:
-            get = self._classes.get
-            line = "".join([get(word) or self._class_of(word) for word in words])
+            place = -1
+            while True:  # which ends where no class is missing: that of a word not known yet, or of an id
+                place = classes.index(None, place + 1)
+                classes[place] = self._class_of(words[place])
+        except ValueError:
+            line = "".join(classes)  # type: ignore[arg-type]  # none is None any longer
         if _MAY_HOLD_SECRET.search(line) or self._holds_phrase(line, words):
             return Reading.SEARCHED
         if _IDS.search(line):
             written = text.split()
-            if not all(self._is_id(written[match.start()]) for match in _IDS.finditer(line)):
+            if not all(self._is_only_id(written[match.start()]) for match in _IDS.finditer(line)):
                 return Reading.SEARCHED  # an id in which a text is encoded
         if not _TELLS.search(line):
             return Reading.CLEAN

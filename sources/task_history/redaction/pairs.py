@@ -89,9 +89,8 @@ def holds_secret(key: str, value: Json) -> bool:
     return role(key) == "value" or (role(key) in ("text", "answer") and is_secret_text(value))
 
 
-def pair_kind(value: Mapping[str, Json], kind_of: KindOf) -> tuple[Kind, str]:
+def pair_kind(value: Mapping[str, Json], roles: Sequence[str], kind_of: KindOf) -> tuple[Kind, str]:
     """The kind of the value in a pair such as ``{"key": "Authorization", "value": …}``, and the key of the name."""
-    roles = [role(key) for key in value]
     for word, (key, name) in zip(roles, value.items(), strict=True):
         if word == "name" and isinstance(name, dict) and (kind := _kind_within(name, kind_of)):
             return kind, key

@@ -10,7 +10,7 @@ the value: what is cut first can no longer be recognised.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -124,15 +124,17 @@ class _Pass(DocumentPass):
     # Structures
 
     def value(self, value: Json, depth: int) -> Json:
-        if isinstance(value, str):
+        if type(value) is str:
             return self.string(value, depth)
+        if value is None or value is True or value is False:
+            return value
         if isinstance(value, dict):
             return self._object(value, depth + 1) if depth < MAX_DEPTH else self.whole(value)
         if isinstance(value, list):
             return self._array(value, depth + 1) if depth < MAX_DEPTH else self.whole(value)
-        if self._own.digits and isinstance(value, int | Decimal) and not isinstance(value, bool):
+        if self._own.digits and isinstance(value, int | Decimal):
             return self.whole(value) if self._own.edits(exact_json(value)) else value
-        return value
+        return self.string(value, depth) if isinstance(value, str) else value
 
     def whole(self, value: Json) -> Json:
         """The redaction mark in place of the value; an empty value stays."""
@@ -143,6 +145,8 @@ class _Pass(DocumentPass):
 
     def under(self, kind: Kind, value: Json, depth: int) -> Json:
         """Redacts the value according to the kind of its name."""
+        if value is None or value is True or value is False:
+            return value
         if kind and self._is_secret(kind, value):
             if depth < MAX_DEPTH and (fields := neighbours.own_fields(kind, value, self._kind)):
                 kept = self._fields_under(kind, fields, depth + 1)
@@ -150,6 +154,8 @@ class _Pass(DocumentPass):
             if depth < MAX_DEPTH and isinstance(value, list) and any(isinstance(i, dict) for i in value):
                 return _unless_same(value, [self.under(kind, inner, depth + 1) for inner in value])
             return self.whole(value)
+        if type(value) is str:
+            return self.string(value, depth)
         if kind and isinstance(value, dict) and is_schema(value):
             kept = {
                 name: self.whole(inner) if name in SCHEMA_EXAMPLES else inner for name, inner in value.items()
@@ -177,11 +183,29 @@ class _Pass(DocumentPass):
         elif fields.is_plain:
             return self._plain_object(value, depth)
         kinds, is_pair = field_names.kinds_of(value, names, fields, self._kind_of_value)
+        tellings = self.tellings
+        new, lists = self._fields(value, kinds, depth)
+        if known is None:
+            new = self._with_names(value, new)
+            if names == tuple(new):
+                self._field_names.add(names, fields)
+        if pairs.may_be_table(lists, value) and (tabled := self._table(value, new)) is not new:
+            return tabled
+        return new if is_pair or tellings == self.tellings else self._neighbours(value, new)
+
+    def _fields(
+        self, value: dict[str, Json], kinds: Sequence[Kind], depth: int
+    ) -> tuple[dict[str, Json], int]:
+        """The object with redacted values, given the kinds of its fields, and how many lists it holds."""
         new = value
-        lists, tellings = 0, self.tellings
+        lists = 0
         for (name, inner), kind in zip(value.items(), kinds, strict=True):
+            if inner is None or inner is True or inner is False:
+                continue
             if kind:
                 kept = self.under(kind, inner, depth)
+            elif type(inner) is str:
+                kept = self.string(inner, depth)
             else:
                 lists += type(inner) is list
                 told = self.tellings
@@ -191,13 +215,7 @@ class _Pass(DocumentPass):
             if kept is not inner:
                 new = dict(value) if new is value else new
                 new[name] = kept
-        if known is None:
-            new = self._with_names(value, new)
-            if names == tuple(new):
-                self._field_names.add(names, fields)
-        if pairs.may_be_table(lists, value) and (tabled := self._table(value, new)) is not new:
-            return tabled
-        return new if is_pair or tellings == self.tellings else self._neighbours(value, new)
+        return new, lists
 
     def _with_names(self, value: dict[str, Json], new: dict[str, Json]) -> dict[str, Json]:
         """The object with redacted names where one holds a secret: tokens are used as keys."""
@@ -207,9 +225,7 @@ class _Pass(DocumentPass):
         return new if tuple(named) == tuple(new) else named
 
     def _named_value(self, name: str, value: Json, depth: int) -> Json:
-        """Redacts a value whose own name is not that of a secret."""
-        if type(value) is str:
-            return self.string(value, depth)
+        """Redacts a list, an object or a number whose own name is not that of a secret."""
         if type(value) is list:
             return self._list_of(name, value, depth)
         return self._object_of(name, value, depth) if type(value) is dict else self.value(value, depth)

@@ -78,7 +78,11 @@ class Vocabulary:
         match = None if self._is_strict or len(word) < _MIN_HEX_DIGITS else _HEX_ID.fullmatch(word)
         if match is None or (match["name"] and self.telling(match["name"])):
             return False
-        return not is_encoded_text(word.rpartition("=")[2].strip("()[]'\".,:;"))
+        return self.is_only_id(word)
+
+    def is_only_id(self, word: str) -> bool:
+        """Whether an id of hexadecimal digits, behind an ordinary name or none, encodes no text, and may stay."""
+        return not self._is_strict and not is_encoded_text(word.rpartition("=")[2].strip("()[]'\".,:;"))
 
     def _learn(self, word: str) -> bool:
         """Whether nothing in the word tells of a secret, which is remembered."""
