@@ -104,7 +104,7 @@ class OrdinaryLines:
     """Tells which lines are ordinary, and remembers their words."""
 
     def __init__(self, vocabulary: Vocabulary, kind_of: pairs.KindOf, is_secret: Judge) -> None:
-        self._tells = vocabulary.telling
+        self._tells = vocabulary.tells
         self._is_only_id = vocabulary.is_only_id
         self._kind_of = kind_of
         self._is_secret = is_secret
@@ -158,7 +158,7 @@ class OrdinaryLines:
         if word.endswith(" ="):
             name = word.removesuffix(" =")
             return NAMED_ID if pairs.role(name) in ("", "name") and not self._tells(name) else OTHER
-        tells = bool(self._tells(word))
+        tells = self._tells(word)
         if match := _WORD.fullmatch(word):
             return _telling(word, TELLING) if tells else _of_word(match["word"])
         if pair := _PAIR.fullmatch(word):
@@ -177,7 +177,7 @@ class OrdinaryLines:
     def _of_pair(self, pair: re.Match[str], *, tells: bool) -> str:
         name, word = pair["name"], pair["word"]
         role = pairs.role(name)
-        if role and (role != "name" or word is None or self._kind_of(word)):
+        if role and (role != "name" or word is None or self._tells(word)):
             return OTHER
         if not tells:
             return COUNTED if pair["digits"] else PAIR

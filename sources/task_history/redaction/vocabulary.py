@@ -52,6 +52,10 @@ class Vocabulary:
         words, unknown = self.unknown(text)
         return self.telling_of(text, words, unknown) if unknown else ""
 
+    def tells(self, word: str) -> bool:
+        """Whether a word, digits alike, may tell of a secret."""
+        return word not in self._words and (word in self._telling or bool(self.telling(word)))
+
     def unknown(self, text: str) -> tuple[list[str], set[str]]:
         """The words of a text, digits alike, and those of them that may tell of a secret, or are ids."""
         if text in self._words:
