@@ -73,6 +73,10 @@ class LastReads:
             return stored_at
         return datetime.fromisoformat(former.last_seen_at)
 
+    def has(self, key: str) -> bool:
+        """Whether this run has read the item."""
+        return key in self._reads
+
     def save(self) -> None:
         """Keeps the reads of this run for the next one; those of items that it did not read are dropped."""
         if self._file is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -27,9 +27,22 @@ class OpenReads:
 
     def is_unchanged(self, stored: OpenExecution | None, sent: Row) -> bool:
         """Whether the stored row holds what was sent of an execution of an open execution; then it is noted as seen."""
-        if stored is None or stored.seen is None or stored.tries:
-            return False
-        return self._reads.is_unchanged(stored.id, sent, stored_at=stored.seen.at)
+        return stored is not None and not stored.tries and self._is_same(stored.id, stored.seen, sent)
+
+    def unchanged(self, rows: Iterable[Row], stored: Mapping[str, StoredStatus]) -> set[str]:
+        """Ids of the open executions of a list whose stored rows hold what it shows; then they are noted as seen.
+
+        ``stored`` holds the stored statuses by id.
+        """
+        sent = {identity: row for row in rows if (identity := self._identity(row)) in stored}
+        return {key for key, row in sent.items() if self._is_same(key, stored[key], row)}
+
+    def unseen(self, opens: Sequence[OpenExecution]) -> list[OpenExecution]:
+        """Those of the open executions that this run has not seen unchanged."""
+        return [execution for execution in opens if not self._reads.has(execution.id)]
+
+    def _is_same(self, identity: str, stored: StoredStatus | None, sent: Row) -> bool:
+        return stored is not None and self._reads.is_unchanged(identity, sent, stored_at=stored.at)
 
     def without_unchanged(self, rows: Iterable[Row], left: dict[str, OpenExecution]) -> list[Row]:
         """The rows of a list without unchanged ones, which are taken out of ``left``, the open executions by id."""
@@ -40,6 +53,14 @@ class OpenReads:
             else:
                 changed.append(row)
         return changed
+
+    def last_seen_of(self, stored: Mapping[str, StoredStatus]) -> dict[str, StoredStatus]:
+        """The stored statuses by id as ``last_seen`` returns them."""
+        seen = {key: self._reads.last_seen(key, status.at) for key, status in stored.items()}
+        return {
+            key: status if status.at == seen[key] else replace(status, at=seen[key])
+            for key, status in stored.items()
+        }
 
     def note(self, identity: str, row: Row, sent: Row) -> None:
         """Notes what was sent of an execution, and is written as the row, where that is open."""

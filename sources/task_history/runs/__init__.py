@@ -9,10 +9,11 @@ In the order in which a run uses them::
     run_loop            groups the chunks of the work into batches; ends at a stop or an error
     sync, backfill, audit, replay   the work of each command, as chunks of rows
     partitions          reads the partitions of a listing concurrently
+    listed_windows      what pages show of executions → chunks of rows and coverage
     rejected_rows       rows without a usable id, as rows of ``rejected_rows``
     column_changes      checks the settings of columns against what is stored
     delete_old_rows     deletes rows that the warehouse no longer keeps
-    common_phases       what several commands share: list, settle, learn integrations, load details
+    common_phases       what several commands share: settle, learn integrations, load details
     statistics          loads the counts that the vendor publishes
     replay_candidates   selects the executions that may be run again
     audit_steps, audit_findings   comparison of stored steps with the API; what an audit found

@@ -167,6 +167,7 @@ class Context:
         self.fault_deadline: FaultDeadline = (
             root.fault_deadline if root else FaultDeadline(settings.values.fault_deadline_s)
         )
+        self.open_reads = OpenReads(self.last_reads_file(self.system.executions), self.system.identity, now)
         read_context = ReadContext(
             self.sender,
             self.system,
@@ -176,7 +177,7 @@ class Context:
             stamp=self.stamp,
             now=self.edge,
             is_expired=self.is_expired,
-            open_reads=OpenReads(self.last_reads_file(self.system.executions), self.system.identity, now),
+            open_reads=self.open_reads,
         )
         self.settler = Settler(read_context, scope=self.scope)
         self.details = DetailLoader(

@@ -20,7 +20,7 @@ from ..core.models import Row, Window
 from ..extract.listing import ComparedWindow, ListedWindow, WindowReader
 from ..warehouse.status_history import StoredStatus
 from ..warehouse.tables import REJECTED_ROWS
-from . import common_phases
+from . import listed_windows
 from .context import Context, Partition
 from .rejected_rows import rejected_on_page, unassigned_rejected_rows
 
@@ -154,10 +154,10 @@ class Partitions:
         if isinstance(event, Chunk):
             yield event
         elif isinstance(event, ComparedWindow):
-            yield common_phases.late_chunk(self._context, partition, event)
-            yield from self._context.settler.read(event.comparison.vanished[: common_phases.MAX_VANISHED])
+            yield listed_windows.late_chunk(self._context, partition, event)
+            yield from self._context.settler.read(event.comparison.vanished[: listed_windows.MAX_VANISHED])
         else:
-            chunk, vanished = common_phases.window_chunk(
+            chunk, vanished = listed_windows.window_chunk(
                 self._context, partition, event, seen=stored.seen, stored_starts=stored.starts(partition)
             )
             self.vanished += vanished

@@ -13,6 +13,7 @@ from .forgotten_people import LeftOut
 from .query_cache import QueryCache
 from .recent_executions import COLUMNS, RecentExecutions
 from .sql_text import SqlCondition
+from .status_history import StoredStatus
 from .table_names import EVER
 
 MAX_IDS_PER_QUERY = 500
@@ -135,6 +136,15 @@ class RecentQueries(BacklogQueries):
         placed = {**known, **{key: start for key, start in (starts or {}).items() if start is not None}}
         rows = self._stored_on_days({key: placed[key] for key in ids if key in placed})
         return rows | self._stored_on_days(self._starts([key for key in ids if key not in rows]))
+
+    def statuses(self, ids: Sequence[str], starts: Mapping[str, datetime | None]) -> dict[str, StoredStatus]:
+        """The stored statuses of the executions by id; ``starts`` says when they began, as for ``stored``."""
+        recent = self.recent() if ids else None
+        known = {} if recent is None else {row.id: row.status for row in recent.rows}
+        rest = [key for key in ids if key not in known]
+        rows = self.stored(rest, starts) if rest else {}
+        read = {key: status for key, row in rows.items() if (status := StoredStatus.in_row(row)) is not None}
+        return {key: known[key] for key in ids if key in known} | read
 
     def stored_in(self, ids: Sequence[str], window: Window) -> dict[str, Row]:
         """The stored rows of those of the executions that began in the window; where it is not billed, of all."""

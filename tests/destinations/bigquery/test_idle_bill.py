@@ -66,6 +66,40 @@ def test_a_list_that_is_read_again_asks_the_warehouse_little(
         assert bill.mib <= 80
 
 
+@pytest.mark.parametrize("system", ["twinit", "b3os"])
+def test_open_executions_on_the_pages_of_a_list_are_not_written_again(
+    recorder: Recorder, tmp_path: Path, system: str
+) -> None:
+    """Those that did not change; one that does is, and its history says when it was last seen as it was."""
+    with SandboxProcess(system, executions=60, days=3, open_days=2.0, freeze=True, seed=11) as sandbox:
+        place = BigQueryPlaceWithoutViews(tmp_path / "place", sandbox, recorder, system=system, steps="none")
+        table = {"twinit": "twinit.workflow_runs", "b3os": "b3os.executions"}[system]
+        opens = f"SELECT id, status, fetched_at FROM {table} WHERE is_open ORDER BY id"
+        place.sync()
+        place.sync()
+        written, meter, idle_since = place.query(opens), Meter(place, sandbox), datetime.now(UTC)
+        assert len(written) > 10
+        for _ in range(2):
+            _, bill = meter.sync()
+            assert bill.jobs <= 6
+            assert bill.mib <= 80
+        assert place.query(opens) == written
+        idle_until = datetime.now(UTC)
+
+        sandbox.advance(40 * 3600)
+        place.sync()
+        still_open = {identity for identity, _, _ in place.query(opens)}
+        truth = {row.get("id") or row["_id"]: row for row in sandbox.truth()}
+        assert place.query(f"SELECT count(*) FROM {table}") == [(len(truth),)]
+        ended = {identity for identity, _, _ in written} - still_open
+        assert len(ended) > 10
+        dataset = table.partition(".")[0]
+        states = place.query(f"SELECT execution_id, last_seen_at FROM {dataset}.execution_states")
+        seen = {identity: at for identity, at in states if identity in ended}
+        assert seen.keys() == ended
+        assert all(idle_since < at < idle_until for at in seen.values())
+
+
 def test_statistics_that_count_the_same_are_not_written_again(recorder: Recorder, tmp_path: Path) -> None:
     """Not in the hours after the last execution, which get their rows with the next write, within a day.
 

@@ -80,6 +80,20 @@ def test_unchanged_rows_of_a_list_are_left_out(reads: Callable[[datetime], OpenR
     assert list(left) == ["b"]
 
 
+def test_rows_that_a_list_shows_unchanged_are_not_asked_for(reads: Callable[[datetime], OpenReads]) -> None:
+    """By the stored statuses; what was seen so needs no other read in this run."""
+    assert STORED.seen is not None
+    now, stored = reads(WRITTEN + HOUR), {"a": STORED.seen, "b": STORED.seen}
+    other: Row = {"id": "b", "status": "DELAYED"}
+    assert now.unseen([STORED]) == [STORED]
+    assert now.unchanged([SENT, other, {"id": "c"}], stored) == {"a"}
+    assert now.unseen([STORED, replace(STORED, id="b")]) == [replace(STORED, id="b")]
+    now.save()
+    assert not reads(WRITTEN + 2 * HOUR).unchanged([{**SENT, "status": "SUCCEEDED"}], stored)
+    last = reads(WRITTEN + 2 * HOUR).last_seen_of(stored)
+    assert last == {"a": replace(STORED.seen, at=WRITTEN + HOUR), "b": STORED.seen}
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"[]", b'{"a": 1}', b'{"a": ["x", "y", "z"]}', b'{"a": ["x"]}', b"\xff"]
 )
