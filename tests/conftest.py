@@ -23,10 +23,11 @@ SYSTEM = re.compile(r"\[(?:.*-)?(b3os|paragon|sailpoint|twinit)\b")
 BIGQUERY = "tests/destinations/bigquery/"
 OF_BIGQUERY = {
     **dict.fromkeys(("dbt", "gate", "pruning", "report_analysed", "views_analysed"), "analysed"),
-    **dict.fromkeys(("bill", "forget", "governed", "sync", "user_map"), "synced"),
+    **dict.fromkeys(("bill", "days_needed", "idle_bill"), "billed"),
+    **dict.fromkeys(("forget", "governed", "sync", "user_map"), "synced"),
 }
-"""The groups of that folder's files, the first without an emulator; all other files are a third one, as long as that of
-``synced``."""
+"""The groups of that folder's files, the first without an emulator; all other files are a fourth one, about as long as
+``billed`` and ``synced`` each."""
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -53,7 +54,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def _group(nodeid: str) -> str:
     """The group of a test: that of its file where the file has fixtures of a module, for each system one.
 
-    Tests of BigQuery are three groups. A worker that has one of them has an emulator, which knows what was said to it
+    Tests of BigQuery are four groups. A worker that has one of them has an emulator, which knows what was said to it
     before, or the analyzer, which knows the views.
     """
     file = nodeid.partition("::")[0]

@@ -12,6 +12,7 @@ from tests.destinations.bigquery.bill import Meter
 from tests.destinations.bigquery.place import BigQueryPlaceWithoutViews
 from tests.destinations.bigquery.recorder import Recorder
 from tests.support.place import PERFECT, differences
+from tests.support.torture import rest_as_torture
 
 
 def test_open_executions_that_did_not_change_are_not_written_again(
@@ -49,7 +50,7 @@ def test_open_executions_that_did_not_change_are_not_written_again(
         assert all(first < idle_since < last < idle_until for _, first, last in states)
 
 
-@pytest.mark.parametrize("system", ["sailpoint", "twinit", "b3os"])
+@pytest.mark.parametrize("system", rest_as_torture(["sailpoint", "twinit", "b3os"], ["sailpoint"]))
 def test_a_list_that_is_read_again_asks_the_warehouse_little(
     recorder: Recorder, tmp_path: Path, system: str
 ) -> None:
@@ -66,7 +67,7 @@ def test_a_list_that_is_read_again_asks_the_warehouse_little(
         assert bill.mib <= 80
 
 
-@pytest.mark.parametrize("system", ["twinit", "b3os"])
+@pytest.mark.parametrize("system", rest_as_torture(["twinit", "b3os"], ["twinit"]))
 def test_open_executions_on_the_pages_of_a_list_are_not_written_again(
     recorder: Recorder, tmp_path: Path, system: str
 ) -> None:
