@@ -100,7 +100,7 @@ class RecentQueries(BacklogQueries):
     def _settled_recently(
         self, starts: Mapping[str, datetime | None]
     ) -> tuple[set[str], dict[str, datetime | None]]:
-        """Those of the executions that are known to be settled, and the starts of those of which it is to be asked."""
+        """The ids of executions that are known to be settled, and the starts of the others, which a query answers."""
         if (recent := self.recent()) is None:
             return set(), dict(starts)
         settled = {

@@ -85,7 +85,7 @@ def test_tables_are_followed() -> None:
 
 
 def test_tables_are_followed_after_many_statements_that_change_none() -> None:
-    """What changes later is known too, and what is wrong is found, by whatever way the tables are handed over."""
+    """Changes of tables are known and faults are found whether the tables are handed over once or for each statement."""
     gate = gate_of("lab")
     assert gate.analyse(TABLE) == []
     for number in range(10):

@@ -52,7 +52,7 @@ class _Named(NamedTuple):
 
 
 class Parsed:
-    """Trees by their texts. Whoever has one leaves it as it is."""
+    """Trees by their texts; a caller changes none of them."""
 
     def __init__(self, parse: Callable[[str], Any]) -> None:
         self._parse = parse

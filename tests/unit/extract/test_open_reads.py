@@ -66,7 +66,7 @@ def test_what_is_stored_already_is_unchanged(reads: Callable[[datetime], OpenRea
 def test_what_may_differ_is_written(
     reads: Callable[[datetime], OpenReads], stored: OpenExecution | None, sent: Row, after: timedelta
 ) -> None:
-    """Whatever is not known to be stored is changed, and its status was last seen when it was written."""
+    """What is not known to be stored counts as changed, and its status was last seen when it was written."""
     now = reads(WRITTEN + after)
     assert not now.is_unchanged(stored, sent)
     seen = stored.seen if stored else None

@@ -99,7 +99,7 @@ def test_what_counts_the_same_is_not_written_again(compare: Compare) -> None:
 def test_what_may_differ_is_written(
     compare: Compare, totals: tuple[int, ...], stored: Buckets, options: dict[str, Any]
 ) -> None:
-    """Whatever is not known to be stored is not the same."""
+    """What is not known to be stored counts as changed."""
     assert not compare(*totals, stored=stored, **{"named": ("a",), **options})
 
 
