@@ -40,7 +40,7 @@ def adopts_orphans() -> Iterator[None]:
 
 
 def fork_twice() -> int:
-    """Forks a process that has no parent: its id, and 0 within it. Whoever is ``adopts_orphans`` becomes its parent."""
+    """Forks a process that has no parent: its id, and 0 within it. Its parent is then the caller of ``adopts_orphans``."""
     source, target = os.pipe()
     middle = os.fork()
     if not middle:

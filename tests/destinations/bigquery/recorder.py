@@ -83,7 +83,7 @@ class Projects:
         self._used: set[str] = set()
 
     def take(self) -> str:
-        """A name that nobody else has."""
+        """A name that no other project has."""
         with self._lock:
             name = next(
                 name for number in itertools.count(1) if (name := f"lab-{number:03d}") not in self._used
