@@ -40,7 +40,7 @@ def adopts_orphans() -> Iterator[None]:
 
 
 def fork_twice() -> int:
-    """Forks a process that has no parent: its id, and 0 within it. Its parent is then the caller of ``adopts_orphans``."""
+    """Forks a process without a parent: its id, and 0 within it. The caller of ``adopts_orphans`` adopts it."""
     source, target = os.pipe()
     middle = os.fork()
     if not middle:
