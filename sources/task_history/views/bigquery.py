@@ -17,12 +17,12 @@ _NAME = "bigquery"
 
 def from_duckdb(sql: str, *, project: str | None) -> str:
     """Translates DuckDB SQL to BigQuery; ``project`` is put before table names, None adds none."""
-    tree: Any = sqlglot.parse_one(sql, read="duckdb").transform(_part)
+    tree: Any = sqlglot.parse_one(sql, read="duckdb").transform(_part, copy=False)
     if project is not None:
         for table in tree.find_all(exp.Table):
             if table.db:
                 table.set("catalog", exp.to_identifier(project, quoted=True))
-    text: str = tree.sql(dialect=_NAME, pretty=True)
+    text: str = tree.sql(dialect=_NAME, pretty=True, copy=False)
     return text
 
 

@@ -26,8 +26,8 @@ _REGEX_PARTS = re.compile(r"\[(?:\\.|[^\]\\])*\]|\\.|[^\[\\]+")
 
 def from_duckdb(sql: str) -> str:
     """Translates DuckDB SQL to Postgres."""
-    tree: Any = sqlglot.parse_one(sql, read="duckdb").transform(_part)
-    text: str = tree.sql(dialect=POSTGRES, pretty=True)
+    tree: Any = sqlglot.parse_one(sql, read="duckdb").transform(_part, copy=False)
+    text: str = tree.sql(dialect=POSTGRES, pretty=True, copy=False)
     return text
 
 
