@@ -11,12 +11,16 @@ from typing import Any
 
 import pytest
 
+from task_history_cli.sandbox import process
 from tests.support.budgets import ManualClock, Vendor
+from tests.support.forked import start_sandbox
 from tests.support.place import ROOT
 
 # Where nothing keeps bytecode every process that a test starts compiles dlt anew: half of what a short one costs.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+if sys.platform == "linux":
+    process.start = start_sandbox
 
 OF_ONE_WORKER = "tests/destinations/postgres/"
 SYSTEM = re.compile(r"\[(?:.*-)?(b3os|paragon|sailpoint|twinit)\b")

@@ -1,8 +1,9 @@
-"""Commands as processes that are forked from one which has imported all that they need.
+"""Commands and sandboxes as processes that are forked from one which has imported all that they need.
 
-A new interpreter takes most of a second of a processor to import dlt; a fork takes none of it. All else is as of a
-process of its own: its folder, environment and streams, signals, and how it ends. ``python -m tests.support.forked``
-takes an order for each command, as JSON with the descriptors of its three streams, and answers with a process id.
+A new interpreter takes most of a second of a processor to import dlt, and a seventh of one to import a sandbox; a fork
+takes none of it. All else is as of a process of its own: its folder, environment and streams, signals, and how it ends.
+``python -m tests.support.forked`` takes an order for each process, as JSON with the descriptors of its three streams,
+and answers with a process id.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def _ours() -> dict[str, str]:
 
 
 class Forked(subprocess.Popen[str]):
-    """The command in that folder and environment, with pipes for what it writes; a child of this process.
+    """A command or sandbox in that folder and environment, with pipes for what it writes; a child of this process.
 
     Popen's own way of starting a process is replaced, and nothing else of it. ``streams`` are those of subprocess;
     descriptors among them are closed here.
@@ -55,7 +56,9 @@ class Forked(subprocess.Popen[str]):
         *,
         streams: tuple[int, int, int] = (subprocess.DEVNULL, subprocess.PIPE, subprocess.PIPE),
         start_new_session: bool = False,
+        program: str = "commands",
     ) -> None:
+        self._program = program
         super().__init__(
             words,
             cwd=folder,
@@ -72,7 +75,7 @@ class Forked(subprocess.Popen[str]):
         order = [given["args"], str(given["cwd"]), given["env"], given["start_new_session"]]
         streams = [given[name] for name in ("p2cread", "c2pwrite", "errwrite")]
         with adopts_orphans():
-            server = _server()
+            server = _server(self._program)
             socket.send_fds(server, [json.dumps(order).encode()], streams)
             self.pid = int(server.recv(64))
         self._child_created = True
@@ -84,13 +87,19 @@ class Forked(subprocess.Popen[str]):
 _SIGNATURE = inspect.signature(subprocess.Popen._execute_child)  # type: ignore[attr-defined]
 
 
+def start_sandbox(words: list[str]) -> subprocess.Popen[str]:
+    """A sandbox with these words of its command line, which writes its errors to this process's stderr."""
+    streams = (subprocess.DEVNULL, subprocess.PIPE, os.dup(2))
+    return Forked(words, _ROOT, dict(os.environ), streams=streams, program="sandboxes")
+
+
 @cache
-def _server() -> socket.socket:
-    """The way to this process's server, which ends with it."""
+def _server(program: str) -> socket.socket:
+    """The way to this process's server of such processes, which ends with it."""
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with there:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.forked", str(there.fileno())],
+            [sys.executable, "-m", "tests.support.forked", str(there.fileno()), program],
             cwd=_ROOT,
             env={**os.environ, **_ours()},
             pass_fds=[there.fileno()],
@@ -106,19 +115,34 @@ def _server() -> socket.socket:
     return here
 
 
-def _serve(server: socket.socket) -> list[str]:
-    """Forks for each order; gives back, in the fork, the words of its command."""
+def _command() -> Callable[[list[str]], Any]:
+    from task_history_cli.cli import main
     from task_history_cli.fleet.sync_imports import import_all
 
     import_all()
+    return main
+
+
+def _sandbox() -> Callable[[list[str]], Any]:
+    from task_history_cli.sandbox.__main__ import main
+
+    return main
+
+
+PROGRAMS = {"commands": _command, "sandboxes": _sandbox}
+"""What is imported, and then run in each fork with its words."""
+
+
+def _serve(server: socket.socket) -> list[str]:
+    """Forks for each order; gives back, in the fork, the words of its command line."""
     while True:
         order, streams, _, _ = socket.recv_fds(server, _MAX_ORDER_BYTES, 3)
         if not order:
             sys.exit()
-        if not (command := fork_twice()):
+        if not (process := fork_twice()):
             server.close()
             return _become(streams, *json.loads(order))
-        server.send(str(command).encode())
+        server.send(str(process).encode())
         for descriptor in streams:
             os.close(descriptor)
 
@@ -144,12 +168,7 @@ def _become(
     return words
 
 
-def _run(words: list[str]) -> None:
-    from task_history_cli.cli import main
-
-    run_to_end(lambda: main(words))
-
-
 if __name__ == "__main__":
+    _main = PROGRAMS[sys.argv[2]]()
     _words = _serve(socket.socket(fileno=int(sys.argv[1])))
-    _run(_words)
+    run_to_end(lambda: _main(_words))

@@ -16,6 +16,17 @@ _ROOT = Path(__file__).parents[len(_PACKAGE.split("."))]
 """Where this package is imported from."""
 
 
+def start(words: list[str]) -> subprocess.Popen[str]:
+    """The server with these words of its command line, as a process whose stdout is a pipe."""
+    return subprocess.Popen(
+        child_python.command(_PACKAGE, *words),
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=_ROOT,
+        env=child_python.environment(_ROOT),
+    )
+
+
 class SandboxProcess:
     """Runs the sandbox of a system as ``python -m … paragon`` with the options given as keywords.
 
@@ -25,15 +36,13 @@ class SandboxProcess:
     def __init__(
         self, system: str = "paragon", *, switch: dict[str, Any] | None = None, **options: Any
     ) -> None:
-        command = child_python.command(_PACKAGE, system, "--port", "0")
+        words = [system, "--port", "0"]
         for name, value in options.items():
             option = f"--{name.replace('_', '-')}"
-            command += [option] if value is True else [option, str(value)]
+            words += [option] if value is True else [option, str(value)]
         for name, value in (switch or {}).items():
-            command += ["--switch", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
-        self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, cwd=_ROOT, env=child_python.environment(_ROOT)
-        )
+            words += ["--switch", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+        self._process = start(words)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
