@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support import environments
@@ -62,6 +64,21 @@ BIGQUERY_MACROS = """
     {{ return(dbt.default__generate_series(upper_bound)) }}
 {% endmacro %}
 """
+_OPTIONS = ("--no-use-colors",)
+_PROFILES = ("--profiles-dir", ".")
+_FORKING = """
+import json, os, sys
+import dbt.adapters.duckdb
+from dbt.cli.main import dbtRunner
+for line in sys.stdin:
+    command = os.fork()
+    if not command:
+        os.dup2(os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
+        is_done = dbtRunner().invoke(json.loads(line)).success
+        sys.stdout.flush()
+        os._exit(not is_done)
+    print(os.waitstatus_to_exitcode(os.waitpid(command, 0)[1]), flush=True)
+"""
 
 
 def make_project(folder: Path, file: Path, adapter: str = "duckdb") -> None:
@@ -93,17 +110,48 @@ def make_bigquery_adapter(folder: Path) -> None:
 
 
 def run_dbt(folder: Path, *words: str, **environ: str) -> None:
-    """Runs dbt in the project, to success."""
+    """Runs dbt in the project, to success, as a process of its own with those variables."""
     done = subprocess.run(
-        [str(environments.dbt()), "--no-use-colors", *words, "--profiles-dir", "."],
+        [str(environments.dbt()), *_OPTIONS, *words, *_PROFILES],
         cwd=folder,
-        env={**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1", **environ},
+        env={**_environ(), **environ},
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:]
+
+
+@contextmanager
+def imported_dbt(folder: Path) -> Iterator[Callable[..., None]]:
+    """Runs dbt in the project, to success, with the words that are given: each in a process of its own.
+
+    They are forked from one that has imported dbt, which takes a second of a processor.
+    """
+    python = environments.dbt().parent / "python"
+    log = folder / "dbt.log"
+    with subprocess.Popen(
+        [str(python), "-c", _FORKING, str(log)],
+        cwd=folder,
+        env=_environ(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+
+        def run(*words: str) -> None:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(json.dumps([*_OPTIONS, *words, *_PROFILES]) + "\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "0\n", log.read_text("utf-8")[-3000:]
+
+        yield run
+
+
+def _environ() -> dict[str, str]:
+    return {**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1"}
 
 
 def approximate_percentiles(folder: Path) -> dict[str, bool]:

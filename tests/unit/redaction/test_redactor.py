@@ -663,8 +663,7 @@ def assert_linear(made: Callable[[int], str]) -> None:
         REDACTOR.text(text)
         return time.process_time() - start
 
-    # Interleaved, so that a slow moment of the machine meets both; the fastest of each is compared. What a
-    # machine's noise may hide is in the milliseconds that are added.
-    pairs = [(cost(10_000), cost(80_000)) for _ in range(3)]
-    small, large = map(min, zip(*pairs, strict=True))
-    assert large < 8 * 3 * (small + 0.0005)
+    # A process may be charged for what others do to its caches: not each of three times. What a machine's noise may hide
+    # is in the milliseconds that are added.
+    most = 8 * 3 * (min(cost(5_000) for _ in range(2)) + 0.0005)
+    assert any(cost(40_000) < most for _ in range(3))
