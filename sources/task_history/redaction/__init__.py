@@ -27,6 +27,7 @@ lookalikes   letters that look like Latin ones
 folding      converts escaped and look-alike letters to plain ones
 rules        reads the data files
 shapes       secrets known by their shape, such as tokens of vendors
+expressions  regular expressions that are compiled when they are first used
 patterns     regular expressions for secrets, by shape and by surroundings
 own_secrets  finds the run's own secrets in text
 columns      redacts the run's own secrets in Arrow columns

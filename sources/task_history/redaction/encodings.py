@@ -9,6 +9,7 @@ from base64 import b64decode, urlsafe_b64decode
 from collections.abc import Iterator
 
 from .edits import Edit, Span
+from .expressions import expression
 from .folding import ESCAPED, unescaped
 
 MIN_CHARS = 24
@@ -16,17 +17,17 @@ MIN_CHARS = 24
 _SAMPLE_CHARS = 64
 """Characters that are decoded first: most runs hold no text."""
 _UNPACKED_BYTES = 1 << 20
-_RUN = re.compile(r"[A-Za-z0-9+/_-]{24,}+(?:\r?\n[A-Za-z0-9+/_-]{16,}+)*+={0,2}")
-_HEX = re.compile(r"(?:0x|\\x)?(?:[0-9a-fA-F]{2})+")
-_SPACED_HEX = re.compile(
+_RUN = expression(r"[A-Za-z0-9+/_-]{24,}+(?:\r?\n[A-Za-z0-9+/_-]{16,}+)*+={0,2}")
+_HEX = expression(r"(?:0x|\\x)?(?:[0-9a-fA-F]{2})+")
+_SPACED_HEX = expression(
     r"\s*[0-9a-fA-F]{2}(?P<sign>[ :])(?:[0-9a-fA-F]{2}(?P=sign)){8,20000}[0-9a-fA-F]{2}\s*"
 )
-_ENTITY = re.compile(r"&(?:amp;){0,3}(?P<name>quot|apos|lt|gt|amp|equals|colon);")
+_ENTITY = expression(r"&(?:amp;){0,3}(?P<name>quot|apos|lt|gt|amp|equals|colon);")
 _ENTITIES = {"quot": '"', "apos": "'", "lt": "<", "gt": ">", "amp": "&", "equals": "=", "colon": ":"}
-_PLUS = re.compile(r"(?<=%[0-9A-Fa-f]{2})\+|\+(?=%)")
-_PERCENT = re.compile("%(?:25){0,3}(?=[89A-Fa-f])")
-_HIGH_BYTES = re.compile(r"(?:%(?:25){0,3}[89A-Fa-f][0-9A-Fa-f])+")
-_ESCAPED_BACKSLASH = re.compile(r"%(?:25){0,3}5[cC]|&(?:amp;){0,3}#(?:92|x5[cC]);")
+_PLUS = expression(r"(?<=%[0-9A-Fa-f]{2})\+|\+(?=%)")
+_PERCENT = expression("%(?:25){0,3}(?=[89A-Fa-f])")
+_HIGH_BYTES = expression(r"(?:%(?:25){0,3}[89A-Fa-f][0-9A-Fa-f])+")
+_ESCAPED_BACKSLASH = expression(r"%(?:25){0,3}5[cC]|&(?:amp;){0,3}#(?:92|x5[cC]);")
 _SMTP_LOGIN = re.compile(rb"[^\x00]{0,200}\x00[\x20-\x7e]{1,200}\x00[\x20-\x7e]{1,200}")
 """https://www.rfc-editor.org/rfc/rfc4616"""
 

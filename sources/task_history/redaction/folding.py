@@ -6,17 +6,18 @@ import re
 from collections.abc import Iterable
 
 from .edits import Edit
+from .expressions import expression
 from .lookalikes import MAY_BE_ALIKE, in_latin, latin
 
 # Letters may be escaped by their number in hexadecimal, octal or decimal, and the escape be escaped again.
-ESCAPED = re.compile(
+ESCAPED = expression(
     r"\\\\{0,15}u(?P<pair>[dD][89abAB][0-9a-fA-F]{2}\\{1,16}u[dD][c-fC-F][0-9a-fA-F]{2})"
     r"|\\\\{0,15}(?:u\{0{0,4}(?P<braced>[0-9a-fA-F]{2,5})\}|u(?P<four>[0-9a-fA-F]{4})|U000(?P<eight>[0-9a-fA-F]{5})"
     r"|x(?P<two>[0-9a-fA-F]{2})|(?P<octal>[01][0-7]{2}))|%(?:25){0,3}(?P<url>[2-7][0-9A-Fa-f])"
     r"|&(?:amp;){0,3}#(?:[xX]0{0,4}(?P<html>[0-9a-fA-F]{2,5})|0{0,4}(?P<decimal>[0-9]{2,6}));"
 )
 _BASES = {"decimal": 10, "octal": 8}
-NOT_PLAIN = re.compile(
+NOT_PLAIN = expression(
     "[\u00ad\u034f\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2460-\u24ff\ufe00-\ufe0f\ufeff\uff01-\uff5e\U0001d400-\U0001d7ff]"
 )
 """Full-width, mathematical and circled letters, and invisible characters."""
@@ -63,7 +64,7 @@ def escapes_of(secrets: Iterable[str]) -> re.Pattern[str]:
     octal = "|".join(f"{number:03o}" for number in numbers)
     decimal = "|".join(map(str, numbers))
     # It begins with one set of signs, which is searched faster than one of several patterns.
-    return re.compile(
+    return expression(
         rf"[\\%&;](?i:[ux][{{0]*(?:{hexadecimal}|{_FIRST_OF_NOT_PLAIN})|(?:{octal})|(?:25)*(?:{hexadecimal})"
         rf"|#(?:x0*(?:{hexadecimal}|{_FIRST_OF_NOT_PLAIN})|0*(?:{decimal}|[1-9][0-9]{{2,5}});))"
     )

@@ -11,21 +11,22 @@ import simplejson
 
 from ..core.models import Json
 from .edits import Edit, Span, applied
+from .expressions import expression
 
 _INT_DIGITS = 4_300
 """Python converts no longer digits to int; they stay exact as Decimal."""
 
-_STRUCTURE = re.compile(r'\{\s*+["}]|\[\s*+(?:["{\[\]\-0-9]|true|false|null)')
-_STRING = re.compile(r'[\s\ufeff]*+"')
-_ONE_STRING = re.compile(r'[\s\ufeff]*+(?P<string>"(?:[^"\\]++|\\.)*+"?)[\s\ufeff]*+', re.DOTALL)
-_BLANK = re.compile(r"[\s\ufeff\x1e,]*+")
+_STRUCTURE = expression(r'\{\s*+["}]|\[\s*+(?:["{\[\]\-0-9]|true|false|null)')
+_STRING = expression(r'[\s\ufeff]*+"')
+_ONE_STRING = expression(r'[\s\ufeff]*+(?P<string>"(?:[^"\\]++|\\.)*+"?)[\s\ufeff]*+', re.DOTALL)
+_BLANK = expression(r"[\s\ufeff\x1e,]*+")
 """Characters between two documents."""
-_TOKEN = re.compile(
+_TOKEN = expression(
     r'\s*+(?:(?P<open>[{\[])|(?P<close>[}\]])|(?P<sign>[,:])|(?P<string>"(?:[^"\\]++|\\.)*+"?)'
     r"|(?P<scalar>true|false|null|-?Infinity|NaN|-?[0-9]++(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?)(?![\w.]))",
     re.DOTALL,
 )
-_ESCAPE = re.compile(
+_ESCAPE = expression(
     r"\\(?:u(?P<pair>[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|u(?P<code>[0-9a-fA-F]{4})"
     # No JSON, but what JavaScript and Python read beside it.
     r"|x(?P<byte>[0-9a-fA-F]{2})|(?P<octal>[01][0-7]{2})|(?P<sign>.))",

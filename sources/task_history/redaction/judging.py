@@ -12,6 +12,7 @@ from decimal import Decimal
 from itertools import islice
 
 from ..core.models import Json
+from .expressions import expression
 from .names import ABOUT, Kind, kind_of, words_of
 from .placeholders import CREDENTIAL_SCHEMES, is_algorithm, is_placeholder, is_public
 from .randomness import (
@@ -64,25 +65,25 @@ _DATA_SIGNS = frozenset('{}[]"')
 _LEAVES = 200
 """Maximum values in a list or object that is judged by its parts."""
 
-_DATE = re.compile(DATE)
-_CODE = re.compile(r"[A-Za-z_]\w*(?:(?:::|->|\.|\()[\w().]*)+")
-_KNOWN_ID = re.compile(
+_DATE = expression(DATE)
+_CODE = expression(r"[A-Za-z_]\w*(?:(?:::|->|\.|\()[\w().]*)+")
+_KNOWN_ID = expression(
     r"(?=[\w-]{1,20}\Z)[A-Za-z]{1,12}(?:[-_][0-9]{1,4}){1,3}|"
     rf"(?:{'|'.join(sorted(word_set(rules('no_secrets')['id_prefixes'])))})_(?:test_|live_)?[A-Za-z0-9]{{6,40}}"
     r"|S-1-[0-9-]{3,80}"  # https://learn.microsoft.com/en-us/windows-server/identity/ad-ds/manage/understand-security-identifiers
     r"|[A-Z]{2}[0-9a-f]{32}"  # https://www.twilio.com/docs/glossary/what-is-a-sid
 )
-_FILE = re.compile(r"[\w./\\:~-]{1,200}\.(?:pem|key|crt|cer|p12|pfx|jks|pub|json|txt|ya?ml|env|ini|conf)")
-_PROSE_WORD = re.compile(
+_FILE = expression(r"[\w./\\:~-]{1,200}\.(?:pem|key|crt|cer|p12|pfx|jks|pub|json|txt|ya?ml|env|ini|conf)")
+_PROSE_WORD = expression(
     r"[(\"'«„“]?(?:[^\W\d_]+(?:['’-][^\W\d_]+)*|\d{1,4}|\d{1,4}(?:st|nd|rd|th))[)\"'».,;:!?…”]*|[-–—&/+]|\+?[\d()]{1,6}|\d{1,4}x\d{1,5}(?:k?m)?"
 )
-_APP_PASSWORD = re.compile(r"[a-z]{4}(?: [a-z]{4}){3}")
+_APP_PASSWORD = expression(r"[a-z]{4}(?: [a-z]{4}){3}")
 """https://support.google.com/accounts/answer/185833"""
-_RANDOM_WORDS = re.compile(rf"(?=.*\b[^\Waeiouy]{{4}}\b){_APP_PASSWORD.pattern}")
+_RANDOM_WORDS = expression(rf"(?=.*\b[^\Waeiouy]{{4}}\b){_APP_PASSWORD.pattern}")
 """Such words of which one has no vowel."""
-_NAME_LIKE = re.compile(r"(?:[A-Z][a-z]{2,}){1,4}|[a-z]{0,3}[A-Z]{2,6}|[^\W\d_]*[^\x00-\x7f\W\d_][^\W\d_]*")
-_WORD = re.compile(r"[^\W\d_]+(?:[-_. ][^\W\d_]+)*")
-_PLAIN = re.compile(
+_NAME_LIKE = expression(r"(?:[A-Z][a-z]{2,}){1,4}|[a-z]{0,3}[A-Z]{2,6}|[^\W\d_]*[^\x00-\x7f\W\d_][^\W\d_]*")
+_WORD = expression(r"[^\W\d_]+(?:[-_. ][^\W\d_]+)*")
+_PLAIN = expression(
     rf"{DATE}|[0-2]?\d:[0-5]\d(?::[0-5]\d)?(?:[ ]?[AaPp][Mm])?|v?\d{{1,3}}(?:\.\d{{1,3}}){{0,3}}"
     rf"|[A-Z]{{2,10}}-\d{{1,7}}|0x[0-9a-fA-F]{{40}}|[\w.+-]+@[\w-]+\.[\w.-]+"
     r"|(?:CVSS:\d\.\d/)?(?:[A-Za-z]{1,3}:[A-Z]{1,2}/){3,40}[A-Za-z]{1,3}:[A-Z]{1,2}"  # https://www.first.org/cvss/
@@ -90,14 +91,14 @@ _PLAIN = re.compile(
     r"|[a-z]{2,12}(?:_[a-z]{2,12}){1,4}(?:_[0-9]{1,4})?|[a-z]{3,20}-[0-9]{14,30}"
     r"|[A-Z]{2,6}[/-][A-Z]{2,6}|[a-z]{1,8}-[a-z]{1,8}|#[0-9a-fA-F]{3,8}|-?\d{1,5}(?:\.\d{1,3})?(?:px|rem|em|%|ms|s|m|h|d|pt|vh|vw|fr)"
 )
-_VERSION = re.compile(
+_VERSION = expression(
     r"[0-9]{1,4}(?:st|nd|rd|th)|[0-9]{1,4}x[0-9]{1,5}(?:k?m)?|ssh-(?:ed25519|rsa)|(?:GPIO|[A-D])_?[0-9]{1,2}|-?[0-9]{1,3}\.[0-9]{1,8},-?[0-9]{1,3}\.[0-9]{1,8}|[~^v>=<]{1,3}\d{1,4}(?:\.\d{1,4}){0,3}|\d{1,4}\.\d{1,4}\.\d{1,4}(?:-[a-z]{1,8}\.?\d{0,4})?"
 )
-_SIGNS = re.compile(r"[^\w\s]{0,3}")
+_SIGNS = expression(r"[^\w\s]{0,3}")
 """Signs of a language: ``unexpected token: "}"``."""
 _MNEMONIC_WORDS = (12, 15, 18, 21, 24)
 """https://github.com/bitcoin/bips/blob/master/bip-0039.mediawiki"""
-_POSTAL = re.compile(r"[1-9][0-9]{5}")
+_POSTAL = expression(r"[1-9][0-9]{5}")
 
 
 def is_number(value: Json) -> bool:
@@ -280,7 +281,7 @@ def _is_report(value: str) -> bool:
     return 1 < len(words) <= _REPORT_WORDS and all(word in REPORTING for word in words)
 
 
-_MARKUP = re.compile(r"\s*<(?:p|div|br|table|span|img|html|body|a|b|i)(?:\s[^<>]{0,2000})?/?>", re.IGNORECASE)
+_MARKUP = expression(r"\s*<(?:p|div|br|table|span|img|html|body|a|b|i)(?:\s[^<>]{0,2000})?/?>", re.IGNORECASE)
 
 
 def _is_markup(value: Json) -> bool:

@@ -6,9 +6,10 @@ A name is read as a person reads it: ``раssword`` with Cyrillic letters, ``ｐ
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from functools import cache
+
+from .expressions import expression
 
 # Beside these, Unicode itself knows full-width, mathematical, circled and accented letters as Latin ones.
 # https://www.unicode.org/reports/tr39/#Confusable_Detection
@@ -27,7 +28,7 @@ _SHOWS_NOTHING = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\u2800")
 _REGIONAL, _BOXED = ord("\U0001f1e6"), (0x1F130, 0x1F150, 0x1F170)
 
 # The blocks in which such letters, accents and characters without a shape stand: all else is left at a glance.
-MAY_BE_ALIKE = re.compile(
+MAY_BE_ALIKE = expression(
     "[\u00aa-\u058f\u115f\u1160\u13a0-\u13ff\u17b4\u17b5\u180b-\u180f\u1d00-\u1fff\u200b-\u200f\u202a-\u202e\u2060-\u209f"
     "\u2100-\u218f\u2460-\u24ff\u2800\u2c60-\u2cff\u3164\ua4d0-\ua4ff\ua640-\ua69f\ua720-\ua7ff\uab30-\uabbf"
     "\ufb00-\ufb06\ufe00-\ufe0f\ufe30-\ufeff\uff01-\uff5e\uffa0\U0001d400-\U0001d7ff\U0001f100-\U0001f1ff"

@@ -8,13 +8,13 @@ like is judged in ``judging``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from enum import IntEnum
 from functools import cache, lru_cache
 from itertools import pairwise
 
 from . import compounds
+from .expressions import expression
 from .lookalikes import in_latin
 from .rules import rules, word_set
 
@@ -186,10 +186,10 @@ KEYS_THAT_NAME = word_set(_RULES["keys_that_name"]["objects"])
 """Objects in which a "key" names something."""
 FLAT_PAIRS = word_set(_RULES["pairs"]["flat"])
 
-_CODE_FILE = re.compile(r"\.(?:py|tsx?|jsx?|java|go|rb|rs|md|html?|css|php|cs|kt|sql|swift|svelte|vue)$")
-_CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]+")
-_SEPARATED = re.compile(r"[^\W\d_]+")
-_WITH_DIGITS = re.compile(r"[^\W_]+")
+_CODE_FILE = expression(r"\.(?:py|tsx?|jsx?|java|go|rb|rs|md|html?|css|php|cs|kt|sql|swift|svelte|vue)$")
+_CAMEL = expression(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]+")
+_SEPARATED = expression(r"[^\W\d_]+")
+_WITH_DIGITS = expression(r"[^\W_]+")
 
 
 def words_of(name: str) -> list[str]:

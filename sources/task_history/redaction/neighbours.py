@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from ..core.models import Json
 from .edits import MARK
+from .expressions import expression
 from .judging import Judge
 from .names import ABOUT, NEVER_VALUES, NO_SECRET_BY_NAME, Kind, squash, words_of
 from .pairs import KindOf, role
@@ -36,7 +36,7 @@ _PLAIN = frozenset({"plaintext", "cleartext"})
 """Fields for the readable text of what is encrypted elsewhere."""
 _DECORATION = " \t\r\n:*_`#>-–—"
 """Characters around a name that are no part of it, such as those of Markdown."""
-_NAME = re.compile(r"[^\W\d_][\w .#-]{0,47}")
+_NAME = expression(r"[^\W\d_][\w .#-]{0,47}")
 """The name of a column in a line of names."""
 _SIGNS = ",;|\t:"
 """Signs that separate the columns of a line."""
@@ -230,10 +230,10 @@ def _cut_rows(rows: Json, sign: str, kinds: list[Kind], is_secret: Judge) -> Jso
     return "\n".join(map(sign.join, lines)) if changed else rows
 
 
-_BINDING = re.compile(
+_BINDING = expression(
     r"(?i)[\"`\[]?(?P<name>[A-Za-z_]\w{0,63})[\"`\]]?\s{0,4}(?:=|<>|!=|\blike\b)\s{0,4}(?:\?|\$[0-9]{1,3}|%s|@p[0-9]{1,3})"
 )
-_INSERTED = re.compile(
+_INSERTED = expression(
     r"(?i)insert\s{1,9}into\s{1,9}[\w.\"`\[\]]{1,200}\s{0,9}\((?P<names>[\w\s,.\"`\[\]]{1,4000})\)\s{0,9}values?\s{0,9}\("
     r"[?$%s@p0-9,\s]{1,2000}\)"
 )
@@ -264,4 +264,4 @@ def bound_values(value: Mapping[str, Json], kind_of: KindOf, is_secret: Judge) -
     return new
 
 
-_MAY_BIND = re.compile(r"[=(,]\s{0,4}(?:\?|\$[0-9]|%s|@p[0-9])")
+_MAY_BIND = expression(r"[=(,]\s{0,4}(?:\?|\$[0-9]|%s|@p[0-9])")

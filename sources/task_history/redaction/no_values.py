@@ -6,6 +6,7 @@ import re
 
 from . import patterns
 from .edits import MARK
+from .expressions import expression
 from .judging import REPORTING, is_no_name, is_secret
 from .names import HEADINGS, Kind
 from .randomness import is_random
@@ -19,13 +20,13 @@ _ADDRESS_CHARS = 160
 _PLACE_CHARS = 60
 """Characters behind a postal code in which its place may stand."""
 _CODE_CHARS = 3
-_COUNTED = re.compile(r"[ ][a-z]{2,}(?![\w:=])")
-_IN_BRACKETS = re.compile(r"\([a-z]{2,20}(?: [a-z]{2,20}){1,5}\)")
+_COUNTED = expression(r"[ ][a-z]{2,}(?![\w:=])")
+_IN_BRACKETS = expression(r"\([a-z]{2,20}(?: [a-z]{2,20}){1,5}\)")
 """What a tool says in place of a secret: ``(sensitive value)``."""
-_YAML_TAG = re.compile(r"![A-Za-z][\w/:]{1,30}")
-_MEASURED = re.compile(r"[-+]?[0-9.]{1,20}\|(?:c|g|ms|h|s|d|m)(?:\|\S*)?")
+_YAML_TAG = expression(r"![A-Za-z][\w/:]{1,30}")
+_MEASURED = expression(r"[-+]?[0-9.]{1,20}\|(?:c|g|ms|h|s|d|m)(?:\|\S*)?")
 """The value of a metric: https://github.com/statsd/statsd/blob/master/docs/metric_types.md"""
-_ENUMERATION = re.compile(r"[a-z_]{2,20}(?::[a-z_]{2,20}){1,4}")
+_ENUMERATION = expression(r"[a-z_]{2,20}(?::[a-z_]{2,20}){1,4}")
 _PHRASE_WORDS = 8
 """Maximum words behind a name that are a report where the first of them begins one."""
 

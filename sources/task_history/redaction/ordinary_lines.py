@@ -11,6 +11,7 @@ from enum import Enum, auto
 
 from . import pairs, patterns, shapes
 from .encodings import MIN_CHARS
+from .expressions import expression
 from .judging import Judge
 from .names import COOKIE_HEADERS, PHRASES, SCHEMED_HEADERS, may_precede
 from .placeholders import CREDENTIAL_SCHEMES
@@ -51,36 +52,36 @@ TELLING, JUDGED = "tsfu", "jklo"
 The second of each has a scheme in it, such as ``basic``; the third a word of a form; the fourth both.
 """
 _ANY = f"[^{OTHER}]"
-_MAY_HOLD_SECRET = re.compile(
+_MAY_HOLD_SECRET = expression(
     f"{OTHER}|[{COUNT}{NUMBER}]{{2}}|[{PRECEDING}{TELLING}][{JUDGED}]|[{TELLING}]{_ANY}{{0,2}}{ENDING_PHRASE}"
     f"|[{TELLING}]{_ANY}?[{NUMBER}{ID}]"
     f"|[{TELLING}]{_ANY}{{0,11}}[{JOINING}{ENDING_PHRASE}{PAIR}{JUDGED}][{NUMBER}{ID}]"
     f"|[{TELLING}]{_ANY}{{0,11}}{HEADED}[^{WORD}{JOINING}{PRECEDING}{HEADED}{ENDING_PHRASE}{TELLING}]"
     f"|[{NUMBER}{ID}{COUNTED}{NAMED_ID}]{JOINING}{_ANY}{{0,5}}[{TELLING}]"
 )
-_PHRASE = re.compile(f"[{PRECEDING}{TELLING}][{COUNTED}{NAMED_ID}]")
-_IDS = re.compile(f"[{ID}{NAMED_ID}]")
-_DIGITS = re.compile(f"[{NUMBER}{ID}]")
-_TELLS = re.compile(f"[{TELLING}{JUDGED}]")
-_SCHEMES = re.compile(f"[{TELLING[1]}{TELLING[3]}{JUDGED[1]}{JUDGED[3]}]")
-_FORMS = re.compile(f"[{TELLING[2:]}{JUDGED[2:]}]")
-_FORM_WORDS = re.compile(
+_PHRASE = expression(f"[{PRECEDING}{TELLING}][{COUNTED}{NAMED_ID}]")
+_IDS = expression(f"[{ID}{NAMED_ID}]")
+_DIGITS = expression(f"[{NUMBER}{ID}]")
+_TELLS = expression(f"[{TELLING}{JUDGED}]")
+_SCHEMES = expression(f"[{TELLING[1]}{TELLING[3]}{JUDGED[1]}{JUDGED[3]}]")
+_FORMS = expression(f"[{TELLING[2:]}{JUDGED[2:]}]")
+_FORM_WORDS = expression(
     "|".join(sorted({re.escape(sign.strip()) for sign, _ in patterns.FORMS if any(map(str.isalpha, sign))}))
 )
 """Signs of forms that are words, before which, or behind which, a number may be a secret."""
 
 # All digits of a word are zeros.
-_TIME = re.compile(
+_TIME = expression(
     r"[(\[]?(?:0000-00-00(?:T00:00(?::00(?:[.,]0{1,9})?)?(?:Z|[+-]00:?00)?)?|00:00:00(?:[.,]0{1,9})?Z?)[)\]]?[.,;]?"
 )
-_COUNT = re.compile(r"0{1,2}(?:st|nd|rd|th|%)?[.,;!?]{0,2}")
-_NUMBER = re.compile(r"0{1,9}(?:[.,]0{1,6})?(?:%|[a-z]{1,2})?[.,;!?]{0,2}")
-_ID = re.compile(r"[(\[]?(?:[0a-f]{24,64}|[0a-f]{8}(?:-[0a-f]{4}){3}-[0a-f]{12})[)\]]?[.,;]?")
-_IS_NAMED_ID = re.compile(rf"(?P<name>[A-Za-z_]{{1,20}})=(?:{_ID.pattern})")
-_WORD = re.compile(r"(?P<word>[A-Za-z]+(?:['-][A-Za-z]+)*)[.,;!?]{0,3}")
-_BRACKETED = re.compile(r"(?:\((?:[A-Za-z]+|0{1,9}(?:[.,]0{1,6})?[a-z%]{0,2})\)|\[[A-Za-z]+\])[.,;]?")
-_HEADED = re.compile(r"(?P<word>[A-Za-z]+):")
-_PAIR = re.compile(
+_COUNT = expression(r"0{1,2}(?:st|nd|rd|th|%)?[.,;!?]{0,2}")
+_NUMBER = expression(r"0{1,9}(?:[.,]0{1,6})?(?:%|[a-z]{1,2})?[.,;!?]{0,2}")
+_ID = expression(r"[(\[]?(?:[0a-f]{24,64}|[0a-f]{8}(?:-[0a-f]{4}){3}-[0a-f]{12})[)\]]?[.,;]?")
+_IS_NAMED_ID = expression(rf"(?P<name>[A-Za-z_]{{1,20}})=(?:{_ID.pattern})")
+_WORD = expression(r"(?P<word>[A-Za-z]+(?:['-][A-Za-z]+)*)[.,;!?]{0,3}")
+_BRACKETED = expression(r"(?:\((?:[A-Za-z]+|0{1,9}(?:[.,]0{1,6})?[a-z%]{0,2})\)|\[[A-Za-z]+\])[.,;]?")
+_HEADED = expression(r"(?P<word>[A-Za-z]+):")
+_PAIR = expression(
     r"(?P<name>[A-Za-z]\w*)=(?:(?P<word>[A-Za-z]+(?:[_.-][A-Za-z]+)*)|(?P<digits>0{4,8})|0{1,6}[a-z]{0,2})"
 )
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 from itertools import islice
 
 from ..core.models import Json
+from .expressions import expression
 from .judging import is_no_name, is_ordinary, is_prose
 from .names import (
     ANSWERS,
@@ -37,11 +38,11 @@ _NAME_CHARS = 64
 """Maximum characters of a name that stands as a value."""
 _COLUMNS = 20_000
 """Maximum columns of a table."""
-_IDENTIFIER = re.compile(r"[^\W\d][\w. :-]{0,63}")
+_IDENTIFIER = expression(r"[^\W\d][\w. :-]{0,63}")
 _NAMES_WITHIN = 12
 """Maximum fields of an object in which the name of a pair is looked for."""
-_COLUMN_KEY = re.compile(r"(?i)(?:[a-z]{1,2}|(?:col(?:umn)?|field|f|c|_)?_?[0-9]{1,3}_?)")
-_SHEET_CELL = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})")
+_COLUMN_KEY = expression(r"(?i)(?:[a-z]{1,2}|(?:col(?:umn)?|field|f|c|_)?_?[0-9]{1,3}_?)")
+_SHEET_CELL = expression(r"([A-Z]{1,3})([1-9][0-9]{0,6})")
 TABLE_HEADS = frozenset({"schema", "meta", "metadata", "header", "head", "table", "structure"})
 """Objects in which the names of a table's columns stand beside its rows."""
 JSON_WEB_KEY = frozenset({"d", "p", "q", "dp", "dq", "qi", "k"})
@@ -49,7 +50,7 @@ JSON_WEB_KEY = frozenset({"d", "p", "q", "dp", "dq", "qi", "k"})
 _TYPES = frozenset(
     {"type", "inputtype", "fieldtype", "controltype", "elementtype", "questiontype", "widgettype"}
 )
-_HEADER_NAME = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*")
+_HEADER_NAME = expression(r"[A-Za-z]+(?:-[A-Za-z]+)*")
 
 KindOf = Callable[[str], Kind]
 
@@ -109,9 +110,9 @@ def _holds_digits(text: str) -> bool:
     return " " in text and _DIGITS.search(text) is not None
 
 
-_DIGITS = re.compile(r"[0-9]{4}")
+_DIGITS = expression(r"[0-9]{4}")
 _HOLDING = frozenset({"value", "text", "answer"})
-_QUESTION = re.compile("|".join(rules("no_secrets")["security_questions"]), re.IGNORECASE)
+_QUESTION = expression("|".join(rules("no_secrets")["security_questions"]), re.IGNORECASE)
 
 
 def _kind_of_question(text: str) -> Kind:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
+from .expressions import expression
 from .rules import rules, word_set
 
 CREDENTIAL_SCHEMES = word_set(rules("no_secrets")["credential_schemes"])
@@ -12,7 +11,7 @@ _CHARS = 500
 """Maximum characters of such a text."""
 _REFERENCE_CHARS = 120
 """Maximum characters of a reference."""
-_PLACEHOLDER = re.compile(
+_PLACEHOLDER = expression(
     r"\$\{\w{1,60}:?\?[^\r\n]{0,200}"
     r"|[*•xX.]{3,64}|\$\{[^{}\r\n]{1,80}\}|\$?\{\{[^{}\r\n]{1,80}\}\}|<[A-Za-z][\w .-]{0,60}>|%[A-Z_]{3,60}%"
     r"|\$[A-Z][A-Z0-9_]{2,60}|\{[A-Za-z_.]{1,60}\}|#\{[^{}\r\n]{1,60}\}|[?]|\$[0-9]{1,3}|%s|%\(\w{1,40}\)s|:[a-z_]{2,40}"
@@ -28,7 +27,7 @@ _PLACEHOLDER = re.compile(
     # What hides all of the secret but its ends, or says that there is none.
     r"|[\w-]{0,12}\.{3}[\w-]{2,6}|[*xX•#-]{4,30}[0-9]{4}|\((?:[a-z/]{1,20} ){0,4}[a-z/]{1,20}\)|(?i:n/?a)|-{1,3}"
 )
-_REFERENCE = re.compile(
+_REFERENCE = expression(
     r"[$@&*]?(?=(?:var|local|locals|env|process|os|config|settings|self|this|secrets|args|options|params|request|req|ctx|props"
     r"|data|module|vars|inputs|steps|values|Values)(?![A-Za-z0-9])|[^\s([]*[(\[]|\S*(?i:pass|secret|token|key|cred))"
     r"[A-Za-z_]\w{0,40}(?:(?:\??\.|::|->)[A-Za-z_]\w{0,40}){1,6}(?:\[[^\[\]\r\n]{0,60}\]?|\([^\r\n]*)?;?"
@@ -37,7 +36,7 @@ _REFERENCE = re.compile(
     r"|[A-Za-z_]\w{0,40}\((?:[^\r\n\"']*|[\"'][\w .:/-]{0,40}[\"']?\)?)\)?;?|Read-Host"
 )
 """What code takes a secret from: ``settings.get("api_key")``, ``var.db_password``."""
-_PUBLIC = re.compile(
+_PUBLIC = expression(
     r"(?:[\w.-]{1,64}:)?(?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-\w{1,20}|sk-\w{1,40}@openssh\.com) AAAA[\w+/=]+"
     r"(?: .{0,100})?"
     r"|\s*-----BEGIN (?:[A-Z0-9 ]{0,30}PUBLIC KEY|CERTIFICATE|CERTIFICATE REQUEST|X509 CRL)-----"
@@ -46,11 +45,11 @@ _PUBLIC = re.compile(
 )
 """Public keys and certificates: https://www.rfc-editor.org/rfc/rfc4253#section-6.6, https://docs.stripe.com/keys,
 https://age-encryption.org/v1."""
-_CIPHER = re.compile(
+_CIPHER = expression(
     r"(?i)(?:aes|des|3des|sha|rsa|md|hmac|rs|es|hs|ps|pbkdf|argon|utf|iso|tls|ssl|ecdsa|ed|chacha|blake)[-_/]?\w{0,5}(?:[-_/]\w{1,12}){0,4}"
 )
 _PART = r"(?:aes|des|sha|rsa|hmac|ecdsa|rs|es|hs|ps|md|ed|dsa|pss|pkcs|oaep|with|and|gcm|cbc|ctr|bit|sigv?)"
-_ALGORITHM = re.compile(
+_ALGORITHM = expression(
     rf"(?i)(?=[^A-Za-z]*[A-Za-z])(?:{_PART}[0-9]{{0,5}}|[0-9]{{3}})(?:[-_/]?(?:{_PART}[0-9]{{0,5}}|[0-9]{{3}})){{0,4}}"
 )
 

@@ -10,6 +10,7 @@ import re
 from itertools import pairwise
 
 from ..core.models import Json
+from .expressions import expression
 from .rules import rules, word_set
 
 ORDINARY_CHARS = 500
@@ -17,10 +18,10 @@ ORDINARY_CHARS = 500
 UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 TIME = r"[0-9]{2}(?::?[0-9]{2}){0,2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
 DATE = rf"[12][0-9]{{3}}-[01][0-9]-[0-3][0-9](?:[T ]{TIME})?"
-FAMILIAR = re.compile(rf"(?<![^\W_])(?:{UUID}|{DATE})(?![^\W_])")
-_NO_WORD = re.compile(r"(?<![^\W_])(?!(?:[^\W\d_]+\d{0,2}|\d+)(?![^\W_]))[^\W_]")
-SPACE = re.compile(r"\s")
-ID = re.compile(
+FAMILIAR = expression(rf"(?<![^\W_])(?:{UUID}|{DATE})(?![^\W_])")
+_NO_WORD = expression(r"(?<![^\W_])(?!(?:[^\W\d_]+\d{0,2}|\d+)(?![^\W_]))[^\W_]")
+SPACE = expression(r"\s")
+ID = expression(
     r"[0-9a-f]{24}"  # MongoDB: https://www.mongodb.com/docs/manual/reference/bson-types/#objectid
     r"|[0-7][0-9A-HJKMNP-TV-Z]{25}"  # ULID: https://github.com/ulid/spec
     rf"|(?:{'|'.join(sorted(word_set(rules('no_secrets')['id_prefixes'])))})_(?:test_|live_)?[A-Za-z0-9]{{6,40}}"
@@ -31,13 +32,13 @@ ID = re.compile(
     r"|0x[0-9a-fA-F]{40}|[A-Z0-9]{8,10}"
     r"|(?:[A-Za-z]{3,20}-){2,5}[0-9a-f]{32,64}"  # of a cache: its words and a checksum
 )
-LICENCE = re.compile(r"(?=\D*\d)(?=[^A-Z]*[A-Z])(?:[A-Z0-9]{4,6}-){3,7}[A-Z0-9]{4,6}")
-PATH = re.compile(
+LICENCE = expression(r"(?=\D*\d)(?=[^A-Z]*[A-Z])(?:[A-Z0-9]{4,6}-){3,7}[A-Z0-9]{4,6}")
+PATH = expression(
     r"(?:https?|s3|gs|file)://[\w.:-]+(?:/[\w.%+~-]{1,64})*/?"
     r"|(?:~|\.{1,2}|[A-Za-z]:)?[/\\](?:[\w.+ -]{1,64}[/\\])*[\w.+ -]{1,64}"
     r"|[a-z][a-z0-9_-]{0,40}/(?:[\w.=+@-]{1,64}/)*[\w.+=@-]{1,80}|[\w.+-]{1,80}\.[a-z][a-z0-9]{1,4}"
 )
-FILE_IN_FOLDER = re.compile(r"/[^/]{1,120}\.[a-z][a-z0-9]{1,6}\Z")
+FILE_IN_FOLDER = expression(r"/[^/]{1,120}\.[a-z][a-z0-9]{1,6}\Z")
 
 
 def is_random(value: Json) -> bool:
@@ -57,8 +58,8 @@ def is_random(value: Json) -> bool:
 _KINDS_OF_LETTERS = (str.islower, str.isupper, str.isdigit)
 _JUMBLED = 0.4
 """Share of letters and digits of a random text behind which one of another kind follows: about 0.6 of random ones."""
-_RUN = re.compile(r"[A-Za-z0-9+/_-]{20,}={0,2}")
-_HEX_KEY = re.compile(
+_RUN = expression(r"[A-Za-z0-9+/_-]{20,}={0,2}")
+_HEX_KEY = expression(
     r"(?:0x)?(?=[0-9a-f]*[a-f])(?=[a-f]*[0-9])(?:[0-9a-f]{32}|[0-9a-f]{48,})"
     r"|(?=[0-9A-F]*[A-F])(?=[A-F]*[0-9])(?:[0-9A-F]{32}|[0-9A-F]{48}|[0-9A-F]{64})"
 )

@@ -9,7 +9,6 @@ the value: what is cut first can no longer be recognised.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -21,6 +20,7 @@ from . import field_names, neighbours, pairs
 from .arguments import secret_arguments
 from .documents import MAX_DEPTH, MIN_BYTES, DocumentPass
 from .edits import MARK, applied
+from .expressions import expression
 from .field_names import KnownFieldNames
 from .judging import is_secret_in_object
 from .known_secrets import KnownSecrets
@@ -33,7 +33,7 @@ __all__ = ["MARK", "MAX_DEPTH", "Redacted", "Redactor"]
 
 _NAMES_KEPT = 20_000
 
-_SOUND_TEXT = re.compile(rf"{FAMILIAR.pattern}|[A-Za-z]{{0,15}}|[0-9]{{1,15}}")
+_SOUND_TEXT = expression(rf"{FAMILIAR.pattern}|[A-Za-z]{{0,15}}|[0-9]{{1,15}}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from . import patterns, shapes
 from .edits import Span
+from .expressions import expression
 from .judging import REPORTING, is_card_number, is_no_name
 from .known_secrets import KnownSecrets
 from .lookalikes import in_latin
@@ -29,7 +30,7 @@ _JUDGES: dict[str, Callable[[str], bool]] = {
     "mixed": is_mixed,
 }
 """Groups of forms whose values are secrets if they look like one."""
-_METAVAR = re.compile(r"<?[A-Z][A-Z_]{1,30}>?[\])]{0,2}(?:\.\.\.)?")
+_METAVAR = expression(r"<?[A-Z][A-Z_]{1,30}>?[\])]{0,2}(?:\.\.\.)?")
 """What the help of a command shows for a value: ``[--token TOKEN]``."""
 _MARKS = frozenset(["", *"\"'`.,;:-/|"])
 """Values that are no more than a mark."""
@@ -240,5 +241,5 @@ def _is_credential(scheme: str, value: str, *, is_all: bool) -> bool:
     return not is_word and len(word) >= (4 if scheme == "bearer" else 16)
 
 
-_IDENTIFIER = re.compile(r"[a-z]{1,20}(?:_[a-z]{1,20})*(?:=.*)?|0x[0-9a-fA-F]{40}")
+_IDENTIFIER = expression(r"[a-z]{1,20}(?:_[a-z]{1,20})*(?:=.*)?|0x[0-9a-fA-F]{40}")
 _STANDARD_BASE64 = str.maketrans("-_", "+/")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from . import compounds
 from .edits import Span
+from .expressions import expression
 from .judging import is_ordinary
 from .lookalikes import in_latin
 from .names import ABOUT, PAIR_VALUES, spelled, words_of
@@ -24,7 +25,7 @@ def _written(words: Iterable[str]) -> list[str]:
 
 _COPULAS = "|".join(map(re.escape, _written(word_set(_WORDS["copulas"]))))
 _PREPOSITIONS = "|".join(map(re.escape, _written(word_set(_WORDS["prepositions"]))))
-_TOWARDS = re.compile(
+_TOWARDS = expression(
     rf"[^\r\n.!?:;=]{{0,60}}?[ ](?:{_PREPOSITIONS})[ ][\"'«“]?(?P<value>[^\s\"'`()«»“”<>]{{4,200}})"
 )
 """What a secret is changed to."""
@@ -38,31 +39,31 @@ JOINING_WORDS = frozenset(
 _NUMERIC = frozenset(map(spelled, word_set(_WORDS["names_of_digits"]) | compounds.NOUNS))
 """Words of names whose secrets are a few digits."""
 _NUMERIC_ENDS = tuple(word for word in _NUMERIC if len(word) >= 4 or not word.isascii())
-_BEHIND = re.compile(
+_BEHIND = expression(
     rf"[\"'`]?,?(?:[ ]\([^()\r\n]{{1,40}}\)|[ _'’-](?!(?:{_COPULAS})[ ])"
     r"(?:[^\W\d_]{1,15}[0-9]{0,3}|[0-9]{1,4}|[\w.+-]{1,40}@[\w.-]{1,60}?)(?=[\s,:=：_'’-]),?){0,9}+"
     rf"(?:[ ]?[:=：][ ]?|[ ][-–—][ ]|[ ](?:{_COPULAS})[ ]?:?[ ])[ ]?"
     r"(?P<open>[\"'`*«“„]{0,2})[ \u00a0]?(?P<value>[^\s\"'`()«»“”<>]{4,200})"
 )
-_ASSIGNED = re.compile(r"[ ][A-Za-z]+=\Z")
-_RIGHT_BEHIND = re.compile(
+_ASSIGNED = expression(r"[ ][A-Za-z]+=\Z")
+_RIGHT_BEHIND = expression(
     r"[ ](?:(?:local|remote|text|plain|ascii-text)[ ])?(?P<plain>[^\s\"'`()«»“”<>]{4,200})"
 )
-_BEFORE = re.compile(
+_BEFORE = expression(
     rf"(?P<value>[^\s\"'`:=()]{{4,64}})[\"'`]?[ ](?:(?:{_COPULAS}|as|[-–—])[ ](?:{_OWNERS})[ ]|as[ ]"
     rf"|\((?:that[’']?s|that is|it[’']?s|this is)[ ](?:{_OWNERS})[ ])(?:[\w'-]{{1,20}}[ ]){{0,3}}\Z",
     re.IGNORECASE,
 )
-_OWNER = re.compile(rf" (?:{_OWNERS}) ")
+_OWNER = expression(rf" (?:{_OWNERS}) ")
 BEFORE_CHARS, BEHIND_CHARS = 96, 240
 """Characters before and behind a name in which its secret may stand, all of it with a digit."""
-_BEFORE_DIGITS = re.compile(r"\A[A-Z]{1,3}-(?=[0-9]{4,8}\Z)")
-_SIGN_WITHIN = re.compile(r"[A-Za-z0-9][#$%^*!&~][A-Za-z0-9]|[A-Z]\w*[#$%^*!~]\Z")
+_BEFORE_DIGITS = expression(r"\A[A-Z]{1,3}-(?=[0-9]{4,8}\Z)")
+_SIGN_WITHIN = expression(r"[A-Za-z0-9][#$%^*!&~][A-Za-z0-9]|[A-Z]\w*[#$%^*!~]\Z")
 """Signs that stand within passwords and seldom within words."""
 _STRONG_CHARS = 6
 _PHRASE_CHARS = 16
 """Characters before a name in which its other words stand."""
-_NO_SECRET = re.compile(
+_NO_SECRET = expression(
     rf"{DATE}|0x[0-9a-fA-F]{{40}}|[A-Za-z_]\w{{0,30}}=\d{{1,6}}(?:\.\d{{1,3}})?[a-z]{{0,2}}|"
     r"//.*|(?i:https?|ftp|file|s3|gs|arn|urn):.*|[\w.-]{1,40}/[\w./-]*(?::[\w.-]{1,40})?|v?\d+(?:[.:/,x-]\d+)*[A-Za-z%]{0,4}|[\w.-]+\(.*|#\d+"
     r"|[A-Z]{2,6}-?\d[\d.]{0,9}|[A-Za-z]{1,8}[-_]\d{1,6}|\d{1,4}(?:st|nd|rd|th)|[a-z]+(?:[-_][a-z]+)+[-_]?\d{0,3}|(?![a-z]*[bcdfghjklmnpqrstvwxz]{4})[a-z]+\d{1,2}|\d+[-_][A-Za-z]+.*"
@@ -103,18 +104,20 @@ def _towards(text: str, position: int) -> re.Match[str] | None:
 def secret_behind(text: str, name: str, position: int) -> Span | None:
     """The span of a secret behind a name that ends at ``position``, after a few words and a sign or ``is``."""
     match = _BEHIND.match(text, position)
+    right_behind = None
     value = match["value"].rstrip(".,;:!?*") if match else ""
     is_code = value.isdigit() and ":" not in match[0] and _is_secret(name, value) if match else False
     if not is_code and not is_strong(value):
-        match = _towards(text, position) or _RIGHT_BEHIND.match(text, position) or match
+        if towards := _towards(text, position):
+            return towards.start("value"), towards.start("value") + len(towards["value"].rstrip(".,;:!?*"))
+        right_behind = _RIGHT_BEHIND.match(text, position)
+    match = right_behind or match
     if match is None:
         return None
-    if match.re is _TOWARDS:
-        return match.start("value"), match.start("value") + len(match["value"].rstrip(".,;:!?*"))
-    part = "value" if match.re is _BEHIND else "plain"
+    part = "plain" if right_behind else "value"
     begin = match.start(part)
     value = match[part].rstrip(".,;:!?*")
-    between = text[position : match.start("open") if match.re is _BEHIND else begin]
+    between = text[position : begin if right_behind else match.start("open")]
     words = words_of(between)
     if len(words) == 1 and len(words[0]) > 2 and words[0] in ABOUT:
         return None
@@ -126,11 +129,11 @@ def secret_behind(text: str, name: str, position: int) -> Span | None:
     return begin, begin + len(value)
 
 
-_RANDOM_BEHIND = re.compile(
+_RANDOM_BEHIND = expression(
     r"[^\r\n.!?;=]{0,140}?(?<![\w/.:=@#-])(?P<value>[A-Za-z0-9_-]{20,200})(?![\w/.:@-])"
 )
-_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
-_ANSWERED = re.compile(r"[^?\r\n]{0,60}\?[\"'”]?\s{1,4}(?P<answer>[^\r\n?]{6,120})")
+_ADDRESS = expression(r"0x[0-9a-fA-F]{40}")
+_ANSWERED = expression(r"[^?\r\n]{0,60}\?[\"'”]?\s{1,4}(?P<answer>[^\r\n?]{6,120})")
 
 
 def random_behind(text: str, position: int) -> Span | None:
@@ -155,7 +158,7 @@ def strong_word(text: str, begin: int, end: int) -> Span | None:
     return None
 
 
-_WORD = re.compile(r"[^\s\"'“(]{6,64}")
+_WORD = expression(r"[^\s\"'“(]{6,64}")
 
 
 def secret_answered(text: str, position: int) -> Span | None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from . import patterns
 from .edits import Span
+from .expressions import expression
 
 MIN_CHARS = 12
 """Minimum characters of a word that may be a token; shorter ones are not looked at."""
 _BASE64_CHARS = 100
 """Characters before a token by which it stands within a text in base64."""
-_BASE64 = re.compile(rf"[A-Za-z0-9+/]{{{_BASE64_CHARS}}}")
+_BASE64 = expression(rf"[A-Za-z0-9+/]{{{_BASE64_CHARS}}}")
 _ANSWERS = frozenset({"ok", "failed", "done", "succeeded", "denied"})
 """What a log says behind a command that it names."""
 _COMMAND_CHARS = 400

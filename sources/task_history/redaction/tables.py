@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from .edits import Span
+from .expressions import expression
 from .judging import Judge, is_no_name
 from .names import NO_SECRET_BY_NAME, Kind
 from .pairs import is_secret_text, role
@@ -15,7 +16,7 @@ from .randomness import is_random
 _CELL = r"(?:\"[^\"\r\n|,;\t]{1,64}\"|\w[\w.\u0900-\u0eff-]{0,63}+(?: [\w.()'’\u0900-\u0eff-]{1,64}+){0,4}+)"
 _ALIGNED = r"[\w.-]{1,64}+(?: [\w.-]{1,64}+){0,2}+"
 _DRAWN = rf"[ ]{{0,40}}+{_CELL}[ ]{{0,40}}+"
-_HEADER = re.compile(
+_HEADER = expression(
     rf"^(?:{_CELL}(?P<sign>[,;\t]){_CELL}(?:(?P=sign){_CELL}){{0,20000}}+"
     rf"|(?P<double>\|\|)(?P<doubly>[^|\r\n]{{1,64}}(?:\|\|[^|\r\n]{{1,64}}){{1,20000}}+)\|\|"
     rf"|{_ALIGNED}(?P<blanks>  )(?: *+{_ALIGNED}(?=  |[ ]?\r?\n))++"
@@ -23,29 +24,29 @@ _HEADER = re.compile(
     re.MULTILINE,
 )
 _CELLS = {
-    sign: re.compile(rf"[ ]*+\"(?:[^\"\r\n]|\"\")*+\"[ ]*+(?=[{sign}\r\n]|\Z)|[^{sign}\r\n]*+")
+    sign: expression(rf"[ ]*+\"(?:[^\"\r\n]|\"\")*+\"[ ]*+(?=[{sign}\r\n]|\Z)|[^{sign}\r\n]*+")
     for sign in ",;|\t"
-} | {"  ": re.compile(r" *+(?:[^\s]++(?: [^\s]++)*+)?(?=  |[ ]?\r?\n|[ ]?\Z)")}
-_DOUBLY_PARTED = re.compile(r"[^|]+")
-_MARKUP_CELL = re.compile(
+} | {"  ": expression(r" *+(?:[^\s]++(?: [^\s]++)*+)?(?=  |[ ]?\r?\n|[ ]?\Z)")}
+_DOUBLY_PARTED = expression(r"[^|]+")
+_MARKUP_CELL = expression(
     r"(?i)<(?:t[dh]|dt|dd)(?:\s[^<>]{0,200})?>\s{0,40}(?:<\w{1,9}(?:\s[^<>]{0,99})?>\s{0,9})?(?P<value>[^<>]{1,400})"
 )
-_ROW_END = re.compile(r"(?i)</(?:tr|dd)")
+_ROW_END = expression(r"(?i)</(?:tr|dd)")
 _CODE = r"[A-Za-z0-9]{4,10}(?:[ -][A-Za-z0-9]{4,10}){0,4}"
 _MARK_OF_ITEM = r"[ \t]{0,8}(?:[0-9]{1,2}[.)][ ]{1,4}|[-*•][ ]{1,4})?"
-_LISTED_CODES = re.compile(
+_LISTED_CODES = expression(
     r"(?i)(?<![a-z])(?:backup|recovery|scratch|emergency|one[- ]time|2fa|mfa|verification)"
     r"(?: \w{1,12})? codes\b[^\r\n]{0,80}"
     rf"(?:\r?\n){{1,2}}(?P<codes>(?:{_MARK_OF_ITEM}{_CODE}[ \t]{{0,8}}(?:\r?\n|\Z)){{2,30}})"
 )
-_LISTED_CODE = re.compile(rf"^{_MARK_OF_ITEM}(?P<code>{_CODE})", re.MULTILINE)
+_LISTED_CODE = expression(rf"^{_MARK_OF_ITEM}(?P<code>{_CODE})", re.MULTILINE)
 _DRAWN_SIGNS = str.maketrans(dict.fromkeys("│┃║", "|") | dict.fromkeys("─━═┄┼├┤┌┐└┘┬┴╬╠╣╔╗╚╝╦╩╪╞╡", "-"))
-_RULER = re.compile(r"[ \t|:+-]*+(?=\r?\n|\Z)")
-_INSERT = re.compile(
+_RULER = expression(r"[ \t|:+-]*+(?=\r?\n|\Z)")
+_INSERT = expression(
     r"(?i)\b(?:insert|replace)\s{1,9}(?:ignore\s{1,9})?into\s{1,9}[\w.\"`\[\]]{1,200}\s{0,9}\((?P<names>[\w\s,.\"`\[\]-]{1,1000000}+)\)"
     r"\s{0,9}(?:output\s[^()]{1,200})?(?:values?\s{0,9}(?=\()|select(?=\s))"
 )
-_SQL_VALUE = re.compile(
+_SQL_VALUE = expression(
     r"\s*+(?:[NnEeXx]?'(?P<text>(?:[^'\\]|''|\\.)*+)'|\"(?P<quoted>[^\"]*+)\""
     r"|(?P<bare>[^,()']*+(?:\([^()]*+\))?))\s*+",
     re.DOTALL,
@@ -210,7 +211,7 @@ def secrets_in_copies(text: str, kind_of: Callable[[str], Kind], is_secret: Judg
 
 
 # https://www.postgresql.org/docs/current/sql-copy.html
-_COPY = re.compile(
+_COPY = expression(
     r"(?i)\bcopy\s{1,9}[\w.\"]{1,200}\s{0,9}\((?P<names>[\w\s,\"]{1,1000000}+)\)\s{1,9}from\s{1,9}stdin[^\r\n]{0,100}\r?\n"
 )
-_NEXT_ROW = re.compile(r"\)\s{0,200}+,\s{0,200}+\(")
+_NEXT_ROW = expression(r"\)\s{0,200}+,\s{0,200}+\(")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from ..core.models import Json
+from .expressions import expression
 from .judging import is_secret_in_object
 from .names import Kind, squash
 
@@ -145,12 +145,12 @@ _MEMBER = frozenset({"groups", "styletype", "nodeid", "filekey"})
 _FIELD = frozenset({"fieldtype", "fieldcode", "editflag", "mandatoryflag", "bulkeditallowed"})
 """Fields of what describes a field, whose "key" is an id."""
 _DESCRIBED = frozenset({"name", "description"})
-_SPEAKS_OF_KEYS = re.compile(
+_SPEAKS_OF_KEYS = expression(
     r"(?i)(?<![a-z])(?:api|keys?|tokens?|secrets?|credentials?|deploy|webhook)(?![a-z])"
 )
 """Words of a name and a description by which the "key" beside them is one."""
-_ENDPOINT = re.compile(r"/(?:access_?|auth_?|id_?|refresh_?|session_?)?tokens?/?(?:\?|\Z)")
-_ANSWER = re.compile(r"\"?(?=[\w.~+/-]*[0-9])(?=[\w.~+/-]*[A-Za-z])[\w.~+/-]{16,2000}={0,2}\"?")
+_ENDPOINT = expression(r"/(?:access_?|auth_?|id_?|refresh_?|session_?)?tokens?/?(?:\?|\Z)")
+_ANSWER = expression(r"\"?(?=[\w.~+/-]*[0-9])(?=[\w.~+/-]*[A-Za-z])[\w.~+/-]{16,2000}={0,2}\"?")
 """What an endpoint for tokens answers where that is the token alone."""
 _RESPONSES = frozenset({"response", "responseBody", "response_body"})
 _ADDRESSES = frozenset({"url", "uri", "endpoint", "path"})

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from . import patterns, shapes
 from .edits import MARK, Edit, Origin, Span, applied, joined, without_overlaps
 from .encodings import MIN_CHARS, encoded_runs, may_be_escaped_again, spaced_hex, unescapes
+from .expressions import expression
 from .folding import folded, folds
 from .judging import REPORTING
 from .known_secrets import KnownSecrets
@@ -46,7 +47,7 @@ _PHRASE_CHARS = 48
 """Characters around a word in which the other words of a name may stand."""
 _NAMED_IN_QUOTES = ("token", "secret", "secrets", "credentials")
 """Names in front of a quotation that is the secret's name as often: ``secret "web-tls" not found``."""
-_DECIMAL = re.compile(r"[0-9]+[.][0-9]")
+_DECIMAL = expression(r"[0-9]+[.][0-9]")
 _NAME_CHARS = 256
 """Maximum characters of a name before the word that marks it as a secret's."""
 

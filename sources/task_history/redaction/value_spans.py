@@ -4,38 +4,39 @@ from __future__ import annotations
 
 import re
 
+from .expressions import expression
 from .judging import REPORTING
 from .names import COOKIE_HEADERS, SCHEMED_HEADERS
 
-_PLAIN_VALUE = re.compile(r"[^\s&;\"'<>`（），。；]+")
-_ENCODED_VALUE = re.compile(r"(?:(?!%22|%26|%2[cC]|%7[dD])[^\s&\"'<>`])+")
-_WORD = re.compile(r"[^\s&;\"'<>`=:%,{}\[\]]+")
-_LINE = {"": re.compile(r"[^\r\n]+")} | {
-    mark: re.compile(rf"(?:\\[^\r\n]|[^\r\n\\{mark}])+") for mark in "\"'`"
+_PLAIN_VALUE = expression(r"[^\s&;\"'<>`（），。；]+")
+_ENCODED_VALUE = expression(r"(?:(?!%22|%26|%2[cC]|%7[dD])[^\s&\"'<>`])+")
+_WORD = expression(r"[^\s&;\"'<>`=:%,{}\[\]]+")
+_LINE = {"": expression(r"[^\r\n]+")} | {
+    mark: expression(rf"(?:\\[^\r\n]|[^\r\n\\{mark}])+") for mark in "\"'`"
 }
-_SCHEME = re.compile(
+_SCHEME = expression(
     r"(?i)[\[({]{0,2}(?:bearer|basic|token|api-?key|bot|negotiate|ntlm|jwt|oauth|digest)(?:[ \t]+|[ \t]*[:=][ \t]*)(?=\S)"
 )
-_ANY_SCHEME = re.compile(r"[\[({]{0,2}[A-Za-z][A-Za-z0-9-]{0,19}[ \t]+(?=\S)")
-_CREDENTIAL = re.compile(r"\\{0,8}(?:\"[^\"\r\n]*\"|'[^'\r\n]*'|[^\s&;\"'<>`]+)")
-_PARAMETERS = re.compile(r"[\w-]{1,32}=\\{0,8}[\"']")
-_COOKIES = re.compile(r"[^\s&;\"'<>`]*(?:;[ \t]*[^\s&;\"'<>`]+)*")
-_BLOCK = re.compile(r"[|>][-+0-9]{0,2}[ \t]*(?:#[^\r\n]*)?\r?\n")
-_ESCAPED_BLOCK = re.compile(r"[|>][-+0-9]{0,2}(?:\\{1,16}r)?\\{1,16}n[^\"'\r\n]*")
-_MORE_WORDS = re.compile(r"(?:[ \t]{1,4}+[^\s,;|<>\"'={}\[\]()&:]++(?![ \t]*[=:]))++")
+_ANY_SCHEME = expression(r"[\[({]{0,2}[A-Za-z][A-Za-z0-9-]{0,19}[ \t]+(?=\S)")
+_CREDENTIAL = expression(r"\\{0,8}(?:\"[^\"\r\n]*\"|'[^'\r\n]*'|[^\s&;\"'<>`]+)")
+_PARAMETERS = expression(r"[\w-]{1,32}=\\{0,8}[\"']")
+_COOKIES = expression(r"[^\s&;\"'<>`]*(?:;[ \t]*[^\s&;\"'<>`]+)*")
+_BLOCK = expression(r"[|>][-+0-9]{0,2}[ \t]*(?:#[^\r\n]*)?\r?\n")
+_ESCAPED_BLOCK = expression(r"[|>][-+0-9]{0,2}(?:\\{1,16}r)?\\{1,16}n[^\"'\r\n]*")
+_MORE_WORDS = expression(r"(?:[ \t]{1,4}+[^\s,;|<>\"'={}\[\]()&:]++(?![ \t]*[=:]))++")
 _PHRASE_WORDS = 30
-_TUPLE = re.compile(
+_TUPLE = expression(
     r"\((?:\"[^\"\r\n]{0,200}+\"|'[^'\r\n]{0,200}+')(?:,\s{0,9}(?:\"[^\"\r\n]{0,200}+\"|'[^'\r\n]{0,200}+')){1,9}\)"
 )
-_COMMAND = re.compile(r"\$\([^()\r\n]{1,400}\)")
+_COMMAND = expression(r"\$\([^()\r\n]{1,400}\)")
 _OPENERS = {"}": "{", "]": "[", ")": "("}
 _MAX_CLOSERS = 32
 _OPENED_CHARS = 1_000
 """How far before a name a bracket is looked for that a value may close."""
-_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
+_STRUCTURE = expression(r'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
 
 
-_CODE = re.compile(
+_CODE = expression(
     r"[0-9]{2,8}(?:-[0-9]{2,4}){0,3}(?=[.,;:!?]{1,3}\Z|[\u0e00-\u0e7f\u3040-\u9fff\uac00-\ud7af])"
 )
 """A code of digits before the end of a sentence, or before a word that nothing parts from it."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from . import patterns
 from .encodings import is_encoded_text
+from .expressions import expression
 from .folding import folded
 
 _MAX_WORDS = 50_000
@@ -17,11 +17,11 @@ _MIN_HEX_DIGITS = 24
 _MAX_COLONS = 3
 FEW_WORDS = 8
 """Words that are looked for one by one."""
-_TELLING = re.compile(
+_TELLING = expression(
     r"[\\${}~\x00-\x1f]|&.*;|%[0-9A-Fa-f]{2}|://.*@|[:/][^\s/:@]{6,64}@|[A-Za-z0-9_+=-]{20}|[A-Za-z0-9_+=/-]{24}|\A/\Z|(?<!\w)--?[A-Za-z]|\A/[a-z]+:|eyJ|<<<"
 )
 """Signs of secrets that need no name: escapes, logins in addresses, runs that may be tokens, flags of commands."""
-_HEX_ID = re.compile(
+_HEX_ID = expression(
     r"(?:[(\['\"]|(?P<name>[A-Za-z_]{1,20})=)?(?:[0-9a-f]{24,64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})[)\]'\".,:;]{0,2}"
 )
 
