@@ -11,7 +11,8 @@ rate_limit       slots of the budget, shared by all processes: rate_limit_rule, 
 transport        httpx over reqwest: proxy, trust (CAs), unpack (bodies within a bound), transport_errors
 vendor_clock     how far the vendor's clock is ahead
 responses        what an answer means, by the table in retry
-retry            status → action, pauses and waits
+retry            what each status means, and the pauses between attempts
+retry_after      what a vendor's Retry-After does
 wait_stats       how long requests waited and why
 urls             addresses: where a key may be sent
 """

@@ -36,11 +36,11 @@ from .responses import (
     Outcome,
     Redirect,
     ResponseReader,
-    RetryAfter,
     Unauthorized,
     describe,
 )
-from .retry import MAX_HOLD_S, MAX_UNASKED_WAIT_S, longest_pause_s, unasked_wait_s
+from .retry import longest_pause_s
+from .retry_after import MAX_UNASKED_WAIT_S, Holds, RetryAfter
 from .sending import (
     Sending,
     given_up,
@@ -103,7 +103,6 @@ class Client:
         self._stop = stop
         self._fault_deadline_s = fault_deadline_s
         self._longest_hold_s = longest_hold_s
-        self._hold_reason = "another process was asked to by the vendor"
         self._clock = clock
         self._uniform = uniform
         self._address = address
@@ -117,8 +116,7 @@ class Client:
         self._waiting: set[int] = set()
         """The large answers that wait for their turn, and hold a thread each."""
         self._renewal = Renewal(refresh)
-        self._holds = 0
-        self._held_at = -1.0
+        self._holds = Holds(budget.period_s if budget.limit else MAX_UNASKED_WAIT_S)
         self.vendor_clock = VendorClock()
         self._failure: VendorError | None = None
         self.meanwhile: Callable[[], AbstractContextManager[object]] = nullcontext
@@ -259,7 +257,7 @@ class Client:
             if request.is_once:
                 outcome = self._once(sending, outcome)
             if isinstance(outcome, Answer):
-                self._went_well(sending)
+                self._holds.note_answer(sending.sent_at)
                 return outcome
             if isinstance(outcome, RetryAfter):
                 self._hold(sending, outcome)
@@ -354,15 +352,10 @@ class Client:
         with self._lock:
             self._answered_by[sending.request.kind, status] += 1
 
-    def _went_well(self, sending: Sending) -> None:
-        with self._lock:
-            if sending.sent_at > self._held_at:
-                self._holds = 0
-
     def _wait_for_slot(self, sending: Sending, seconds: float) -> None:
         began = self._clock()
         is_asked = self._budget.hold_s > 0
-        reason = self._hold_reason if is_asked else "the budget is spent"
+        reason = self._holds.reason if is_asked else "the budget is spent"
         if is_asked and seconds > self._longest_hold_s:
             raise VendorUnavailable(
                 f"{self.origin} is asked nothing for {seconds:,.0f} s more: {reason}. Try again in "
@@ -377,34 +370,20 @@ class Client:
             sending.excused_s += self._clock() - began
 
     def _hold(self, sending: Sending, asked: RetryAfter) -> None:
-        """Keeps every process from sending as long as the vendor says; if it says nothing, longer each time.
+        """Keeps every process from sending, as ``Holds`` says.
 
-        Several requests in flight are answered so at once: only one that was sent after the last hold began counts
-        as asked again. Raises VendorUnavailable when 503 goes on beyond the deadline.
+        Raises VendorUnavailable or ReadFailed when 503 goes on beyond the deadline.
         """
-        asks = f"answered HTTP {asked.status} and asks to wait"
-        if asked.seconds is not None:
-            asks += f" for {asked.seconds:,.0f} s"
         self._failure = failure = VendorUnavailable(
-            f"{self.origin} {asks} ({describe(sending.request)}). Try again later; if others use the same key, set "
-            "rate_limit_requests lower."
+            f"{self.origin} {asked.says} ({describe(sending.request)}). Try again later; if others use the same key, "
+            "set rate_limit_requests lower."
         )
-        with self._lock:
-            is_news = sending.sent_at > self._held_at
-            if asked.seconds is None and not is_news:
-                return
-            if is_news:
-                self._held_at = self._clock()
-                self._holds += 1
-            seconds = asked.seconds
-            if seconds is None:
-                longest_s = self._budget.period_s if self._budget.limit else MAX_UNASKED_WAIT_S
-                seconds = unasked_wait_s(self._holds, longest_s=longest_s)
-            seconds = min(seconds, MAX_HOLD_S)
-            is_cut = asked.seconds is not None and asked.seconds > seconds
-            self._hold_reason = f"the vendor {asks}" + ", and is asked again after a day" * is_cut
+        now = self._clock()
+        seconds = self._holds.seconds_for(asked, sent_at=sending.sent_at, now=now)
+        if seconds is None:
+            return
         self._budget.hold(seconds)
-        if sending.is_unavailable_for(sending.deadline_s(self._fault_deadline_s), asked, self._clock()):
+        if sending.unavailability.is_beyond(sending.deadline_s(self._fault_deadline_s), asked, now):
             raise (
                 failure
                 if sending.request.fault_deadline_s is None
@@ -428,7 +407,7 @@ class Client:
                 if sending.request.fault_deadline_s is None
                 else read_failed(what, fault.status, tried_s, sending.attempts)
             )
-        pause = self._uniform(0, longest_pause_s(sending.faults))
+        pause = self._uniform(0, longest_pause_s(sending.faults, fault.status))
         pause = min(pause, deadline_s - tried_s)
         sending.faults += 1
         with self._waits.waiting("fault", pause, fault.reason):

@@ -27,7 +27,7 @@ from ..core.errors import ConfigurationError
 from ..core.log import log
 from ..state.postgres import shared_state
 from .rate_limit_file import FileStore, look
-from .rate_limit_rule import UNANSWERED_S, BudgetShare, Clock, RateLimitRule, machine_clock
+from .rate_limit_rule import BudgetShare, Clock, RateLimitRule, counts_from_s, machine_clock
 from .rate_limit_store import BudgetChanges, BudgetReading, RateLimitStore, StoreBusy, StoreUnreachable
 
 Wait = Callable[[float], None]
@@ -70,7 +70,7 @@ class Slot:
         """The answer came, or is no longer waited for; only the first call counts."""
         slot_id, self._id = self._id, None
         if slot_id is not None:
-            self._budget._finish(slot_id, UNANSWERED_S * (not is_answered))
+            self._budget._finish(slot_id, counts_from_s(is_answered=is_answered))
 
     def __enter__(self) -> Slot:
         return self

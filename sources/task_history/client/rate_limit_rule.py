@@ -28,7 +28,7 @@ from ..core.stop import uptime_s
 
 _GUARD = 0.001
 """Part of a period by which the vendor's clock may run faster than ours."""
-UNANSWERED_S = 1.0
+_UNANSWERED_S = 1.0
 """How long after its process gave up or died a request may still arrive."""
 _MAX_FLIGHT_S = 60.0
 """How long after its reservation a request may leave the process at the latest."""
@@ -143,9 +143,14 @@ def owed(limit: int, reserved_share: float) -> int:
     return max(reserve, min(_TIMES * reserve, limit // 2))
 
 
+def counts_from_s(*, is_answered: bool) -> float:
+    """How long after it ended a request arrived at the latest: its period begins then."""
+    return 0.0 if is_answered else _UNANSWERED_S
+
+
 def answered_when_orphaned(reserved: float, noticed: float) -> float:
     """The latest moment at which a request may have arrived whose process was found dead at ``noticed``."""
-    return min(noticed, reserved + _MAX_FLIGHT_S) + UNANSWERED_S
+    return min(noticed, reserved + _MAX_FLIGHT_S) + _UNANSWERED_S
 
 
 def shift_s(written: Instant, now: Instant) -> float:

@@ -6,12 +6,8 @@ message: short, printable and without secrets.
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import orjson
 
@@ -23,6 +19,7 @@ from ..core.models import Answer, Json, Request
 from ..redaction.redactor import Redactor
 from ..redaction.text import without_long_runs
 from .retry import Action, action_of
+from .retry_after import RetryAfter, retry_after_s
 
 _MESSAGE_CHARS = 200
 _MESSAGE_KEYS = ("message", "_message", "error_description", "detail", "messages", "text", "error")
@@ -31,7 +28,6 @@ _BLANK = b" \t\r\n"
 """What JSON takes for space."""
 _MARKUP = (b"{", b"[", b"<")
 """How JSON and web pages begin; text does not."""
-_SECONDS = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,9})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +43,6 @@ class Fault:
     """Whether the connection was closed before anything of an answer came, as one that was kept for long may be."""
     status: int | None = None
     """The answer's; None when none came."""
-
-
-@dataclass(frozen=True, slots=True)
-class RetryAfter:
-    """The vendor asks to wait; None when it does not say how many seconds."""
-
-    seconds: float | None
-    status: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,32 +159,6 @@ def _answer(status: int, headers: Mapping[str, str], body: bytes, *, is_raw: boo
         return Answer(parse(body), body, status, headers)
     except (ValueError, RecursionError):
         return Fault(f"HTTP {status} with an answer that is not JSON", is_unreadable=True, status=status)
-
-
-def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """The seconds that ``Retry-After`` asks for; None when it asks for none or makes no sense.
-
-    A date counts from the answer's own ``Date``, so that a wrong clock here does not matter.
-    https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
-    """
-    value = headers.get("retry-after", "").strip()
-    if _SECONDS.fullmatch(value):
-        seconds = float(value)
-    else:
-        until = http_date(value)
-        if until is None:
-            return None
-        seconds = (until - (http_date(headers.get("date", "")) or datetime.now(UTC))).total_seconds()
-    return seconds if seconds > 0 and math.isfinite(seconds) else None
-
-
-def http_date(value: str) -> datetime | None:
-    """The instant in a header; None when there is none."""
-    try:
-        found = parsedate_to_datetime(value)
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
 
 
 def refusal_text(body: bytes, secrets: Iterable[str]) -> str:

@@ -1,19 +1,16 @@
 """The retry rules: what each status means for a request, as a table, and how long it pauses between attempts.
 
 Three waits are kept apart: after a fault a request pauses for seconds (here); when the vendor asks to wait, all
-processes do, for as long as ``Retry-After`` says; without budget a request waits for a slot (both in rate_limit).
+processes do, for as long as ``Retry-After`` says (``retry_after``); without budget a request waits for a slot
+(``rate_limit``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 
-FIRST_PAUSE_S, MAX_PAUSE_S = 0.5, 30.0
-MAX_UNASKED_WAIT_S = 60.0
-"""How long all processes wait at most where a vendor asks to wait and does not say how long."""
-MAX_HOLD_S = 86_400.0
-"""However long the vendor asks for silence, after a day it is asked again."""
 MAX_REDIRECTS = 3
 
 
@@ -30,31 +27,53 @@ class Action(Enum):
     REJECT = "this one request is refused; its caller decides what that means"
 
 
-BY_STATUS: Mapping[int, Action] = {
-    401: Action.LOG_IN,
-    403: Action.REFUSE,
-    408: Action.RETRY,
-    425: Action.RETRY,
-    429: Action.WAIT,
-    503: Action.WAIT_OR_RETRY,
+@dataclass(frozen=True, slots=True)
+class StatusRule:
+    """What is done with answers of a status, and the pauses of a request before each further attempt."""
+
+    action: Action
+    first_pause_s: float = 0.5
+    """The longest pause after the first fault; each further fault doubles it."""
+    max_pause_s: float = 30.0
+
+
+BY_STATUS: Mapping[int, StatusRule] = {
+    401: StatusRule(Action.LOG_IN),
+    403: StatusRule(Action.REFUSE),
+    408: StatusRule(Action.RETRY),
+    425: StatusRule(Action.RETRY),
+    429: StatusRule(Action.WAIT),
+    503: StatusRule(Action.WAIT_OR_RETRY),
 }
-BY_HUNDRED: Mapping[int, Action] = {2: Action.READ, 3: Action.REDIRECT, 4: Action.REJECT}
-"""Of every other status, by its first digit; statuses in neither table are retried."""
+BY_HUNDRED: Mapping[int, StatusRule] = {
+    2: StatusRule(Action.READ),
+    3: StatusRule(Action.REDIRECT),
+    4: StatusRule(Action.REJECT),
+}
+"""Of every other status, by its first digit."""
+OTHERWISE = StatusRule(Action.RETRY)
+"""Of a status in neither table, and where no answer came."""
+
+
+def rule_of(status: int | None) -> StatusRule:
+    """The rule for answers of that status; None where no answer came."""
+    if status is None:
+        return OTHERWISE
+    return BY_STATUS.get(status) or BY_HUNDRED.get(status // 100, OTHERWISE)
 
 
 def action_of(status: int, *, asks_to_wait: bool) -> Action:
     """What is done with an answer of that status; ``asks_to_wait`` says whether it has a usable ``Retry-After``."""
-    action = BY_STATUS.get(status) or BY_HUNDRED.get(status // 100, Action.RETRY)
+    action = rule_of(status).action
     if action is Action.WAIT_OR_RETRY:
         return Action.WAIT if asks_to_wait else Action.RETRY
     return action
 
 
-def longest_pause_s(faults: int) -> float:
-    """The longest pause after so many earlier faults of one request; the pause is a random part of it."""
-    return min(MAX_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(faults, 16))
+def longest_pause_s(faults: int, status: int | None) -> float:
+    """The longest pause after so many earlier faults of one request, the last of that status.
 
-
-def unasked_wait_s(waits: int, *, longest_s: float) -> float:
-    """How long all wait when the vendor asked so many times in a row and did not say how long."""
-    return min(2.0 ** min(waits - 1, 20), longest_s)
+    The pause is a random part of it.
+    """
+    rule = rule_of(status)
+    return min(rule.max_pause_s, rule.first_pause_s * 2.0 ** min(faults, 16))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import quote, urlencode
 
@@ -18,8 +18,9 @@ from ..core.errors import (
     VendorUnavailable,
 )
 from ..core.models import Request
-from .responses import Fault, Outcome, Redirect, RetryAfter, Unauthorized, describe
-from .retry import BY_STATUS, MAX_REDIRECTS, Action
+from .responses import Fault, Outcome, Redirect, Unauthorized, describe
+from .retry import MAX_REDIRECTS
+from .retry_after import RetryAfter, Unavailability
 from .urls import Address, joined, quoted
 
 
@@ -46,10 +47,7 @@ class Sending:
     wants_fresh_connection: bool = False
     """Whether the next attempt goes over a new connection, since a kept one was closed."""
     has_had_closed_connection: bool = False
-    first_unavailable_at: float | None = None
-    """When it was first answered with 503 and a ``Retry-After``."""
-    longest_asked_s: float = 0.0
-    """The longest wait that such an answer asked for."""
+    unavailability: Unavailability = field(default_factory=Unavailability)
     first_fault_at: float | None = None
     excused_s: float = 0.0
     """Seconds since the first fault in which it waited for something other than the fault."""
@@ -73,18 +71,6 @@ class Sending:
         """How many seconds faults are met with another attempt."""
         own_s = self.request.fault_deadline_s
         return longest_s if own_s is None else min(own_s, longest_s)
-
-    def is_unavailable_for(self, deadline_s: float, asked: RetryAfter, now: float) -> bool:
-        """Whether an ``Action.WAIT_OR_RETRY`` has gone on for so long beyond the longest wait that it asked for.
-
-        An ``Action.WAIT`` is no fault: others use the key, and it is waited for as long as it comes.
-        """
-        if BY_STATUS.get(asked.status) is Action.WAIT or asked.seconds is None:
-            return False
-        if self.first_unavailable_at is None:
-            self.first_unavailable_at = now
-        self.longest_asked_s = max(self.longest_asked_s, asked.seconds)
-        return now - self.first_unavailable_at > deadline_s + self.longest_asked_s
 
     def may_be_stale(self) -> bool:
         """Whether a closed connection may be a kept one that the vendor closed while it was idle: said once only."""
