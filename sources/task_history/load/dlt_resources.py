@@ -19,7 +19,7 @@ from ..core.batch import Batch
 from ..core.columns import LOADED_AT
 from ..core.log import log
 from ..core.models import OTHER_FIELDS, ColumnLimits, Row, Table
-from ..redaction.columns import without_own
+from ..redaction.arrow_columns import without_own
 from ..redaction.own_secrets import OwnSecrets
 from ..settings_reader import Settings
 from ..systems.protocol import System

@@ -3,11 +3,11 @@
 redactor     removes secrets from values and texts
 arguments    secrets in lists of texts, such as the arguments of a command
 field_names  what the names of an object's fields say of its values
-documents    redacts the JSON within a text
-pairs        names that stand as values, and which values they make secret
-telling_fields fields of an object that tell what stands in others
+json_in_text redacts the JSON within a text
+names_as_values  names that stand as values, and which values they make secret
+sibling_fields  fields of an object that say what stands in others of it
 neighbours   values beside the name of a secret where no field says which is which
-json_text    reads JSON within text, with the position of each value
+json_spans   reads JSON within text, with the position of each value
 known_secrets what texts are searched for
 clean_texts  short texts in which nothing was found
 vocabulary   words that hold nothing to look for
@@ -20,7 +20,7 @@ sentences    secrets behind or before their names in sentences
 tables       redacts tables in text, such as CSV
 value_spans  finds the span of the value after a name
 names        classifies names by the values that are secrets under them; the names are in data/*.toml
-compounds    names that two words make in other languages
+two_word_names  names that two words make in other languages
 judging      judges whether a value under such a name is a secret
 randomness   judges whether a text looks random
 lookalikes   letters that look like Latin ones
@@ -30,6 +30,6 @@ shapes       secrets known by their shape, such as tokens of vendors
 expressions  regular expressions that are compiled when they are first used
 patterns     regular expressions for secrets, by shape and by surroundings
 own_secrets  finds the run's own secrets in text
-columns      redacts the run's own secrets in Arrow columns
-edits        replacements in a text as data
+arrow_columns  redacts the run's own secrets in Arrow columns
+replacements replacements in a text as data
 """

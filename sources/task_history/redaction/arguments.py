@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..core.models import Json
-from . import pairs, patterns, shapes
-from .edits import MARK
+from . import names_as_values, patterns, shapes
 from .judging import Judge
+from .replacements import MARK
 
 _ARGUMENTS = 200
 """Maximum arguments of a command in a list."""
 
 
 def secret_arguments(
-    items: list[Json], kind_of_value: pairs.KindOf, kind_of: pairs.KindOf, is_secret: Judge
+    items: list[Json],
+    kind_of_value: names_as_values.KindOf,
+    kind_of: names_as_values.KindOf,
+    is_secret: Judge,
 ) -> Iterator[tuple[int, str]]:
     """The items of a list whose first is a text that are secrets: index and redacted text."""
-    for index, kind in enumerate(pairs.alternating_kinds(items, kind_of_value) or ()):
+    for index, kind in enumerate(names_as_values.alternating_kinds(items, kind_of_value) or ()):
         if kind and is_secret(kind, items[2 * index + 1]):
             yield 2 * index + 1, MARK
     for index, flag in enumerate(items[:-1], 1):

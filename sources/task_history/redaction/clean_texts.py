@@ -18,15 +18,15 @@ class CleanTexts:
     def __init__(self, own: OwnSecrets) -> None:
         self._own = own
         self._secrets = own.known
-        self._tellings: dict[str, int] = {}
+        self._suspicions: dict[str, int] = {}
 
-    def tellings(self, text: str) -> int | None:
+    def suspicions(self, text: str) -> int | None:
         """The number of texts within a clean one whose words may tell of a secret; None for a text not yet known."""
-        return self._tellings.get(text) if self._secrets is self._own.known else None
+        return self._suspicions.get(text) if self._secrets is self._own.known else None
 
-    def add(self, text: str, tellings: int) -> None:
+    def add(self, text: str, suspicions: int) -> None:
         """Remembers a text in which nothing was found."""
-        if self._secrets is not self._own.known or len(self._tellings) >= _TEXTS:
+        if self._secrets is not self._own.known or len(self._suspicions) >= _TEXTS:
             self._secrets = self._own.known
-            self._tellings.clear()
-        self._tellings[text] = tellings
+            self._suspicions.clear()
+        self._suspicions[text] = suspicions

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..core.models import Json
-from . import pairs, telling_fields
+from . import names_as_values, sibling_fields
 from .judging import is_number
 from .names import FLAT_PAIRS, NO_SECRET_BY_NAME, Kind, squash
 from .randomness import is_random
@@ -26,32 +26,35 @@ class FieldNames:
     """What the names of an object's fields say.
 
     ``kinds`` and ``roles`` are those of the names in order; ``may_pair`` says that one field may name what stands in
-    another, ``may_tell`` that one may tell of what kind another is. Where ``is_plain``, the names say nothing at all.
+    another, ``may_classify`` that one may tell of what kind another is. Where ``is_plain``, the names say nothing at all.
     """
 
     kinds: tuple[Kind, ...]
     roles: tuple[str, ...]
     may_pair: bool
-    may_tell: bool
+    may_classify: bool
     names_a_value: bool
     is_plain: bool
 
 
-def read(names: tuple[str, ...], kind_of: pairs.KindOf) -> FieldNames:
+def read(names: tuple[str, ...], kind_of: names_as_values.KindOf) -> FieldNames:
     """Reads the names of an object's fields."""
     kinds = tuple(map(kind_of, names))
-    roles = list(map(pairs.role, names))
-    may_pair = pairs.may_pair(roles)
-    may_tell = "kty" in names or telling_fields.may_tell(names) or pairs.are_cells(names)
+    roles = list(map(names_as_values.role, names))
+    may_pair = names_as_values.may_pair(roles)
+    may_classify = "kty" in names or sibling_fields.may_classify(names) or names_as_values.are_cells(names)
     is_plain = not (
         any(kinds)
-        or may_tell
-        or pairs.is_paired(roles)
-        or any(pairs.secrets_in_object(name) or pairs.has_key_that_names(name) for name in names)
+        or may_classify
+        or names_as_values.is_paired(roles)
+        or any(
+            names_as_values.secrets_in_object(name) or names_as_values.has_key_that_names(name)
+            for name in names
+        )
         or not FLAT_PAIRS.isdisjoint(map(squash, names))
-        or not pairs.TABLE_HEADS.isdisjoint(names)
+        or not names_as_values.TABLE_HEADS.isdisjoint(names)
     )
-    return FieldNames(kinds, tuple(roles), may_pair, may_tell, "value" in roles, is_plain)
+    return FieldNames(kinds, tuple(roles), may_pair, may_classify, "value" in roles, is_plain)
 
 
 class KnownFieldNames:
@@ -74,13 +77,15 @@ class KnownFieldNames:
 
 
 def kinds_of(
-    value: dict[str, Json], names: tuple[str, ...], fields: FieldNames, kind_of_value: pairs.KindOf
+    value: dict[str, Json], names: tuple[str, ...], fields: FieldNames, kind_of_value: names_as_values.KindOf
 ) -> tuple[Sequence[Kind], bool]:
     """The kinds of an object's fields, by their names and by what stands in others, and whether it is a pair."""
     pair, named_by = (
-        pairs.pair_kind(value, fields.roles, kind_of_value) if fields.may_pair else (Kind.HARMLESS, "")
+        names_as_values.pair_kind(value, fields.roles, kind_of_value)
+        if fields.may_pair
+        else (Kind.HARMLESS, "")
     )
-    told = _told(value, names, kind_of_value) if fields.may_tell else {}
+    told = _told(value, names, kind_of_value) if fields.may_classify else {}
     if not pair and not told and not fields.names_a_value:
         return fields.kinds, False
     kinds = []
@@ -94,26 +99,28 @@ def kinds_of(
     return kinds, bool(pair)
 
 
-def _told(value: dict[str, Json], names: tuple[str, ...], kind_of_value: pairs.KindOf) -> dict[str, Kind]:
+def _told(
+    value: dict[str, Json], names: tuple[str, ...], kind_of_value: names_as_values.KindOf
+) -> dict[str, Kind]:
     """The kinds of fields that others tell: those of a key, and of a spreadsheet's cells."""
     if "kty" in value:
-        return dict.fromkeys(pairs.JSON_WEB_KEY, Kind.SECRET)
-    if telling_fields.may_tell(names):
-        return telling_fields.kinds_by_neighbours(value)
-    return pairs.sheet_kinds(value, kind_of_value) if pairs.are_cells(names) else {}
+        return dict.fromkeys(names_as_values.JSON_WEB_KEY, Kind.SECRET)
+    if sibling_fields.may_classify(names):
+        return sibling_fields.kinds_by_neighbours(value)
+    return names_as_values.sheet_kinds(value, kind_of_value) if names_as_values.are_cells(names) else {}
 
 
 def _kind_beside(pair: Kind, name: str, value: Json) -> Kind:
     """The kind of a value in an object that holds the name of a secret as another value."""
-    role = pairs.role(name)
-    if role == "value" or (role == "text" and pairs.is_secret_text(value)):
+    role = names_as_values.role(name)
+    if role == "value" or (role == "text" and names_as_values.is_secret_text(value)):
         return pair
-    if role == "answer" and pairs.is_secret_answer(value):
+    if role == "answer" and names_as_values.is_secret_answer(value):
         return pair
     if (
         role in ("text", "answer")
         and isinstance(value, dict)
-        and any(pairs.holds_secret(*item) for item in value.items())
+        and any(names_as_values.holds_secret(*item) for item in value.items())
     ):
         return pair
     return Kind.HARMLESS

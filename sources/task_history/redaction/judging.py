@@ -303,8 +303,8 @@ def _is_label(value: str) -> bool:
         return False
     words = [word.strip("().,;:!?…") for word in value.lower().split()]
     if len(words) > 1 and not _MESSAGES.isdisjoint(words) and is_prose(value):
-        telling = [word in _MESSAGES or word in REPORTING or bool(kind_of(word)) for word in words]
-        return sum(telling) * 2 >= len(words)
+        reports = [word in _MESSAGES or word in REPORTING or bool(kind_of(word)) for word in words]
+        return sum(reports) * 2 >= len(words)
     is_lower = value.isascii() and value.islower() and len(words) == 1
     if any(map(str.isdigit, value)) or is_lower or words[0] in CREDENTIAL_SCHEMES:
         return False

@@ -13,7 +13,7 @@ from enum import IntEnum
 from functools import cache, lru_cache
 from itertools import pairwise
 
-from . import compounds
+from . import two_word_names
 from .expressions import expression
 from .lookalikes import in_latin
 from .rules import rules, word_set
@@ -89,7 +89,7 @@ _SECTIONS = {
 OTHER_LANGUAGES = tuple(name for names in rules("secret_names_other_languages").values() for name in names)
 WRITTEN: dict[str, Kind] = {
     **{name: kind for section, kind in _SECTIONS.items() for name in _RULES[section]},
-    **dict.fromkeys((*OTHER_LANGUAGES, *compounds.STEMS), Kind.SECRET),
+    **dict.fromkeys((*OTHER_LANGUAGES, *two_word_names.STEMS), Kind.SECRET),
     **{f"{kind} code": Kind.IF_CODE for kind in _RULES["kinds_of_code"]},
 }
 """Names as the data files write them, with their kinds."""
@@ -145,7 +145,7 @@ _INFLECTED_CHARS, _ENDING_CHARS = 24, 4
 _INFLECTED = frozenset(
     name for name in map(spelled, OTHER_LANGUAGES) if " " not in name and len(name) > _ENDING_CHARS
 )
-_NOT_LATIN = tuple(name for name in (*OTHER_LANGUAGES, *compounds.STEMS) if not in_latin(name).isascii())
+_NOT_LATIN = tuple(name for name in (*OTHER_LANGUAGES, *two_word_names.STEMS) if not in_latin(name).isascii())
 GLUED: dict[str, Kind] = {
     **_GLUED_LATIN,
     **{form: Kind.SECRET for name in _NOT_LATIN for form in (squash(name), spelled(name).replace(" ", ""))},
@@ -352,9 +352,9 @@ MOSTLY_OTHER_WORDS = frozenset({"pat", "sid", "sig", "pem", "mdp", "pk"})
 @cache  # each run makes several redactors, and each error message one
 def stems() -> tuple[str, ...]:
     """Lower-case words such that every name of a secret contains one, but for ``MOSTLY_OTHER_WORDS``."""
-    made = set(map(spelled, compounds.STEMS))
+    made = set(map(spelled, two_word_names.STEMS))
     words = {_stem(name) for name in [*(NAMES.keys() - made), *(name.lower() for name in OTHER_LANGUAGES)]}
-    for name in {*map(_stem, OTHER_LANGUAGES), *compounds.STEMS.values()}:
+    for name in {*map(_stem, OTHER_LANGUAGES), *two_word_names.STEMS.values()}:
         cases = (name, name.capitalize(), name.upper())
         words |= {name.lower(), spelled(name), squash(name), *(in_latin(case).lower() for case in cases)}
     words -= MOSTLY_OTHER_WORDS

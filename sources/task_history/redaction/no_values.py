@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 from . import patterns
-from .edits import MARK
 from .expressions import expression
 from .judging import REPORTING, is_no_name, is_secret
 from .names import HEADINGS, Kind
 from .randomness import is_random
+from .replacements import MARK
 from .rules import rules, word_set
 from .sentences import is_strong
 

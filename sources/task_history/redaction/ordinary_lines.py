@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from enum import Enum, auto
 
-from . import pairs, patterns, shapes
+from . import names_as_values, patterns, shapes
 from .encodings import MIN_CHARS
 from .expressions import expression
 from .judging import Judge
@@ -46,25 +46,25 @@ JOINING joins a name and its value, such as ``is``; PRECEDING may be part of a n
 code``; HEADED ends with a colon, and ENDING_PHRASE is one that may end a name of several words; PAIR, COUNTED and
 NAMED_ID are ``user=anna``, ``rows=4200`` and an id behind a name. A COUNT has at most two digits. OTHER may be anything.
 """
-TELLING, JUDGED = "tsfu", "jklo"
+SUSPECT, JUDGED = "tsfu", "jklo"
 """Classes of words that tell of a secret, and of pairs that do, but are none, such as ``session=closed``.
 
 The second of each has a scheme in it, such as ``basic``; the third a word of a form; the fourth both.
 """
 _ANY = f"[^{OTHER}]"
 _MAY_HOLD_SECRET = expression(
-    f"{OTHER}|[{COUNT}{NUMBER}]{{2}}|[{PRECEDING}{TELLING}][{JUDGED}]|[{TELLING}]{_ANY}{{0,2}}{ENDING_PHRASE}"
-    f"|[{TELLING}]{_ANY}?[{NUMBER}{ID}]"
-    f"|[{TELLING}]{_ANY}{{0,11}}[{JOINING}{ENDING_PHRASE}{PAIR}{JUDGED}][{NUMBER}{ID}]"
-    f"|[{TELLING}]{_ANY}{{0,11}}{HEADED}[^{WORD}{JOINING}{PRECEDING}{HEADED}{ENDING_PHRASE}{TELLING}]"
-    f"|[{NUMBER}{ID}{COUNTED}{NAMED_ID}]{JOINING}{_ANY}{{0,5}}[{TELLING}]"
+    f"{OTHER}|[{COUNT}{NUMBER}]{{2}}|[{PRECEDING}{SUSPECT}][{JUDGED}]|[{SUSPECT}]{_ANY}{{0,2}}{ENDING_PHRASE}"
+    f"|[{SUSPECT}]{_ANY}?[{NUMBER}{ID}]"
+    f"|[{SUSPECT}]{_ANY}{{0,11}}[{JOINING}{ENDING_PHRASE}{PAIR}{JUDGED}][{NUMBER}{ID}]"
+    f"|[{SUSPECT}]{_ANY}{{0,11}}{HEADED}[^{WORD}{JOINING}{PRECEDING}{HEADED}{ENDING_PHRASE}{SUSPECT}]"
+    f"|[{NUMBER}{ID}{COUNTED}{NAMED_ID}]{JOINING}{_ANY}{{0,5}}[{SUSPECT}]"
 )
-_PHRASE = expression(f"[{PRECEDING}{TELLING}][{COUNTED}{NAMED_ID}]")
+_PHRASE = expression(f"[{PRECEDING}{SUSPECT}][{COUNTED}{NAMED_ID}]")
 _IDS = expression(f"[{ID}{NAMED_ID}]")
 _DIGITS = expression(f"[{NUMBER}{ID}]")
-_TELLS = expression(f"[{TELLING}{JUDGED}]")
-_SCHEMES = expression(f"[{TELLING[1]}{TELLING[3]}{JUDGED[1]}{JUDGED[3]}]")
-_FORMS = expression(f"[{TELLING[2:]}{JUDGED[2:]}]")
+_TELLS = expression(f"[{SUSPECT}{JUDGED}]")
+_SCHEMES = expression(f"[{SUSPECT[1]}{SUSPECT[3]}{JUDGED[1]}{JUDGED[3]}]")
+_FORMS = expression(f"[{SUSPECT[2:]}{JUDGED[2:]}]")
 _FORM_WORDS = expression(
     "|".join(sorted({re.escape(sign.strip()) for sign, _ in patterns.FORMS if any(map(str.isalpha, sign))}))
 )
@@ -104,7 +104,7 @@ class Reading(Enum):
 class OrdinaryLines:
     """Tells which lines are ordinary, and remembers their words."""
 
-    def __init__(self, vocabulary: Vocabulary, kind_of: pairs.KindOf, is_secret: Judge) -> None:
+    def __init__(self, vocabulary: Vocabulary, kind_of: names_as_values.KindOf, is_secret: Judge) -> None:
         self._tells = vocabulary.tells
         self._is_only_id = vocabulary.is_only_id
         self._kind_of = kind_of
@@ -158,10 +158,10 @@ class OrdinaryLines:
     def _read(self, word: str) -> str:
         if word.endswith(" ="):
             name = word.removesuffix(" =")
-            return NAMED_ID if pairs.role(name) in ("", "name") and not self._tells(name) else OTHER
+            return NAMED_ID if names_as_values.role(name) in ("", "name") and not self._tells(name) else OTHER
         tells = self._tells(word)
         if match := _WORD.fullmatch(word):
-            return _telling(word, TELLING) if tells else _of_word(match["word"])
+            return _class_of_suspect(word, SUSPECT) if tells else _of_word(match["word"])
         if pair := _PAIR.fullmatch(word):
             return self._of_pair(pair, tells=tells)
         if tells:
@@ -171,13 +171,13 @@ class OrdinaryLines:
                 return letter
         if _BRACKETED.fullmatch(word):
             return BRACKETED
-        if not (match := _HEADED.fullmatch(word)) or pairs.role(match["word"]) in ("name", "type"):
+        if not (match := _HEADED.fullmatch(word)) or names_as_values.role(match["word"]) in ("name", "type"):
             return OTHER
         return ENDING_PHRASE if match["word"].lower() in _ENDS_OF_PHRASES else HEADED
 
     def _of_pair(self, pair: re.Match[str], *, tells: bool) -> str:
         name, word = pair["name"], pair["word"]
-        role = pairs.role(name)
+        role = names_as_values.role(name)
         if role and (role != "name" or word is None or self._tells(word)):
             return OTHER
         if not tells:
@@ -188,10 +188,10 @@ class OrdinaryLines:
             return OTHER
         if self._is_secret(self._kind_of(name), word) or not name.isalpha():
             return OTHER
-        return _telling(pair[0], JUDGED)
+        return _class_of_suspect(pair[0], JUDGED)
 
 
-def _telling(word: str, classes: str) -> str:
+def _class_of_suspect(word: str, classes: str) -> str:
     """The class of a word that tells of a secret, and of what else."""
     if not tells_of_names_alone(f" {word} ", patterns.WORDS_BEFORE_WORDS_ALONE):
         return OTHER
@@ -200,13 +200,13 @@ def _telling(word: str, classes: str) -> str:
     return classes[has_scheme + 2 * has_form]
 
 
-def tells_of_names_alone(telling: str, others: re.Pattern[str] = patterns.WORDS_BEFORE_WORDS) -> bool:
+def tells_of_names_alone(suspect_words: str, others: re.Pattern[str] = patterns.WORDS_BEFORE_WORDS) -> bool:
     """Whether words tell of a secret by its name, and are no token, and none of the ``others``, such as commands."""
-    if shapes.may_hold_tokens(telling):
+    if shapes.may_hold_tokens(suspect_words):
         return False
-    if max(map(len, telling.replace("=", " ").split())) >= MIN_CHARS:
+    if max(map(len, suspect_words.replace("=", " ").split())) >= MIN_CHARS:
         return False
-    return others.search(telling.lower()) is None
+    return others.search(suspect_words.lower()) is None
 
 
 def _of_word(word: str) -> str:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from . import compounds, names
+from . import names, two_word_names
 from .expressions import expression
 from .names import words_of
 from .rules import rules, word_set
@@ -436,7 +436,7 @@ NAMED_FORMS = tuple((sign, expression(text, re.MULTILINE)) for sign, text in _fo
 # 您的验证码是123456, 認証コードは123456です: languages that do not separate words.
 _UNPARTED = [
     name
-    for name in (*names.OTHER_LANGUAGES, *compounds.STEMS)
+    for name in (*names.OTHER_LANGUAGES, *two_word_names.STEMS)
     if ord(name[0]) > 0x2E80 or 0xE00 < ord(name[0]) < 0xF00
 ]
 UNPARTED = expression(

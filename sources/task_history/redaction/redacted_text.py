@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .edits import MARK, Edit, Span, applied, joined
 from .folding import lowered
 from .placeholders import is_placeholder
+from .replacements import MARK, Edit, Span, applied, joined
 
 
 class RedactedText:
     """A text that is redacted step by step, with the replacements made so far.
 
-    ``telling`` holds only the words of the text that may tell of a secret, each between blanks. Signs are
+    ``suspect_words`` holds only the words of the text that may tell of a secret, each between blanks. Signs are
     looked for there, since it is much shorter than the text.
     """
 
-    def __init__(self, text: str, telling: str) -> None:
+    def __init__(self, text: str, suspect_words: str) -> None:
         self.text = text
-        self.telling = telling
-        self.telling_lower = lowered(telling)
+        self.suspect_words = suspect_words
+        self.suspect_words_lower = lowered(suspect_words)
         self.edits: list[Edit] = []
         self.count = 0
         self._lower: str | None = None

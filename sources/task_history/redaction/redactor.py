@@ -16,17 +16,17 @@ from typing import Any
 
 from ..core.json_writing import exact_json, unused_name
 from ..core.models import Json
-from . import field_names, neighbours, pairs
+from . import field_names, names_as_values, neighbours
 from .arguments import secret_arguments
-from .documents import MAX_DEPTH, MIN_BYTES, DocumentPass
-from .edits import MARK, applied
 from .expressions import expression
 from .field_names import KnownFieldNames
+from .json_in_text import MAX_DEPTH, MIN_BYTES, DocumentPass
 from .judging import is_secret_in_object
 from .known_secrets import KnownSecrets
 from .names import FLAT_PAIRS, NO_SECRET_BY_NAME, Kind, squash
 from .own_secrets import OwnSecrets
 from .randomness import FAMILIAR
+from .replacements import MARK, applied
 from .schemas import SCHEMA_EXAMPLES, is_schema
 
 __all__ = ["MARK", "MAX_DEPTH", "Redacted", "Redactor"]
@@ -108,7 +108,7 @@ class Redactor:
             self._plain_names.clear()
             self._paired_names.clear()
         self._plain_names.add(name)
-        if pairs.role(name):
+        if names_as_values.role(name):
             self._paired_names.add(name)
         return True
 
@@ -183,15 +183,15 @@ class _Pass(DocumentPass):
         elif fields.is_plain:
             return self._plain_object(value, depth)
         kinds, is_pair = field_names.kinds_of(value, names, fields, self._kind_of_value)
-        tellings = self.tellings
+        suspicions = self.suspicions
         new, lists = self._fields(value, kinds, depth)
         if known is None:
             new = self._with_names(value, new)
             if names == tuple(new):
                 self._field_names.add(names, fields)
-        if pairs.may_be_table(lists, value) and (tabled := self._table(value, new)) is not new:
+        if names_as_values.may_be_table(lists, value) and (tabled := self._table(value, new)) is not new:
             return tabled
-        return new if is_pair or tellings == self.tellings else self._neighbours(value, new)
+        return new if is_pair or suspicions == self.suspicions else self._neighbours(value, new)
 
     def _fields(
         self, value: dict[str, Json], kinds: Sequence[Kind], depth: int
@@ -208,10 +208,10 @@ class _Pass(DocumentPass):
                 kept = self.string(inner, depth)
             else:
                 lists += type(inner) is list
-                told = self.tellings
+                told = self.suspicions
                 kept = self._named_value(name, inner, depth)
                 if type(inner) is dict:
-                    self.tellings = told  # what its fields tell was looked at with them
+                    self.suspicions = told  # what its fields tell was looked at with them
             if kept is not inner:
                 new = dict(value) if new is value else new
                 new[name] = kept
@@ -235,10 +235,14 @@ class _Pass(DocumentPass):
         kept = self.value(value, depth)
         if kept is MARK or not isinstance(kept, dict):
             return kept
-        if not pairs.secrets_in_object(name) and kept.get("key") != MARK:
+        if not names_as_values.secrets_in_object(name) and kept.get("key") != MARK:
             return kept
         kept = self._secrets_of(name, value, kept)
-        if (key := value.get("key")) and kept.get("key") == MARK != key and pairs.has_key_that_names(name):
+        if (
+            (key := value.get("key"))
+            and kept.get("key") == MARK != key
+            and names_as_values.has_key_that_names(name)
+        ):
             # Its name alone made it a secret: it stays, unless it looks like one.
             self.count -= 1
             kept = {**kept, "key": self.value(key, depth)}
@@ -246,7 +250,7 @@ class _Pass(DocumentPass):
 
     def _secrets_of(self, name: str, value: dict[str, Json], kept: dict[str, Json]) -> dict[str, Json]:
         """Redacts the fields that are secrets in an object of that name, or in a list of such objects."""
-        for field in pairs.secrets_in_object(name):
+        for field in names_as_values.secrets_in_object(name):
             if kept.get(field, MARK) != MARK and is_secret_in_object(field, value[field]):
                 kept = {**kept, field: self.whole(value[field])}
         return kept
@@ -255,7 +259,7 @@ class _Pass(DocumentPass):
         """Redacts an object whose names say nothing, which most objects are."""
         new = None
         lists = 0
-        tellings = self.tellings
+        suspicions = self.suspicions
         for name, inner in value.items():
             kind = type(inner)
             if kind is str:
@@ -270,7 +274,7 @@ class _Pass(DocumentPass):
                 new[name] = kept
         if lists > 1 and (tabled := self._table(value, new or value)) is not (new or value):
             return tabled
-        return new or value if tellings == self.tellings else self._neighbours(value, new or value)
+        return new or value if suspicions == self.suspicions else self._neighbours(value, new or value)
 
     def _neighbours(self, value: dict[str, Json], new: dict[str, Json]) -> dict[str, Json]:
         """Redacts values beside the name of a secret where the fields do not say which is which."""
@@ -283,10 +287,10 @@ class _Pass(DocumentPass):
 
     def _table(self, value: dict[str, Json], new: dict[str, Json]) -> dict[str, Json]:
         """The object with redacted rows where one of its lists names columns of secrets; ``new`` where none does."""
-        heads = [value[name] for name in pairs.TABLE_HEADS.intersection(value)]
+        heads = [value[name] for name in names_as_values.TABLE_HEADS.intersection(value)]
         within = [names for head in heads if isinstance(head, dict) for names in head.values()]
         for names in (*value.values(), *within):
-            kinds = pairs.column_kinds(names, self._kind_of_value)
+            kinds = names_as_values.column_kinds(names, self._kind_of_value)
             if kinds is None:
                 continue
             result = dict(new)
@@ -296,9 +300,9 @@ class _Pass(DocumentPass):
                 is_parallel = len(inner) == len(kinds) and not any(
                     isinstance(cell, dict | list) for cell in inner
                 )
-                if is_parallel and pairs.role(name) in ("value", "text"):
+                if is_parallel and names_as_values.role(name) in ("value", "text"):
                     result[new_name] = self._row(inner, kinds)
-                elif pairs.are_columns(inner, kinds):
+                elif names_as_values.are_columns(inner, kinds):
                     columns = zip(kinds, inner, strict=True)
                     result[new_name] = _unless_same(
                         inner, [self._column(kind, cells) for kind, cells in columns]
@@ -313,7 +317,7 @@ class _Pass(DocumentPass):
         return _unless_same(cells, [self._cell(kind, cell) for cell in cells]) if kind else cells
 
     def _row(self, row: Json, kinds: list[Kind]) -> Json:
-        cells = pairs.cells(row)
+        cells = names_as_values.cells(row)
         if cells is None or len(cells) != len(kinds):
             return row
         new = [self._cell(kind, cell) if kind else cell for kind, cell in zip(kinds, cells, strict=True)]
@@ -348,7 +352,7 @@ class _Pass(DocumentPass):
         if squash(name) in FLAT_PAIRS and depth < MAX_DEPTH:
             return self._flat_pairs(value, depth)
         kept: list[Json] = self.value(value, depth)
-        if value and isinstance(value[0], dict) and pairs.secrets_in_object(name):
+        if value and isinstance(value[0], dict) and names_as_values.secrets_in_object(name):
             return _unless_same(
                 value,
                 [
@@ -366,15 +370,15 @@ class _Pass(DocumentPass):
         ):
             return self._pairs_of(value, depth)
         if len(value) > 1 and isinstance(value[0], list) and len(value[0]) > 1:
-            columns = pairs.column_kinds(value[0], self._kind_of_value)
+            columns = names_as_values.column_kinds(value[0], self._kind_of_value)
             if columns is not None:
                 return self._rows(value, columns, depth)
         if len(value) >= MIN_BYTES and type(value[0]) is int and self.are_secret_bytes(value, depth):
             self.count += 1
             return [MARK]
-        tellings = self.tellings
+        suspicions = self.suspicions
         new: list[Any] = [self.value(inner, depth) for inner in value]
-        if tellings != self.tellings:
+        if suspicions != self.suspicions:
             self._behind_names(value, new)
         if value and isinstance(value[0], str):
             arguments = secret_arguments(value, self._kind_of_value, self._kind, self._is_secret)
@@ -382,15 +386,15 @@ class _Pass(DocumentPass):
                 if new[index] == value[index]:
                     new[index] = text
                     self.count += 1
-        elif value and (first := pairs.first_row_kinds(value, self._kind_of_value)):
+        elif value and (first := names_as_values.first_row_kinds(value, self._kind_of_value)):
             new[1:] = [self._row_of_names(first, row) for row in new[1:]]
         return _unless_same(value, new)
 
     def _pairs_of(self, value: list[Json], depth: int) -> list[Json]:
         """Redacts a list of lists of two: names and values, or a table of two columns."""
-        kinds = pairs.column_kinds(value[0], self._kind_of_value) or []
+        kinds = names_as_values.column_kinds(value[0], self._kind_of_value) or []
         is_table = len(value) > 1 and not NO_SECRET_BY_NAME.issuperset(kinds)
-        if is_table and not any(map(pairs.is_secret_text, value[0])):
+        if is_table and not any(map(names_as_values.is_secret_text, value[0])):
             return self._rows(value, kinds, depth)
         new = [self._named(pair[0], pair, depth + 1) for pair in value]
         self._behind_names(value, new)

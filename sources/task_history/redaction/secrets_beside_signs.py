@@ -7,7 +7,6 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator
 
 from . import patterns, shapes
-from .edits import Span
 from .expressions import expression
 from .judging import REPORTING, is_card_number, is_no_name
 from .known_secrets import KnownSecrets
@@ -17,6 +16,7 @@ from .neighbours import kind_of_label
 from .placeholders import is_cipher
 from .randomness import is_key_material, is_mixed
 from .redacted_text import RedactedText
+from .replacements import Span
 from .sentences import is_passphrase, is_password, is_strong
 from .value_spans import closing
 
@@ -46,20 +46,20 @@ class SignPass:
 
     def cut_at_signs(self, redacted: RedactedText) -> None:
         """Cuts secrets beside signs that need no name."""
-        if "://" in redacted.telling:
-            if "@" in redacted.telling:
+        if "://" in redacted.suspect_words:
+            if "@" in redacted.suspect_words:
                 redacted.cut(_key_users(redacted.text))
                 for pattern in (patterns.URL_LOGIN, patterns.URL_TOKEN):
                     redacted.cut(match.span(2) for match in pattern.finditer(redacted.text))
-            if any(sign in redacted.telling_lower for sign in patterns.WEBHOOK_SIGNS):
+            if any(sign in redacted.suspect_words_lower for sign in patterns.WEBHOOK_SIGNS):
                 redacted.cut(match.span(2) for match in patterns.WEBHOOK.finditer(redacted.text))
-        if "Private-Lines" in redacted.telling:
+        if "Private-Lines" in redacted.suspect_words:
             redacted.cut(shapes.putty_keys(redacted.text))
         self._commands(redacted)
         redacted.cut(_cards(redacted))
         if "(" in redacted.text and ("'" in redacted.text or '"' in redacted.text):
             redacted.cut(_in_calls(redacted.text))
-        signs = f"{redacted.telling}{redacted.telling_lower}"
+        signs = f"{redacted.suspect_words}{redacted.suspect_words_lower}"
         signs = signs if signs.isascii() else signs + in_latin(signs)
         if patterns.ANY_FORM.search(signs):
             for sign, pattern in patterns.FORMS:
@@ -86,14 +86,14 @@ class SignPass:
                 redacted.cut(self._after_signs(redacted.text, pattern))
 
     def _commands(self, redacted: RedactedText) -> None:
-        telling = redacted.telling_lower
-        if "-u" in telling:
+        suspect_words = redacted.suspect_words_lower
+        if "-u" in suspect_words:
             redacted.cut(match.span("value") for match in patterns.LOGIN_FLAG.finditer(redacted.text))
-        if "identified" in telling:
+        if "identified" in suspect_words:
             redacted.cut(match.span("value") for match in patterns.IDENTIFIED.finditer(redacted.text))
-        if "auth" in telling:
+        if "auth" in suspect_words:
             redacted.cut(match.span("value") for match in patterns.SMTP_AUTH.finditer(redacted.text))
-        if patterns.ANY_COMMAND.search(redacted.telling):
+        if patterns.ANY_COMMAND.search(redacted.suspect_words):
             redacted.cut(shapes.after_commands(redacted.text))
 
     def _attributes(self, text: str) -> Iterator[Span]:
@@ -176,7 +176,7 @@ def _key_users(text: str) -> Iterator[Span]:
 
 def _cards(redacted: RedactedText) -> Iterator[Span]:
     """Spans of the numbers of cards in a text that speaks of one."""
-    if patterns.CARD_WORD.search(redacted.telling_lower):
+    if patterns.CARD_WORD.search(redacted.suspect_words_lower):
         for match in patterns.CARD.finditer(redacted.text):
             if is_card_number(match["card"]):
                 yield match.span("card")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from . import compounds
-from .edits import Span
+from . import two_word_names
 from .expressions import expression
 from .judging import is_ordinary
 from .lookalikes import in_latin
 from .names import ABOUT, PAIR_VALUES, spelled, words_of
 from .placeholders import is_algorithm
 from .randomness import DATE, FAMILIAR, is_jumbled
+from .replacements import Span
 from .rules import rules, word_set
 
 _WORDS = rules("no_secrets")
@@ -36,7 +36,7 @@ JOINING_WORDS = frozenset(
     for word in phrase.split()
 )
 """Words that join a name and its secret in a sentence, such as ``is`` and ``your``."""
-_NUMERIC = frozenset(map(spelled, word_set(_WORDS["names_of_digits"]) | compounds.NOUNS))
+_NUMERIC = frozenset(map(spelled, word_set(_WORDS["names_of_digits"]) | two_word_names.NOUNS))
 """Words of names whose secrets are a few digits."""
 _NUMERIC_ENDS = tuple(word for word in _NUMERIC if len(word) >= 4 or not word.isascii())
 _BEHIND = expression(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from . import patterns
-from .edits import Span
 from .expressions import expression
+from .replacements import Span
 
 MIN_CHARS = 12
 """Minimum characters of a word that may be a token; shorter ones are not looked at."""

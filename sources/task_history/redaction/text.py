@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 
 from . import patterns, shapes
-from .edits import MARK, Edit, Origin, Span, applied, joined, without_overlaps
 from .encodings import MIN_CHARS, encoded_runs, may_be_escaped_again, spaced_hex, unescapes
 from .expressions import expression
 from .folding import folded, folds
@@ -28,6 +27,7 @@ from .ordinary_lines import Reading, tells_of_names_alone
 from .placeholders import is_reference
 from .randomness import FAMILIAR, has_long_run, is_key_material
 from .redacted_text import RedactedText
+from .replacements import MARK, Edit, Origin, Span, applied, joined, without_overlaps
 from .secrets_beside_signs import SignPass, credentials
 from .sentences import (
     BEFORE_CHARS,
@@ -63,7 +63,7 @@ class TextPass(SignPass):
         self._vocabulary = known.vocabulary
         self._ordinary_lines = known.ordinary_lines
         self.count = 0
-        self.tellings = 0
+        self.suspicions = 0
         """Texts so far in which words may tell of a secret."""
 
     def decoded_edits(self, text: str, depth: int) -> list[Edit]:
@@ -80,24 +80,25 @@ class TextPass(SignPass):
             else Reading.SEARCHED
         )
         if reading is Reading.ORDINARY:
-            self.tellings += 1
+            self.suspicions += 1
             return []
         if reading is Reading.CLEAN:
             return []
-        telling = self._vocabulary.telling_of(text, words, unknown) if unknown else ""
-        self.tellings += bool(telling)
+        suspect_words = self._vocabulary.suspect_words_of(text, words, unknown) if unknown else ""
+        self.suspicions += bool(suspect_words)
         if text[2:3] in (" ", ":") and text[2] == text[5:6] == text[8:9] and self._is_spaced_hex(text, depth):
             self.count += 1
             return [Edit(0, len(text))]
-        if not own and (not telling or FAMILIAR.fullmatch(text)):
+        if not own and (not suspect_words or FAMILIAR.fullmatch(text)):
             return []
-        if not own and (reading is Reading.SCHEMED or _is_only_words(text, telling)):
-            return self._in_words(RedactedText(text, telling))
-        is_escaped = not text.isascii() or patterns.MAY_BE_ESCAPED.search(telling) is not None
-        is_named = is_escaped and self._is_named(telling)
+        if not own and (reading is Reading.SCHEMED or _is_only_words(text, suspect_words)):
+            return self._in_words(RedactedText(text, suspect_words))
+        is_escaped = not text.isascii() or patterns.MAY_BE_ESCAPED.search(suspect_words) is not None
+        is_named = is_escaped and self._is_named(suspect_words)
         letters = _letters(text) if is_named else []
         redacted = RedactedText(
-            applied(text, letters), f"{telling}{applied(telling, _letters(telling))}" if letters else telling
+            applied(text, letters),
+            f"{suspect_words}{applied(suspect_words, _letters(suspect_words))}" if letters else suspect_words,
         )
         if own or letters:
             redacted.cut((edit.begin, edit.end) for edit in self._own.edits(redacted.text))
@@ -107,13 +108,13 @@ class TextPass(SignPass):
         if letters and edits:
             origin = Origin(letters)
             edits = without_overlaps(Edit(*origin.span(edit.begin, edit.end), edit.new) for edit in edits)
-        if is_escaped and (is_named or patterns.ESCAPED_URL.search(telling)):
+        if is_escaped and (is_named or patterns.ESCAPED_URL.search(suspect_words)):
             edits = joined(edits, self._in_escapes(applied(text, edits), depth))
         return edits
 
     def _in_words(self, redacted: RedactedText) -> list[Edit]:
         """The replacements in a text of words alone: behind a scheme, or in a table."""
-        if patterns.ANY_SCHEME.search(redacted.telling_lower):
+        if patterns.ANY_SCHEME.search(redacted.suspect_words_lower):
             redacted.cut(credentials(redacted.text, redacted.lower))
         if "\n" in redacted.text and ("," in redacted.text or "  " in redacted.text):
             redacted.cut(secrets_in_columns(redacted.text, self._kind, self._is_secret))
@@ -158,10 +159,10 @@ class TextPass(SignPass):
 
     def _cut_all(self, redacted: RedactedText, depth: int) -> None:
         if not (redacted.text.isalnum() and redacted.text.isascii()):
-            if self._stems.may_begin(redacted.telling_lower):
+            if self._stems.may_begin(redacted.suspect_words_lower):
                 self._cut_named(redacted)
             self.cut_at_signs(redacted)
-            if patterns.ANY_SCHEME.search(redacted.telling_lower):
+            if patterns.ANY_SCHEME.search(redacted.suspect_words_lower):
                 redacted.cut(credentials(redacted.text, redacted.lower))
         self._cut_shapes(redacted, depth)
 
@@ -169,7 +170,9 @@ class TextPass(SignPass):
         """Cuts secrets by their names."""
         if "PRIVATE KEY" in redacted.text or "Static key" in redacted.text:
             redacted.cut(shapes.private_keys(redacted.text))
-        redacted.cut(self._pairs(redacted.text, redacted.lower, _spans_near(redacted.text, redacted.telling)))
+        redacted.cut(
+            self._pairs(redacted.text, redacted.lower, _spans_near(redacted.text, redacted.suspect_words))
+        )
         if "\n" in redacted.text:
             redacted.cut(secrets_in_columns(redacted.text, self._kind, self._is_secret))
             if "codes" in redacted.lower:
@@ -185,13 +188,13 @@ class TextPass(SignPass):
         self.cut_named_at_signs(redacted)
 
     def _cut_shapes(self, redacted: RedactedText, depth: int) -> None:
-        longest = max(map(len, redacted.telling.split()), default=0)
+        longest = max(map(len, redacted.suspect_words.split()), default=0)
         if longest < shapes.MIN_CHARS:
             return
-        if "eyJ" in redacted.telling:
+        if "eyJ" in redacted.suspect_words:
             redacted.cut(shapes.jwts(redacted.text))
         is_aws = "AKIA" in redacted.text or "ASIA" in redacted.text
-        if shapes.may_hold_tokens(redacted.telling):
+        if shapes.may_hold_tokens(redacted.suspect_words):
             redacted.cut(shapes.tokens(redacted.text))
         if longest >= MIN_CHARS:
             redacted.cut(shapes.tokens_from_within(redacted.text))
@@ -347,15 +350,15 @@ class TextPass(SignPass):
         return kind
 
 
-def _is_only_words(text: str, telling: str) -> bool:
+def _is_only_words(text: str, suspect_words: str) -> bool:
     """Whether a text in which words tell of a secret is words and nothing else."""
-    return patterns.is_prose_alone(text) and tells_of_names_alone(telling)
+    return patterns.is_prose_alone(text) and tells_of_names_alone(suspect_words)
 
 
-def _spans_near(text: str, telling: str) -> list[Span]:
+def _spans_near(text: str, suspect_words: str) -> list[Span]:
     """Where the words stand that may tell of a secret, with what is around them; all of a text with many, or a short
     one."""
-    words = set(telling.split())
+    words = set(suspect_words.split())
     if len(words) > FEW_WORDS or len(text) <= 4 * _PHRASE_CHARS:
         return [(0, len(text))]
     spans: list[Span] = []

@@ -45,16 +45,16 @@ class Vocabulary:
         self._stems = stems
         self._is_strict = is_strict
         self._words: set[str] = set()
-        self._telling: set[str] = set()
+        self._suspect_words: set[str] = set()
 
-    def telling(self, text: str) -> str:
+    def suspect_words(self, text: str) -> str:
         """The words of a text that may tell of a secret, each between blanks; empty where there are none."""
         words, unknown = self.unknown(text)
-        return self.telling_of(text, words, unknown) if unknown else ""
+        return self.suspect_words_of(text, words, unknown) if unknown else ""
 
     def tells(self, word: str) -> bool:
         """Whether a word, digits alike, may tell of a secret."""
-        return word not in self._words and (word in self._telling or bool(self.telling(word)))
+        return word not in self._words and (word in self._suspect_words or bool(self.suspect_words(word)))
 
     def unknown(self, text: str) -> tuple[list[str], set[str]]:
         """The words of a text, digits alike, and those of them that may tell of a secret, or are ids."""
@@ -65,22 +65,22 @@ class Vocabulary:
         if distinct <= self._words:
             return words, set()
         distinct -= self._words
-        return words, {word for word in distinct if word in self._telling or not self._learn(word)}
+        return words, {word for word in distinct if word in self._suspect_words or not self._learn(word)}
 
-    def telling_of(self, text: str, words: list[str], unknown: set[str]) -> str:
-        """What ``telling`` says of a text, given what ``unknown`` says of it."""
+    def suspect_words_of(self, text: str, words: list[str], unknown: set[str]) -> str:
+        """What ``suspect_words`` says of a text, given what ``unknown`` says of it."""
         written = text.split()
         if len(unknown) <= FEW_WORDS:
             places = [index for word in unknown for index in _places(words, word)]
         else:
             places = [index for index, word in enumerate(words) if word in unknown]
-        telling = [written[index] for index in sorted(places) if not self.is_id(written[index])]
-        return f" {' '.join(telling)} " if telling else ""
+        suspect_words = [written[index] for index in sorted(places) if not self.is_id(written[index])]
+        return f" {' '.join(suspect_words)} " if suspect_words else ""
 
     def is_id(self, word: str) -> bool:
         """Whether a word is an id of hexadecimal digits, which encode no text; strict redaction removes those, too."""
         match = None if self._is_strict or len(word) < _MIN_HEX_DIGITS else _HEX_ID.fullmatch(word)
-        if match is None or (match["name"] and self.telling(match["name"])):
+        if match is None or (match["name"] and self.suspect_words(match["name"])):
             return False
         return self.is_only_id(word)
 
@@ -92,7 +92,7 @@ class Vocabulary:
         """Whether nothing in the word tells of a secret, which is remembered."""
         if len(word) >= _MIN_HEX_DIGITS and _HEX_ID.fullmatch(word):
             return False  # each is another word
-        words = self._telling if self._tells(word) else self._words
+        words = self._suspect_words if self._tells(word) else self._words
         if len(words) >= _MAX_WORDS:
             words.clear()
         if len(word) <= _MAX_CHARS:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-from task_history.redaction import compounds, names, patterns
+from task_history.redaction import names, patterns, two_word_names
 from task_history.redaction.redactor import MARK, Redactor
 from task_history.redaction.rules import FOLDER, rules
 from tests.support.data_lines import for_each
@@ -107,7 +107,7 @@ COMPOUNDS = rules("secret_names_of_two_words")
 @for_each("line", COMPOUNDS.values(), ids=COMPOUNDS)
 def test_name_that_two_words_make(line: dict[str, Any]) -> None:
     """A secret under each name that the line makes goes, and in a sentence, too; names that are alike stay."""
-    for name, _ in compounds.forms(line):
+    for name, _ in two_word_names.forms(line):
         for field in (name, name.replace(" ", "_"), name.title().replace(" ", "")):
             assert {field: MARK} == redacted({field: SECRET}), field
         assert redacted(f"{name}: 482913") == f"{name}: {MARK}"

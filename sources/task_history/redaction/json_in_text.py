@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ..core.json_writing import exact_json
 from ..core.models import Json
-from . import json_text
+from . import json_spans
 from .clean_texts import MAX_CHARS
-from .edits import MARK, Edit, Origin, applied, joined, without_overlaps
 from .known_secrets import KnownSecrets
+from .replacements import MARK, Edit, Origin, applied, joined, without_overlaps
 from .text import TextPass
 
 MAX_DEPTH = 150
@@ -41,19 +41,19 @@ class DocumentPass(TextPass):
             return text
         if len(text) > MAX_CHARS:
             return applied(text, self._edits(text, depth))
-        if (tellings := self._clean_texts.tellings(text)) is not None:
-            self.tellings += tellings
+        if (suspicions := self._clean_texts.suspicions(text)) is not None:
+            self.suspicions += suspicions
             return text
-        tellings = self.tellings
+        suspicions = self.suspicions
         edits = self._edits(text, depth)
         # Within too many encodings or levels less is found.
         if not edits and not self._decoding and depth < _MIDDLE_DEPTH:
-            self._clean_texts.add(text, self.tellings - tellings)
+            self._clean_texts.add(text, self.suspicions - suspicions)
         return applied(text, edits)
 
     def _edits(self, text: str, depth: int) -> list[Edit]:
         """The replacements in the text: inside its JSON documents, and in the text around them."""
-        if depth >= MAX_DEPTH or not json_text.may_hold(text):
+        if depth >= MAX_DEPTH or not json_spans.may_hold(text):
             return self.plain(text, depth)
         if cached := self._edited.get((depth, text)):
             self.count += cached[1]
@@ -95,14 +95,14 @@ class DocumentPass(TextPass):
         edits: list[Edit] = []
         is_json = True
         position = failures = 0
-        while (begin := json_text.next_begin(text, position)) is not None:
-            is_json = is_json and json_text.is_blank(text, position, begin)
+        while (begin := json_spans.next_begin(text, position)) is not None:
+            is_json = is_json and json_spans.is_blank(text, position, begin)
             # Each failure of the fast parser takes as long as all the text before it.
             if failures < _FAILURES and (end := self._end_of_clean(text, begin, depth)) is not None:
                 position = end
                 continue
             failures += 1
-            document = json_text.read(text, begin)
+            document = json_spans.read(text, begin)
             new = self.value(document.root.value, depth)
             inner: list[Edit] = []
             self._differences(text, document.root, new, depth, inner)
@@ -112,13 +112,13 @@ class DocumentPass(TextPass):
             edits += inner
             position = document.end
             is_json = is_json and document.is_whole
-        return without_overlaps(sorted(edits)), is_json and json_text.is_blank(text, position, len(text))
+        return without_overlaps(sorted(edits)), is_json and json_spans.is_blank(text, position, len(text))
 
     def _end_of_clean(self, text: str, begin: int, depth: int) -> int | None:
         """The end of a valid document without secrets; None for any other."""
         before = self.count
         try:
-            value, end = json_text.parse(text, begin)
+            value, end = json_spans.parse(text, begin)
         except (ValueError, RecursionError):
             return None
         if self.value(value, depth) is value:
@@ -126,7 +126,9 @@ class DocumentPass(TextPass):
         self.count = before
         return None
 
-    def _differences(self, text: str, part: json_text.Part, new: Json, depth: int, edits: list[Edit]) -> None:
+    def _differences(
+        self, text: str, part: json_spans.Part, new: Json, depth: int, edits: list[Edit]
+    ) -> None:
         """Adds the replacements that turn the part's value into ``new``."""
         old = part.value
         if new is old:
@@ -144,7 +146,7 @@ class DocumentPass(TextPass):
         else:
             edits += self._within_string(text, part, new, depth) or [part.replaced(text, exact_json(new))]
 
-    def _within_string(self, text: str, part: json_text.Part, new: Json, depth: int) -> list[Edit]:
+    def _within_string(self, text: str, part: json_spans.Part, new: Json, depth: int) -> list[Edit]:
         """The replacements inside a JSON string that leave its other characters as sent; empty if there are none."""
         old = part.value
         if not isinstance(old, str) or new == MARK:
@@ -154,7 +156,7 @@ class DocumentPass(TextPass):
         self.count = before
         if applied(old, edits) != new:
             return []
-        origin = Origin(json_text.escapes(text, part))
+        origin = Origin(json_spans.escapes(text, part))
         offset = part.begin + 1
         return [
             Edit(begin + offset, end + offset, exact_json(edit.new)[1:-1])

@@ -1,4 +1,4 @@
-"""Fields of an object that tell what stands in others: a card's number, the code of a login, a postal code."""
+"""Fields of an object that say what stands in its other fields: a card's number, the code of a login, a postal code."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def _told(names: tuple[str, ...]) -> tuple[dict[str, Kind], bool]:
     kinds: dict[str, Kind] = {}
     if len(squashed) > 2:
         kinds |= dict.fromkeys(_SESSION_IDS, Kind.UNLESS_WORDS_OR_NUMBERS)
-    for telling, told, kind in _TOLD_BY:
-        if not squashed.isdisjoint(telling):
+    for classifying, told, kind in _TOLD_BY:
+        if not squashed.isdisjoint(classifying):
             kinds |= dict.fromkeys(told, kind)
     kinds[_TRACED] = Kind.IF_JUMBLED
     kinds = {name: kind for name, kind in kinds.items() if name in names}
@@ -191,23 +191,26 @@ _TOLD_BY: tuple[tuple[frozenset[str], frozenset[str], Kind], ...] = (
     (frozenset({"newpassword"}), frozenset({"ConfirmationCode", "confirmationCode"}), Kind.IF_CODE),
 )
 """Fields, the fields beside them of which they tell, and the kind of these."""
-_MAY_TELL = (
+_MAY_CLASSIFY = (
     (_DESCRIBED, frozenset({"key"})),
     (_ADDRESSES, _RESPONSES),
-    *((telling, told) for telling, told, _ in _TOLD_BY),
+    *((classifying, told) for classifying, told, _ in _TOLD_BY),
 )
 """Fields, and those beside them whose kind they may tell."""
 
 
 @lru_cache(5_000)
-def may_tell(names: tuple[str, ...]) -> bool:
+def may_classify(names: tuple[str, ...]) -> bool:
     """Whether fields of these names may tell what stands in others."""
     if _TRACED in names or ("number" in names and is_card(names)):
         return True
     if len(names) > 2 and not _SESSION_IDS.isdisjoint(names):
         return True
     squashed = frozenset(map(squash, names))
-    return any(not told.isdisjoint(names) and not telling.isdisjoint(squashed) for telling, told in _MAY_TELL)
+    return any(
+        not told.isdisjoint(names) and not classifying.isdisjoint(squashed)
+        for classifying, told in _MAY_CLASSIFY
+    )
 
 
 def is_card(names: Iterable[str]) -> bool:
