@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.bigquery.place import BigQueryPlace
-from tests.destinations.bigquery.said import Statement
+from tests.destinations.bigquery.recorded_requests import Statement
 
 MIB = 2**20
 LEAST_MIB = 10

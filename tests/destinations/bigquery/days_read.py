@@ -12,7 +12,7 @@ import sqlglot
 from sqlglot import exp
 
 from tests.destinations.bigquery.pruning import Use, bound, uses
-from tests.destinations.bigquery.said import Statement
+from tests.destinations.bigquery.recorded_requests import Statement
 
 PARTITIONS = {
     "workflow_executions": "date_started",

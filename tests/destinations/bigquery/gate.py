@@ -34,7 +34,7 @@ from zetasql.types import (
 )
 
 from tests.destinations.bigquery.analyzer import use_compiled
-from tests.destinations.bigquery.said import Statement
+from tests.destinations.bigquery.recorded_requests import Statement
 
 _INSTANT = re.compile(r"'\d{4}-\d\d-\d\d[^']*'")
 _TEXT_OF_A_ROW = re.compile(r"(?<=[ (])'(?:[^'\\]|\\.)*'(?= AS `)")

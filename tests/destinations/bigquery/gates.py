@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from task_history.views import create as creating
 from task_history.views.relations import by_default
 from task_history.warehouse import tables
-from tests.destinations.bigquery.said import Statement
+from tests.destinations.bigquery.recorded_requests import Statement
 
 if TYPE_CHECKING:
     from tests.destinations.bigquery.gate import Gate, Rejected

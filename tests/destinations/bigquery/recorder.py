@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.destinations.bigquery import credentials
-from tests.destinations.bigquery.said import Load, Request, Statement, load, parsed, statement
+from tests.destinations.bigquery.recorded_requests import Load, Request, Statement, load, parsed, statement
 
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 # Of each reason: the HTTP status and the name that BigQuery answers with it

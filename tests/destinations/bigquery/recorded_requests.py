@@ -1,4 +1,4 @@
-"""What was said to BigQuery, read from the wire."""
+"""Requests to BigQuery, read from the wire: statements, loads and other requests."""
 
 from __future__ import annotations
 
