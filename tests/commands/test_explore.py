@@ -12,6 +12,7 @@ import subprocess
 import time
 import urllib.parse
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -313,82 +314,73 @@ def seen(values: Sequence[int]) -> list[str]:
     return [f"{value:,}" for value in values]
 
 
-@AS_APP
-def test_figures_are_those_of_the_views(app: App, browser: Browser) -> None:
-    """Totals are the views', of what was chosen by the address; the page asks no other address and complains about
-    nothing; no module is taken from the folder."""
-    texts = show(app, browser, "What is loaded of each day", integration="slack")
-    (expected,) = app.place.query(f"{FIGURES} WHERE started_at IS NOT NULL AND integration = 'slack'")
-    assert figures(texts) == seen(expected)
-    complaints = [text for text in browser.complaints if '"type": "debug"' not in text]
-    assert complaints == []
-    own = f"127.0.0.1:{app.port}/"
-    assert [url for url in browser.requests if own not in url and not url.startswith("data:")] == []
-    assert app.ran == ""
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What the address of the page chooses."""
 
-
-@AS_APP
-def test_what_is_chosen_is_kept_in_the_address(app: App, browser: Browser) -> None:
-    """Choosing in the page that is open changes its figures and its address."""
-    browser.wait("document.body.classList.contains('light')")
-    browser.run(
-        """(() => {
-            const filters = [...document.querySelectorAll("marimo-dropdown")]
-                .map(one => one.shadowRoot.querySelector("select"));
-            const filter = filters.find(one => [...one.options].some(option => option.text === "hubspot"));
-            const set = Object.getOwnPropertyDescriptor(HTMLSelectElement.prototype, "value").set;
-            set.call(filter, [...filter.options].find(option => option.text === "hubspot").value);
-            filter.dispatchEvent(new Event("change", { bubbles: true }));
-        })()"""
-    )
-    browser.wait("new URL(location).searchParams.get('integration') === 'hubspot'")
-    (expected,) = app.place.query(f"{FIGURES} WHERE started_at IS NOT NULL AND integration = 'hubspot'")
-    browser.wait(
-        f"(texts => texts[texts.indexOf('executions') + 1] === {json.dumps(seen(expected)[0])})({TEXT})"
-    )
-    assert figures(browser.run(TEXT)) == seen(expected)
+    integration: str
+    reason: str
+    workflow: str
+    execution: str
+    first_day: str
+    first_label: str
+    """As the chart of days names it."""
 
 
 @pytest.fixture(scope="module")
-def failed_step(app: App) -> tuple[str, str, str]:
-    """A reason of failures, its workflow and one of its executions."""
-    (found,) = app.place.query(
-        "SELECT reason, workflow_id, max(execution_id) FROM task_history.failed_steps WHERE workflow_id IS NOT NULL "
-        "GROUP BY 1, 2 ORDER BY count(*) DESC, 1, 2 LIMIT 1"
+def chosen(app: App) -> Chosen:
+    """The most frequent reason of failures, one of its executions, and the first day of their integration."""
+    (failed,) = app.place.query(
+        "SELECT integration, reason, workflow_id, max(execution_id) FROM task_history.failed_steps "
+        "WHERE workflow_id IS NOT NULL AND integration IS NOT NULL "
+        "GROUP BY ALL ORDER BY count(*) DESC, 1, 2, 3 LIMIT 1"
     )
-    return found[0], found[1], found[2]
+    (days,) = app.place.query(
+        "SELECT min(day)::VARCHAR, strftime(min(day), '%d %b') FROM task_history.executions "
+        f"WHERE integration = '{failed[0]}'"
+    )
+    return Chosen(*failed, *days)
 
 
 @pytest.fixture(scope="module")
-def first_day(app: App) -> tuple[str, str]:
-    """The first day that has executions, and its label in the chart of days."""
-    ((first, label),) = app.place.query(
-        "SELECT min(day)::VARCHAR, strftime(min(day), '%d %b') FROM task_history.executions"
-    )
-    return first, label
-
-
-@pytest.fixture(scope="module")
-def dark_browser(
-    app: App, browser: Browser, failed_step: tuple[str, str, str], first_day: tuple[str, str]
-) -> Browser:
-    """The app from that day on with that execution, in a dark system west of Greenwich: opened once, as it is dear."""
-    reason, workflow, execution = failed_step
+def dark_browser(app: App, browser: Browser, chosen: Chosen) -> Browser:
+    """The app with what was chosen, in a dark system west of Greenwich: opened once, as it is dear."""
     browser.colours("dark")
     browser.zone("America/Los_Angeles")
-    chosen = {"reason": f"{workflow} {reason}", "execution": execution, "from": first_day[0]}
-    show(app, browser, "Why it is here", **chosen)
+    show(
+        app,
+        browser,
+        "Why it is here",
+        **{"integration": chosen.integration, "from": chosen.first_day},
+        reason=f"{chosen.workflow} {chosen.reason}",
+        execution=chosen.execution,
+    )
     return browser
 
 
 @AS_APP
-def test_from_a_reason_to_steps_and_why(
-    app: App, dark_browser: Browser, failed_step: tuple[str, str, str]
-) -> None:
+def test_figures_are_those_of_the_views(app: App, dark_browser: Browser, chosen: Chosen) -> None:
+    """Totals are the views', of what was chosen by the address; the page asks no other address and complains about
+    nothing; no module is taken from the folder."""
+    dark_browser.wait(f"{TEXT}.includes('What is loaded of each day')")
+    (expected,) = app.place.query(
+        f"{FIGURES} WHERE started_at IS NOT NULL AND integration = '{chosen.integration}'"
+    )
+    assert figures(dark_browser.run(TEXT)) == seen(expected)
+    complaints = [text for text in dark_browser.complaints if '"type": "debug"' not in text]
+    assert complaints == []
+    own = f"127.0.0.1:{app.port}/"
+    assert [url for url in dark_browser.requests if own not in url and not url.startswith("data:")] == []
+    assert app.ran == ""
+
+
+@AS_APP
+def test_from_a_reason_to_steps_and_why(app: App, dark_browser: Browser, chosen: Chosen) -> None:
     """A reason leads to its executions, and an execution to its steps and to what why says, by the address too."""
-    reason, workflow, execution = failed_step
+    execution = chosen.execution
     executions = app.place.query(
-        f"SELECT execution_id FROM task_history.failed_steps WHERE reason = '{reason}' AND workflow_id = '{workflow}'"
+        "SELECT execution_id FROM task_history.failed_steps "
+        f"WHERE reason = '{chosen.reason}' AND workflow_id = '{chosen.workflow}'"
     )
     for (failed,) in executions:
         dark_browser.wait(f"{TEXT}.includes('{failed}')")
@@ -406,19 +398,40 @@ def test_from_a_reason_to_steps_and_why(
 
 @AS_APP
 def test_it_follows_dark_mode(app: App, dark_browser: Browser) -> None:
-    """The page is dark where the system is; another test sees it light where the system is light."""
+    """The page is dark where the system is, and light where it is light."""
     dark_browser.wait("document.body.classList.contains('dark')")
+    dark_browser.colours("light")
+    dark_browser.wait("document.body.classList.contains('light')")
 
 
 @AS_APP
-def test_days_are_those_of_the_warehouse(app: App, dark_browser: Browser, first_day: tuple[str, str]) -> None:
-    """The chart of days begins with the first day that has executions, west of Greenwich too; all are counted."""
-    (expected,) = app.place.query(f"{FIGURES} WHERE started_at IS NOT NULL")
-    dark_browser.wait(f"{TEXT}.includes({json.dumps(first_day[1])})")
+def test_days_are_those_of_the_warehouse(dark_browser: Browser, chosen: Chosen) -> None:
+    """The chart of days begins with the first day that has executions, west of Greenwich too."""
+    dark_browser.wait(f"{TEXT}.includes({json.dumps(chosen.first_label)})")
     texts = dark_browser.run(TEXT)
     labels = [text for text in texts if re.fullmatch(r"\d\d [A-Z][a-z]{2}", text)]
-    assert labels[0] == first_day[1]
-    assert figures(texts) == seen(expected)
+    assert labels[0] == chosen.first_label
+
+
+@AS_APP
+def test_what_is_chosen_is_kept_in_the_address(app: App, dark_browser: Browser) -> None:
+    """Choosing in the page that is open changes its figures and its address."""
+    dark_browser.run(
+        """(() => {
+            const filters = [...document.querySelectorAll("marimo-dropdown")]
+                .map(one => one.shadowRoot.querySelector("select"));
+            const filter = filters.find(one => [...one.options].some(option => option.text === "hubspot"));
+            const set = Object.getOwnPropertyDescriptor(HTMLSelectElement.prototype, "value").set;
+            set.call(filter, [...filter.options].find(option => option.text === "hubspot").value);
+            filter.dispatchEvent(new Event("change", { bubbles: true }));
+        })()"""
+    )
+    dark_browser.wait("new URL(location).searchParams.get('integration') === 'hubspot'")
+    (expected,) = app.place.query(f"{FIGURES} WHERE started_at IS NOT NULL AND integration = 'hubspot'")
+    dark_browser.wait(
+        f"(texts => texts[texts.indexOf('executions') + 1] === {json.dumps(seen(expected)[0])})({TEXT})"
+    )
+    assert figures(dark_browser.run(TEXT)) == seen(expected)
 
 
 def test_a_port_that_another_has_is_not_used(tmp_path: Path) -> None:
