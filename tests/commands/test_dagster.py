@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,11 +18,22 @@ from task_history_cli.sandbox.process import SandboxProcess
 from tests.commands.test_fleet import add_account, set_sailpoint, wait_until
 from tests.support import environments
 from tests.support.forked_command import forked_command
+from tests.support.imported_python import ImportedPython
 from tests.support.place import ROOT, Place, truth
 from tests.unit.core.test_cron import TAKEN
 
 KEY = "key-that-nothing-prints"
+IMPORTS = "import dagster._cli, tests.support.dagster_runs"
 COMMAND = f"{sys.executable} -m task_history_cli.cli"
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImportedPython]:
+    """Dagster's Python."""
+    folder = tmp_path_factory.mktemp("python")
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with ImportedPython(environments.dagster_python(), IMPORTS, env, folder) as imported:
+        yield imported
 
 
 @pytest.fixture
@@ -40,21 +49,17 @@ def dagster_environment(place: Place, home: Path | None = None) -> dict[str, str
     return environment | ({"DAGSTER_HOME": str(home)} if home else {})
 
 
-def dagster(place: Place, *runs: tuple[str, str | None]) -> dict[str, Any]:
+def dagster(python: ImportedPython, place: Place, *runs: tuple[str, str | None]) -> dict[str, Any]:
     """What Dagster makes of the project, and what came of each run. Fails where it refuses a schedule that is taken.
 
     Its dozen commands are forked: as many interpreters would take most of the test's seconds.
     """
-    words = ["-m", "tests.support.dagster_runs", str(place.folder), json.dumps(runs), *TAKEN]
     with TemporaryDirectory() as folder, forked_command(Path(folder)) as bin_folder:
-        done = subprocess.run(
-            [str(environments.dagster_python()), *words],
-            cwd=ROOT,
+        done = python.run(
+            "import sys; from tests.support.dagster_runs import main; main(*sys.argv[1:])",
+            *(str(place.folder), json.dumps(runs), *TAKEN),
+            folder=ROOT,
             env=dagster_environment(place) | {"TASK_HISTORY_COMMAND": str(bin_folder / "task-history")},
-            capture_output=True,
-            text=True,
-            timeout=500,
-            check=False,
         )
     assert done.returncode == 0, done.stderr[-3000:]
     assert KEY not in done.stdout + done.stderr
@@ -63,7 +68,9 @@ def dagster(place: Place, *runs: tuple[str, str | None]) -> dict[str, Any]:
     return found
 
 
-def test_every_account_has_its_assets_schedule_and_checks(tmp_path: Path, sandbox: SandboxProcess) -> None:
+def test_every_account_has_its_assets_schedule_and_checks(
+    python: ImportedPython, tmp_path: Path, sandbox: SandboxProcess
+) -> None:
     """Of each account: sync, backfill by month and its tables with their columns; a sync brings all rows, with figures;
     the checks compare warehouse and vendor; an account that cannot run is left out, and named."""
     place = Place(tmp_path, sandbox, retention_days=0)
@@ -71,6 +78,7 @@ def test_every_account_has_its_assets_schedule_and_checks(tmp_path: Path, sandbo
     place.env["SOURCES__TASK_HISTORY__SAILPOINT__CLIENT_ID"] = "somebody"
     month = datetime.now(UTC).strftime("%Y-%m")
     found = dagster(
+        python,
         place,
         ("paragon/sync", None),
         ("paragon_eu/backfill", "2026-01-01"),
@@ -114,7 +122,9 @@ def test_every_account_has_its_assets_schedule_and_checks(tmp_path: Path, sandbo
     assert "<title>Task history" in (tmp_path / "reports" / f"{month}.html").read_text("utf-8")
 
 
-def test_what_a_person_has_to_mend_is_not_tried_again(tmp_path: Path, sandbox: SandboxProcess) -> None:
+def test_what_a_person_has_to_mend_is_not_tried_again(
+    python: ImportedPython, tmp_path: Path, sandbox: SandboxProcess
+) -> None:
     """Exit 3 fails at once with the command's own sentence, exit 4 is tried again, exit 5 is skipped."""
     place = Place(tmp_path, sandbox, fault_deadline_s=0)
     set_sailpoint(place, "http://127.0.0.1:9")
@@ -123,7 +133,7 @@ def test_what_a_person_has_to_mend_is_not_tried_again(tmp_path: Path, sandbox: S
     sandbox.post("latency", {"ms": 500})
     wait_until(lambda: sandbox.counters().get("status_200"))
     running, refused, unavailable = dagster(
-        place, ("paragon/sync", None), ("paragon_refused/sync", None), ("sailpoint/sync", None)
+        python, place, ("paragon/sync", None), ("paragon_refused/sync", None), ("sailpoint/sync", None)
     )["runs"]
     sandbox.post("latency", {"ms": 0})
     slow.communicate(timeout=300)
@@ -133,47 +143,38 @@ def test_what_a_person_has_to_mend_is_not_tried_again(tmp_path: Path, sandbox: S
     assert (unavailable["success"], unavailable["attempts"]) == (False, 2)
 
 
-def test_terminating_a_run_keeps_what_it_has_read(tmp_path: Path, sandbox: SandboxProcess) -> None:
+def test_terminating_a_run_keeps_what_it_has_read(
+    python: ImportedPython, tmp_path: Path, sandbox: SandboxProcess
+) -> None:
     """A terminated run reaches the command as SIGTERM: it commits, notes that it was stopped, and leaves no process."""
     place = Place(tmp_path, sandbox)
     home = tmp_path / "dagster"
     home.mkdir()
     sandbox.post("latency", {"ms": 200})
-    python = environments.dagster_python()
-    process = subprocess.Popen(
-        [
-            str(python),
-            *("-m", "dagster", "asset", "materialize", "--select", "key:paragon/sync"),
-            *("-m", "task_history_cli.fleet.definitions"),
-        ],
-        cwd=place.folder,
-        env=dagster_environment(place, home),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    wait_until(lambda: sandbox.counters().get("status_200", 0) > 3 or process.poll() is not None)
-    os.kill(process.pid, signal.SIGINT)
-    sandbox.post("latency", {"ms": 0})
-    out, _ = process.communicate(timeout=300)
+    words = ("asset", "materialize", "--select", "key:paragon/sync")
+    with (
+        forked_command(home) as bin_folder,
+        python.started(
+            "from dagster._cli import main; main()",
+            *(*words, "-m", "task_history_cli.fleet.definitions"),
+            folder=place.folder,
+            env=dagster_environment(place, home) | {"TASK_HISTORY_COMMAND": str(bin_folder / "task-history")},
+        ) as (process, files),
+    ):
+        wait_until(lambda: sandbox.counters().get("status_200", 0) > 3)
+        os.kill(process, signal.SIGINT)
+        sandbox.post("latency", {"ms": 0})
+    out = "".join(file.read_text("utf-8") for file in files)
     outcomes = wait_until(lambda: place.query("SELECT outcome FROM paragon.sync_runs"))
     assert outcomes == [("stopped",)], out[-3000:]
     place.run("sync", "paragon")
     assert place.executions() == truth(sandbox)
 
 
-def test_a_command_that_cannot_be_run_is_named(tmp_path: Path) -> None:
+def test_a_command_that_cannot_be_run_is_named(python: ImportedPython, tmp_path: Path) -> None:
     """Without an account, the definitions say what to set in place of being empty."""
     place = Place(tmp_path, None, start_date=None, rate_limit_requests=None, integrations=None)
-    began = time.monotonic()
-    done = subprocess.run(
-        [str(environments.dagster_python()), "-c", "import task_history_cli.fleet.definitions"],
-        cwd=place.folder,
-        env=dagster_environment(place),
-        capture_output=True,
-        text=True,
-        timeout=500,
-        check=False,
-    )
+    code = "import task_history_cli.fleet.definitions"
+    done = python.run(code, folder=place.folder, env=dagster_environment(place))
     assert done.returncode == 1
-    assert "No account is configured" in done.stderr, time.monotonic() - began
+    assert "No account is configured" in done.stderr

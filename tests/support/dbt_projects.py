@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support import environments
+from tests.support.imported_python import ImportedPython
 from tests.support.place import ROOT
 
 PACKAGE = ROOT / "docs" / "how-to" / "dbt"
@@ -66,19 +67,7 @@ BIGQUERY_MACROS = """
 """
 _OPTIONS = ("--no-use-colors",)
 _PROFILES = ("--profiles-dir", ".")
-_FORKING = """
-import json, os, sys
-import dbt.adapters.duckdb
-from dbt.cli.main import dbtRunner
-for line in sys.stdin:
-    command = os.fork()
-    if not command:
-        os.dup2(os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
-        is_done = dbtRunner().invoke(json.loads(line)).success
-        sys.stdout.flush()
-        os._exit(not is_done)
-    print(os.waitstatus_to_exitcode(os.waitpid(command, 0)[1]), flush=True)
-"""
+_IMPORT = "from dbt.cli.main import dbtRunner"
 
 
 def make_project(folder: Path, file: Path, adapter: str = "duckdb") -> None:
@@ -125,27 +114,18 @@ def run_dbt(folder: Path, *words: str, **environ: str) -> None:
 
 @contextmanager
 def imported_dbt(folder: Path) -> Iterator[Callable[..., None]]:
-    """Runs dbt in the project, to success, with the words that are given: each in a process of its own.
-
-    They are forked from one that has imported dbt, which takes a second of a processor.
-    """
+    """Runs dbt in the project, to success, with the words that are given: each in a process of its own."""
     python = environments.dbt().parent / "python"
-    log = folder / "dbt.log"
-    with subprocess.Popen(
-        [str(python), "-c", _FORKING, str(log)],
-        cwd=folder,
-        env=_environ(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with ImportedPython(python, f"import dbt.adapters.duckdb; {_IMPORT}", _environ(), folder) as imported:
 
         def run(*words: str) -> None:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            process.stdin.write(json.dumps([*_OPTIONS, *words, *_PROFILES]) + "\n")
-            process.stdin.flush()
-            assert process.stdout.readline() == "0\n", log.read_text("utf-8")[-3000:]
+            done = imported.run(
+                f"{_IMPORT}; import sys; sys.exit(not dbtRunner().invoke(sys.argv[1:]).success)",
+                *(*_OPTIONS, *words, *_PROFILES),
+                folder=folder,
+                env=_environ(),
+            )
+            assert done.returncode == 0, done.stdout[-3000:]
 
         yield run
 
