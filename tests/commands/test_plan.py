@@ -73,7 +73,7 @@ def _predictions_hold(folder: Path, sandbox: SandboxProcess, number: int) -> Non
 
 def test_predicted_requests_are_those_that_are_sent(tmp_path: Path, sandbox: SandboxProcess) -> None:
     """On ranges at random the prediction is within 5 % of what a backfill then sends, for at most 5 requests."""
-    _predictions_hold(tmp_path, sandbox, 3)
+    _predictions_hold(tmp_path, sandbox, 2)
 
 
 @pytest.mark.torture

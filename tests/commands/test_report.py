@@ -581,7 +581,7 @@ def test_filters_show_what_the_views_say(
 
 @pytest.mark.parametrize(
     ("scheme", "width"),
-    rest_as_torture(product(("light", "dark"), (1280, 390)), kept=[("light", 390), ("dark", 1280)]),
+    rest_as_torture(product(("light", "dark"), (1280, 390)), kept=[("dark", 390)]),
 )
 def test_all_people_can_read_it(browser: Browser, address: str, width: int, scheme: str) -> None:
     """axe-core finds nothing that keeps people out: contrast, names of controls and charts, headings, tables."""
@@ -599,9 +599,7 @@ def test_all_people_can_read_it(browser: Browser, address: str, width: int, sche
     assert found == []
 
 
-@pytest.mark.parametrize(
-    ("width", "paper"), rest_as_torture(product((1280, 390), PAPERS), [(1280, "A4"), (390, "Letter")])
-)
+@pytest.mark.parametrize(("width", "paper"), rest_as_torture(product((1280, 390), PAPERS), [(390, "Letter")]))
 def test_nothing_is_cut_in_print(browser: Browser, address: str, width: int, paper: str) -> None:
     """On paper each chart, table and figure ends before the margin, whatever the size of the window before."""
     browser.resize(width)

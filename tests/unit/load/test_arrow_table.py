@@ -394,7 +394,7 @@ def _keeps_all(rows: list[Row], stored: dict[str, str], is_identity: bool) -> No
 
 
 @any_rows
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 def test_nothing_is_lost(rows: list[Row], stored: dict[str, str], is_identity: bool) -> None:
     """Any rows, any stored types, any naming: each value is in its row's cells, and nothing else is."""
     _keeps_all(rows, stored, is_identity)
@@ -402,7 +402,7 @@ def test_nothing_is_lost(rows: list[Row], stored: dict[str, str], is_identity: b
 
 @pytest.mark.torture
 @any_rows
-@settings(max_examples=2_000, deadline=None)
+@settings(max_examples=700, deadline=None)
 def test_nothing_is_lost_of_more_rows(rows: list[Row], stored: dict[str, str], is_identity: bool) -> None:
     """The same, with more examples."""
     _keeps_all(rows, stored, is_identity)

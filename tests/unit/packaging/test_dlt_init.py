@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -17,11 +18,10 @@ from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import ROOT
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def initialised(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder after ``dlt init task_history duckdb --location`` of this tree."""
-    folder = tmp_path / "project"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("initialised")
     words = ["--non-interactive", "init", "task_history", "duckdb", "--location", str(ROOT)]
     done = subprocess.run(
         [str(Path(sys.executable).with_name("dlt")), *words],
@@ -34,6 +34,12 @@ def project(tmp_path: Path) -> Path:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
+
+
+@pytest.fixture
+def project(initialised: Path, tmp_path: Path) -> Path:
+    """Such a folder of a test's own."""
+    return shutil.copytree(initialised, tmp_path / "project")
 
 
 def _environment(folder: Path, **more: str) -> dict[str, str]:
@@ -105,7 +111,7 @@ def test_requirements_name_what_the_copy_imports() -> None:
 
 def test_the_script_loads_from_the_copy(project: Path) -> None:
     """``python task_history_pipeline.py`` imports the copy beside it and loads what the vendor shows."""
-    with SandboxProcess(executions=200, freeze=True) as sandbox:
+    with SandboxProcess(executions=50, freeze=True) as sandbox:
         settings = {
             f"SOURCES__TASK_HISTORY__PARAGON__{name.upper()}": value
             for name, value in (sandbox.settings | {"start_date": "2020-01-01"}).items()

@@ -89,7 +89,7 @@ def test_the_demo_runs_from_a_wheel_beside_other_sources(wheel: Path, tmp_path: 
 
 
 def test_the_version_is_printed() -> None:
-    """``--version`` names the versions of this project, of dlt, of DuckDB and of Python."""
-    words = [sys.executable, "-m", "task_history_cli.cli", "--version"]
+    """``--version`` of the installed command names the versions of this project, of dlt, of DuckDB and of Python."""
+    words = [str(Path(sys.executable).with_name("task-history")), "--version"]
     done = subprocess.run(words, check=True, capture_output=True, text=True, timeout=60)
     assert done.stdout.startswith("task-history 0.1.0 (dlt 1.31.")
