@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from task_history import systems
 from task_history.core.errors import UnexpectedResponse, UnusableId
-from task_history.systems.ids import MAX_ID_CHARS, check_id, path_of
+from task_history.systems.checked_ids import MAX_ID_CHARS, check_id, path_of
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
 from tests.support.sandbox_proxy import Between

@@ -407,7 +407,7 @@ def test_nothing_is_read_where_nobody_was_forgotten(
     """A sync asks for nobody who was forgotten where the dataset has no table of them."""
     place, _, _ = paragon
     monkeypatch.setattr("task_history.load.loader_queries.read_left_out", _fail)
-    monkeypatch.setattr("task_history.load.direct_rows.is_table", _fail)
+    monkeypatch.setattr("task_history.load.rows_without_package.is_table", _fail)
     assert place.sync()["complete"]
 
 

@@ -18,9 +18,9 @@ import orjson
 
 from task_history.client.vendor_clock import VendorClock
 from task_history.client.wait_stats import Stats
-from task_history.core.concurrency import do_nothing
 from task_history.core.errors import Rejected, TaskHistoryError, VendorUnavailable
 from task_history.core.models import MS, Answer, Json, Request, Row, Window, iso_ms
+from task_history.core.thread_pools import do_nothing
 from task_history.systems import find
 from task_history.systems.parsing import instant
 from task_history.systems.protocol import System

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import tomllib
+from datetime import UTC, datetime
 
 import pytest
 import yaml
 
+from task_history import systems
+from task_history.core.exit_codes import ExitCode
+from task_history_cli.runtime import notices
 from tests.support.place import ROOT
 
 
@@ -69,3 +74,46 @@ def test_issue_forms_are_forms() -> None:
         assert form["name"]
         assert form["description"]
         assert all(field["attributes"]["label"] for field in form["body"])
+
+
+@pytest.mark.parametrize("system", systems.names())
+def test_every_list_of_systems_names_each(system: str) -> None:
+    """A further system is named where users and contributors read which systems there are."""
+    title = systems.find(system).title.split()[0]
+    docs = ROOT / "docs"
+    assert f"(docs/systems/{system}.md)" in (ROOT / "README.md").read_text("utf-8")
+    assert f"(systems/{system}.md)" in (docs / "index.md").read_text("utf-8")
+    assert title in (docs / "index.md").read_text("utf-8")
+    glossary = (docs / "explanation" / "glossary.md").read_text("utf-8")
+    assert f"`{system}`" in next(line for line in glossary.splitlines() if line.startswith("| **system**"))
+    for form in ("vendor-answer.yml", "wrong-rows.yml"):
+        body = yaml.safe_load((ROOT / ".github" / "ISSUE_TEMPLATE" / form).read_text("utf-8"))["body"]
+        assert any(system in field.get("attributes", {}).get("options", ()) for field in body), form
+
+
+def test_each_exit_code_is_in_the_table_for_engines() -> None:
+    """The page says for each exit code what an engine does with it, once."""
+    page = (ROOT / "docs" / "how-to" / "other-engines.md").read_text("utf-8")
+    table = page[page.index("| Exit code | Do |") :].split("\n\n")[0]
+    firsts = [row.split("|")[1] for row in table.splitlines()[2:]]
+    assert sorted(int(code) for first in firsts for code in re.findall(r"\d+", first)) == sorted(
+        map(int, ExitCode)
+    )
+
+
+def test_each_notice_is_in_the_page_about_alerts() -> None:
+    """The page lists as many occasions as there are notices: that of a failed run, and those of a result."""
+    page = (ROOT / "docs" / "how-to" / "alerting.md").read_text("utf-8")
+    listed = page[page.index("A message goes out") :].split("\n\n")[1]
+    everything = {
+        "command": "sync",
+        "lost": {"from": datetime(2026, 1, 1, tzinfo=UTC), "until": datetime(2026, 1, 2, tzinfo=UTC)},
+        "unverified_windows": 1,
+        "rejected": 1,
+        "schema_changes": 1,
+        "covered_until": datetime(2026, 1, 1, tzinfo=UTC),
+    }
+    told = list(notices.events(everything, datetime(2026, 2, 1, tzinfo=UTC), behind_hours=1.0))
+    source = inspect.getsource(notices.events)
+    assert len(told) == source.count("yield ("), "the result above lacks what a notice is about"
+    assert listed.count("\n- ") + listed.startswith("- ") == 1 + len(told)

@@ -15,7 +15,7 @@ from task_history.client.urls import without_login
 from task_history.core.errors import Rejected, UnusableId, UsageError
 from task_history.core.models import Request
 from task_history.settings_reader import Settings, load
-from task_history.systems.ids import check_id
+from task_history.systems.checked_ids import check_id
 
 from ..console import arguments, output
 from ..runtime.interactive_client import probing

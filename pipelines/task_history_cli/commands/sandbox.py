@@ -7,15 +7,15 @@ import shlex
 from collections.abc import Mapping
 
 from ..console import output
-from ..sandbox import serve
+from ..sandbox import sandbox_command
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    serve.add_arguments(parser)
+    sandbox_command.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    serve.run(args, _advise)
+    sandbox_command.run(args, _advise)
     return 0
 
 

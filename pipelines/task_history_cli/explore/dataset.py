@@ -1,4 +1,4 @@
-"""The views as a dlt dataset: frames, SQL and ibis, on either destination.
+"""The views as a dlt dataset: frames, SQL and ibis, on DuckDB, BigQuery or Postgres.
 
 from task_history_cli.explore.dataset import dataset
 history = dataset()                              # or dataset("bigquery")
@@ -15,7 +15,7 @@ import dlt
 from dlt.common.schema import Schema
 
 from task_history.views.dialects import DATASET
-from task_history.views.files import views
+from task_history.views.sql_files import views
 
 from ..runtime.target import find_target
 

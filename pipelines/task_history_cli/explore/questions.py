@@ -13,13 +13,13 @@ from task_history.core.models import Window
 from task_history.views import create
 from task_history.views.calendars import common_calendar
 from task_history.views.dialects import rendered
-from task_history.views.files import views
+from task_history.views.sql_files import views
 from task_history.warehouse.sql_text import quoted_text
 
 from ..report import charts
 from ..report.figures import ALL, Report, Rows, Scope, report
+from ..report.formatting import FIGURES, UNKNOWN, account
 from ..report.period import SPAN, Period
-from ..report.texts import FIGURES, UNKNOWN, account
 from ..runtime.target import find_target
 from ..runtime.views import asked
 

@@ -9,8 +9,8 @@ from typing import Any
 import altair as alt
 
 from .figures import Report, Rows
+from .formatting import incident, incident_figures
 from .period import utc_days
-from .texts import incident, incident_figures
 
 OUTCOMES = {"other executions": "#5b8db8", "failed": "#d1495b"}
 STATES = {"verified": "#4a9d6f", "unverified": "#e0a83e", "partial": "#7fa8d1", "missing": "#d1495b"}

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..console.times import minute
 from .figures import ALL, Report, Rows
-from .texts import incident, incident_figures, joined, number, rate, user, workflow
+from .formatting import incident, incident_figures, joined, number, rate, user, workflow
 
 NAMED = 3
 """Workflows or users that a sentence names, at most."""

@@ -17,9 +17,9 @@ from ..console.output import scrubbed
 from ..console.times import minute
 from .charts import charts
 from .figures import ALL, Report, Rows, Scope
+from .formatting import FIGURES, UNKNOWN, account, incident, incident_figures, number
 from .headline import NOTHING, headline
 from .sections import sections
-from .texts import FIGURES, UNKNOWN, account, incident, incident_figures, number
 
 MAX_FILTERED_ROWS = 40_000
 """Rows by day, account and integration that the page carries, about a megabyte; with more, filters leave out the days."""

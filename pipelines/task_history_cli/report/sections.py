@@ -7,10 +7,10 @@ from typing import Any
 
 from ..console.times import minute
 from .figures import BEFORE, QUIET, Report, Rows
+from .formatting import UNKNOWN, account, incident, integration, number, rate, took, user, workflow
 from .headline import is_still_failing
 from .queries import STEP_RUNS, TOP
 from .section_parts import Cell, Figure, Row, Section
-from .texts import UNKNOWN, account, incident, integration, number, rate, took, user, workflow
 
 
 def sections(report: Report) -> list[Section]:

@@ -21,7 +21,7 @@ from task_history.core.models import MS, Row, Window
 from task_history.core.stop import StopSignal
 from task_history.extract.counted_window import Pages, holds_all
 from task_history.settings_reader import Settings
-from task_history.systems.ids import check_id
+from task_history.systems.checked_ids import check_id
 from task_history.systems.parsing import instant
 from task_history.systems.protocol import System
 

@@ -3,7 +3,7 @@
 connect          a client with the budget and the credentials of one account
 auth             headers that authenticate, with a token that is renewed; the secrets that are sent
 client           sends requests, side by side, until each has its answer or its error
-in_flight        the threads in which requests wait for answers, and how that ends when a run is interrupted
+request_threads  the threads in which requests wait for answers, and how that ends when a run is interrupted
 request_forms    another form of a request where a vendor does not know the first
 sending          one request: path, query and body, its attempts, the errors that it may end with
 rate_limit       slots of the budget, shared by all processes: rate_limit_rule, rate_limit_store and its two kinds,

@@ -29,8 +29,8 @@ from ..core.errors import (
 from ..core.models import Answer, Json, Request
 from ..core.stop import StopSignal
 from .auth import Renewal, check_headers, secrets_in
-from .in_flight import InFlight, is_next
 from .rate_limit import Budget
+from .request_threads import InFlight, is_next
 from .responses import (
     Fault,
     Outcome,

@@ -1,9 +1,9 @@
 """The rule of the sliding budget: when a request may be sent. Pure; every instant is an argument.
 
-A request arrives at the vendor somewhere between its sending and its answer. Its slot is
-taken before it is sent and stays taken until one period after the answer. So of any ``limit + 1``
-requests, the one reserved last found the others taken, unless one of them had been answered, and
-so had arrived, a whole period before: no sliding period ever sees more than ``limit`` arrive,
+A request arrives at the vendor somewhere between its sending and its answer. Its slot is taken before it is sent and
+stays taken until one period after the answer. Take any ``limit + 1`` requests: when the last of them was reserved, at
+least one of the others no longer held its slot, so it had been answered, and had arrived, more than a whole period
+before. So no sliding period ever sees more than ``limit`` arrive,
 however long the network takes. The price is ``latency / period`` of the use.
 
 Two shares of the budget take the slots. The foreground may take every free one. The background takes one only

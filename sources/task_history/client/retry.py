@@ -22,7 +22,9 @@ class Action(Enum):
     LOG_IN = "new credentials are made, once"
     REFUSE = "the credentials are refused: the run stops"
     WAIT = "all processes wait, then it is tried again; never a reason to fail"
-    WAIT_OR_RETRY = "as WAIT where there is a Retry-After, but for fault_deadline_s beyond it; else as RETRY"
+    WAIT_OR_RETRY = (
+        "with a Retry-After as WAIT, until fault_deadline_s have passed beyond it; without one as RETRY"
+    )
     RETRY = "it is tried again until fault_deadline_s have passed since its first fault"
     REJECT = "this one request is refused; its caller decides what that means"
 

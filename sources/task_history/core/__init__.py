@@ -9,7 +9,7 @@ json_reading    JSON as vendors send it → values; json_writing values → exac
 cutting         how long texts are cut: JSON, prose, texts before they are searched
 arrow_types     Arrow types by dlt type, rows in columns
 batch           the rows, coverage and cursor of one commit; commit_limits how much it holds at most
-concurrency     daemon threads, and maps over threads
+thread_pools    daemon threads, and maps over threads
 stop            the stop signal of a run
 folders         the user's folders: home, dlt's data, shared and temporary files
 file_lock       locks in files; lock_waits how long each lock is waited for

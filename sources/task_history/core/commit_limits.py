@@ -1,6 +1,6 @@
 """How many rows and bytes a commit holds at most, and how long rows wait for it: these say how often a run commits.
 
-The defaults are those of DuckDB; ``load/destinations/bigquery`` and ``generic`` state their own as ``commits``.
+The defaults are those of DuckDB; other warehouses state their own as ``commits`` in ``load/destinations``.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 
 _LOST_BUDGET_S = 10.0
 """Seconds of request budget that a killed run may lose, where a commit is cheap."""
+_LONG_WAIT = 0.05
+"""A long wait for the vendor, as a share of ``seconds``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,13 @@ class CommitLimits:
     details: int = 500
     """Requests for details."""
 
+    @property
+    def long_wait_s(self) -> float:
+        """When no request was sent for so long, the rows that are there are committed."""
+        return _LONG_WAIT * self.seconds
+
     def paced(self, limit: int, period_s: float, *, page_size: int) -> CommitLimits:
-        """Limits for a request budget: at limits the rows that ten seconds of it yield.
+        """The limits where requests are limited: ``rows`` is what ten seconds of requests yield, within its bounds.
 
         ``limit`` is requests in a period, 0 for any number.
         """

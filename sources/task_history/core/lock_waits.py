@@ -6,7 +6,7 @@ from __future__ import annotations
 FILE_WAIT_OF_RUN_S = 10.0
 """How long a run waits that has read nothing yet."""
 FILE_WAIT_OF_RUN_WITH_ROWS_S = 120.0
-"""How long a run waits once giving up could lose rows, and each of several accounts that are synced into one file."""
+"""How long a run waits that has read rows already, and each of several accounts that are synced into one file."""
 FILE_WAIT_OF_READER_S = 15.0
 """How long a command waits that only reads: a sync has the file open while it commits or queries."""
 FILE_OPEN_OF_RUN_S = 4.0

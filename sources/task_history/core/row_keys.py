@@ -1,4 +1,4 @@
-"""Under which key a row holds a value: a field of the vendor's never takes the place of an own column.
+"""Keys of a row: a field of the vendor never takes the place of a column that this connector writes.
 
 Also the texts that a column holds as they are.
 """

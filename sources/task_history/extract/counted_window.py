@@ -18,8 +18,8 @@ from ..core.errors import PaginationLoop, Rejected, UnexpectedResponse
 from ..core.intervals import is_ascending, uncovered
 from ..core.log import log
 from ..core.models import MS, Answer, Page, Request, Row, Sender, Window, iso_ms
+from ..systems.checked_ids import check_id
 from ..systems.common_settings import SystemSettings
-from ..systems.ids import check_id
 from ..systems.protocol import System
 from ..warehouse.forgotten_people import LeftOut
 from ..warehouse.verified_days import Completeness

@@ -10,8 +10,8 @@ from ..core.batch import Chunk
 from ..core.errors import AnswerTooLarge, ReadFailed, Rejected, UnexpectedResponse, UnusableId
 from ..core.log import log
 from ..core.models import Answer, Request, Row, Sender
+from ..systems.checked_ids import check_id
 from ..systems.common_settings import SystemSettings
-from ..systems.ids import check_id
 from ..systems.protocol import GONE_STATUSES, Detail, Payload, Payloads, System
 from ..warehouse.backlog import MissingDetail
 from . import warehouse_rows

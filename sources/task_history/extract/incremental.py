@@ -3,8 +3,9 @@
 One request asks for the executions since ``lookback`` before the newest stored one, from the last two stored
 positions on. If the page begins with two stored executions and everything after them is new, then the vendor has as
 many old ones as the warehouse: the lookback is compared and the new ones are read, with one request. Otherwise the
-lookback is compared and the new ones are read apart. So it is where both began at once: nothing tells then that the
-oldest come first, and the last rows of a list that comes newest first are old ones, however many new ones there are.
+lookback is compared and the new ones are read apart. That is also done where the two stored executions began at the same
+instant: nothing tells then whether the list comes oldest first, and a list that comes newest first ends with old ones,
+however many new ones there are.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ class OpenReads:
         self._reads, self._identity = LastReads(file, now), identity
 
     def is_unchanged(self, stored: OpenExecution | None, sent: Row) -> bool:
-        """Whether the stored row holds what was sent of an execution of an open execution; then it is noted as seen."""
+        """Whether the stored row of an open execution holds what the vendor sent now; then it is noted as seen."""
         return stored is not None and not stored.tries and self._is_same(stored.id, stored.seen, sent)
 
     def unchanged(self, rows: Iterable[Row], stored: Mapping[str, StoredStatus]) -> set[str]:

@@ -8,10 +8,10 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..core.concurrency import OrderedMap
 from ..core.errors import Rejected, UnexpectedResponse
 from ..core.json_reading import parse
 from ..core.models import Answer, Page, Window
+from ..core.thread_pools import OrderedMap
 from .counted_window import Pages, Reading, is_sorted
 from .evidence import count_of
 from .rows_outside import around, split_outside

@@ -14,11 +14,11 @@ from datetime import datetime
 from functools import cache, partial
 
 from ..core.batch import Chunk
-from ..core.concurrency import unordered
 from ..core.errors import UnusableId
 from ..core.log import log
 from ..core.models import MS, Answer, Request, Row, Scope, Window, floor_ms
-from ..systems.ids import check_id
+from ..core.thread_pools import unordered
+from ..systems.checked_ids import check_id
 from ..systems.protocol import Detail
 from ..warehouse.backlog import OpenExecution
 from ..warehouse.status_history import StoredStatus, earlier_state

@@ -5,7 +5,7 @@ run until ``fault_deadline_s`` have passed since the first one failed: all items
 then, too, is noted with its reason by the caller; a later run tries it again (``warehouse.retry_schedule``).
 
 Many different items that fail one after the other may mean that the vendor is down. Then an item that the vendor is
-known to hold is retried as long as any request: its answer shows that only the others fail.
+known to hold is read, and retried as long as any request: if it is answered, only the others fail.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ loader_queries    its queries, and the answers that are kept where each is bille
 stored_state      whether the warehouse's state is still that of the working folder
 commits_per_day   spreads commits over the day where a warehouse takes only so many
 connection        one connection to the warehouse for all threads
-duckdb_file_lock  the lock by which processes that wait for a DuckDB file take turns
+duckdb_file_turns  the lock by which processes that wait for a DuckDB file take turns
 duckdb_file_server  one process has a DuckDB file open, and runs the statements of others
-row_changes       statements that change and erase stored rows; direct_rows reads and writes rows at once
+row_changes       statements that change and erase stored rows; rows_without_package reads and writes rows at once
 destinations      one backend each for DuckDB, BigQuery and other databases
 dlt_setting_errors  dlt's errors about settings as errors that name setting and place
 errors            failures of the warehouse as errors that say what to do

@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 from ..core import lock_waits
 from ..core.errors import TaskHistoryError
 from ..core.log import log
-from .duckdb_file_lock import FileTurn
 from .duckdb_file_server import address_of
+from .duckdb_file_turns import FileTurn
 from .errors import is_conflict, is_disconnected, is_locked
 
 Result = TypeVar("Result")

@@ -19,7 +19,7 @@ from ..warehouse.queries import Warehouse
 from ..warehouse.query_cache import QueryCache
 from ..warehouse.table_names import Names
 from ..warehouse.user_map import UserMap
-from . import destinations, direct_rows, dlt_internals
+from . import destinations, dlt_internals, rows_without_package
 from .connection import SharedConnection
 from .errors import warehouse_errors
 
@@ -61,7 +61,9 @@ class LoaderQueries:
     def query(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Runs a query; returns the names of its columns and its rows. Raises WarehouseUnavailable."""
         with warehouse_errors():
-            return self._connection.with_retries(lambda client: direct_rows.query(client, sql, *values))
+            return self._connection.with_retries(
+                lambda client: rows_without_package.query(client, sql, *values)
+            )
 
     def execute(self, statements: Iterable[str]) -> None:
         """Runs statements that return no rows, in order. Raises WarehouseUnavailable."""
@@ -103,7 +105,7 @@ class LoaderQueries:
         """The executions of forgotten people, as they were when this was first asked for; None where there are none."""
         if self._has_forgotten is None:
             with warehouse_errors(), self.opened() as client:
-                self._has_forgotten = direct_rows.is_table(client, self.qualified(FORGOTTEN.name))
+                self._has_forgotten = rows_without_package.is_table(client, self.qualified(FORGOTTEN.name))
         return read_left_out(self.query, self.qualified, self.system) if self._has_forgotten else None
 
     def stored_columns(self) -> set[tuple[str, str]]:

@@ -29,12 +29,12 @@ from ..warehouse.column_rules import ColumnRules
 from ..warehouse.former_tables import lacking
 from . import (
     destinations,
-    direct_rows,
     dlt_internals,
     migrated_columns,
     migrated_keys,
     migrated_texts,
     refused_packages,
+    rows_without_package,
     working_dir,
 )
 from .commits_per_day import CommitPace
@@ -191,7 +191,9 @@ class Loader(LoaderQueries):
     def _load_pending(self) -> None:
         """Loads the package of a run that was killed or failed; one that is refused for good is set aside."""
         with self.opened() as client:
-            ended = direct_rows.newest_failed_run(client, runs := self.qualified(tables.SYNC_RUNS.name))
+            ended = rows_without_package.newest_failed_run(
+                client, runs := self.qualified(tables.SYNC_RUNS.name)
+            )
             now = self.backend.begin_commit(client)
             try:
                 try:
@@ -214,7 +216,7 @@ class Loader(LoaderQueries):
             if ended is not None:
                 # The row in the package says that its run is still active.
                 has_loaded_at = (tables.SYNC_RUNS.name, LOADED_AT.name) in self.stored_columns()
-                direct_rows.write_end(client, runs, ended, now=now if has_loaded_at else None)
+                rows_without_package.write_end(client, runs, ended, now=now if has_loaded_at else None)
 
     def _set_aside(self, error: Exception, client: Any) -> None:
         """Sets aside the package that is pending if the error says that it is refused for good, else does nothing.
@@ -248,7 +250,9 @@ class Loader(LoaderQueries):
         """
         name = self.qualified(table.name)
         self.retried(
-            lambda client: direct_rows.write(client, name, table, row, now=self.backend.begin_commit(client))
+            lambda client: rows_without_package.write(
+                client, name, table, row, now=self.backend.begin_commit(client)
+            )
         )
 
     def note_bytes(self, run_id: str) -> None:

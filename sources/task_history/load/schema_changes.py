@@ -21,7 +21,7 @@ from ..redaction.redactor import Redactor
 from ..systems.protocol import System
 from ..warehouse import tables
 from ..warehouse.tables import SCHEMA_CHANGES, SYNC_RUNS
-from . import direct_rows
+from . import rows_without_package
 
 if TYPE_CHECKING:
     from .pipeline import Loader
@@ -136,7 +136,7 @@ class SchemaChanges:
         rows = [{**row, "seen_at": now, "run_id": self._run_id} for row in changes]
         backend, name = self._loader.backend, self._loader.qualified(SCHEMA_CHANGES.name)
         self._loader.retried(
-            lambda client: direct_rows.insert(
+            lambda client: rows_without_package.insert(
                 client, name, SCHEMA_CHANGES, rows, now=backend.begin_commit(client)
             ),
             is_repeatable=False,

@@ -18,7 +18,7 @@ from ..core.models import OTHER_FIELDS, VARIANT, Row, Table
 from ..core.row_keys import vendors_key
 from ..warehouse.dataset import utc_or_epoch
 from ..warehouse.tables import VENDOR_FIELDS
-from . import direct_rows
+from . import rows_without_package
 from .column_values import encodable
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ class StoredFields:
             return False
         backend, name = self._loader.backend, self._loader.qualified(VENDOR_FIELDS.name)
         self._loader.retried(
-            lambda client: direct_rows.insert(
+            lambda client: rows_without_package.insert(
                 client, name, VENDOR_FIELDS, rows, now=backend.begin_commit(client), dated=_NOW
             ),
             is_repeatable=False,

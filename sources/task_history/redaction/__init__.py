@@ -6,7 +6,7 @@ field_names  what the names of an object's fields say of its values
 json_in_text redacts the JSON within a text
 names_as_values  names that stand as values, and which values they make secret
 sibling_fields  fields of an object that say what stands in others of it
-neighbours   values beside the name of a secret where no field says which is which
+secrets_beside_names  values beside the name of a secret where no field says which is which
 json_spans   reads JSON within text, with the position of each value
 known_secrets what texts are searched for
 clean_texts  short texts in which nothing was found
@@ -25,7 +25,7 @@ judging      judges whether a value under such a name is a secret
 randomness   judges whether a text looks random
 lookalikes   letters that look like Latin ones
 folding      converts escaped and look-alike letters to plain ones
-rules        reads the data files
+data_files   reads the data files
 shapes       secrets known by their shape, such as tokens of vendors
 expressions  regular expressions that are compiled when they are first used
 patterns     regular expressions for secrets, by shape and by surroundings

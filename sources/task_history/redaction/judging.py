@@ -12,6 +12,7 @@ from decimal import Decimal
 from itertools import islice
 
 from ..core.models import Json
+from .data_files import rules, word_set
 from .expressions import expression
 from .names import ABOUT, Kind, kind_of, words_of
 from .placeholders import CREDENTIAL_SCHEMES, is_algorithm, is_placeholder, is_public
@@ -28,7 +29,6 @@ from .randomness import (
     is_mixed,
     is_random,
 )
-from .rules import rules, word_set
 from .schemas import is_schema
 
 Judge = Callable[[Kind, Json], bool]

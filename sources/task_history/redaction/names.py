@@ -14,9 +14,9 @@ from functools import cache, lru_cache
 from itertools import pairwise
 
 from . import two_word_names
+from .data_files import rules, word_set
 from .expressions import expression
 from .lookalikes import in_latin
-from .rules import rules, word_set
 
 
 class Kind(IntEnum):
@@ -114,7 +114,7 @@ _PLURALS = {
     if kind in (Kind.SECRET, Kind.UNLESS_ORDINARY) and word not in ("pin", "bearer")
 } | {"signatures": "signature"}
 _HUMAN_CHOSEN = frozenset(
-    {"password", "passwd", "pwd", "passphrase", "passcode", *map(spelled, OTHER_LANGUAGES)}
+    {*word_set(_RULES["endings"]["names_that_people_choose"]), *map(spelled, OTHER_LANGUAGES)}
 )
 """Names of secrets that people choose: a word may be one."""
 _CHOSEN_KEYS = word_set(_RULES["endings"]["keys_that_people_choose"])

@@ -11,6 +11,7 @@ from functools import lru_cache
 from itertools import islice
 
 from ..core.models import Json
+from .data_files import rules
 from .expressions import expression
 from .judging import is_no_name, is_ordinary, is_prose
 from .names import (
@@ -30,7 +31,6 @@ from .names import (
     kind_of as kind_of_name,
 )
 from .randomness import is_random
-from .rules import rules
 
 _KEY_CHARS = 128
 """Maximum characters of a key that can mark a name/value pair."""

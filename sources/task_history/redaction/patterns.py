@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from . import names, two_word_names
+from .data_files import rules, word_set
 from .expressions import expression
 from .names import words_of
-from .rules import rules, word_set
 
 _GLUE = {"no": r"[ \t=]{1,4}", "may": r"[ \t]{0,4}", "only": ""}
 """What stands between the flag of a command and its value."""

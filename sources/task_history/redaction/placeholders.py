@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from .data_files import rules, word_set
 from .expressions import expression
-from .rules import rules, word_set
 
 CREDENTIAL_SCHEMES = word_set(rules("no_secrets")["credential_schemes"])
 """Words before a credential in a header."""

@@ -10,8 +10,8 @@ import re
 from itertools import pairwise
 
 from ..core.models import Json
+from .data_files import rules, word_set
 from .expressions import expression
-from .rules import rules, word_set
 
 ORDINARY_CHARS = 500
 """Maximum characters of a value that is compared to ordinary forms; prose may be longer."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..core.json_writing import exact_json, unused_name
 from ..core.models import Json
-from . import field_names, names_as_values, neighbours
+from . import field_names, names_as_values, secrets_beside_names
 from .arguments import secret_arguments
 from .expressions import expression
 from .field_names import KnownFieldNames
@@ -148,7 +148,7 @@ class _Pass(DocumentPass):
         if value is None or value is True or value is False:
             return value
         if kind and self._is_secret(kind, value):
-            if depth < MAX_DEPTH and (fields := neighbours.own_fields(kind, value, self._kind)):
+            if depth < MAX_DEPTH and (fields := secrets_beside_names.own_fields(kind, value, self._kind)):
                 kept = self._fields_under(kind, fields, depth + 1)
                 return value if kept is fields else self._as_given(value, kept, depth)
             if depth < MAX_DEPTH and isinstance(value, list) and any(isinstance(i, dict) for i in value):
@@ -166,7 +166,7 @@ class _Pass(DocumentPass):
     def _fields_under(self, kind: Kind, value: dict[str, Json], depth: int) -> dict[str, Json]:
         """Redacts an object under the name of a secret whose fields say themselves which of them are secrets."""
         new = {
-            name: self.under(neighbours.kind_of_inner_name(name, kind, self._kind), inner, depth)
+            name: self.under(secrets_beside_names.kind_of_inner_name(name, kind, self._kind), inner, depth)
             for name, inner in value.items()
         }
         return value if all(new[name] is value[name] for name in value) else new
@@ -278,9 +278,9 @@ class _Pass(DocumentPass):
 
     def _neighbours(self, value: dict[str, Json], new: dict[str, Json]) -> dict[str, Json]:
         """Redacts values beside the name of a secret where the fields do not say which is which."""
-        cut = neighbours.delimited_rows(value, self._kind_of_value, self._is_secret)
-        cut |= neighbours.bound_values(value, self._kind_of_value, self._is_secret)
-        cut |= neighbours.secrets_beside_names(value, self._kind_of_value)
+        cut = secrets_beside_names.delimited_rows(value, self._kind_of_value, self._is_secret)
+        cut |= secrets_beside_names.bound_values(value, self._kind_of_value, self._is_secret)
+        cut |= secrets_beside_names.secrets_beside_names(value, self._kind_of_value)
         cut = {name: kept for name, kept in cut.items() if new[name] == value[name]}
         self.count += len(cut)
         return {**new, **cut} if cut else new
@@ -402,7 +402,7 @@ class _Pass(DocumentPass):
 
     def _behind_names(self, value: list[Json], new: list[Json]) -> None:
         """Redacts, in ``new``, items of a list that stand behind the name of a secret."""
-        for index, place, text in neighbours.secrets_behind_names(value, self._kind_of_value):
+        for index, place, text in secrets_beside_names.secrets_behind_names(value, self._kind_of_value):
             kept: Any = new[index]
             if kept[place] == value[index][place]:
                 new[index] = kept = kept.copy()

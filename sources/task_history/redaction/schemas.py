@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..core.models import Json
-from .rules import word_set
+from .data_files import word_set
 
 _SCHEMA_TYPES = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"}) | word_set(
     "varchar text char nvarchar uuid bytes blob binary int bigint smallint float double decimal date datetime "

@@ -12,11 +12,11 @@ from .judging import REPORTING, is_card_number, is_no_name
 from .known_secrets import KnownSecrets
 from .lookalikes import in_latin
 from .names import Kind
-from .neighbours import kind_of_label
 from .placeholders import is_cipher
 from .randomness import is_key_material, is_mixed
 from .redacted_text import RedactedText
 from .replacements import Span
+from .secrets_beside_names import kind_of_label
 from .sentences import is_passphrase, is_password, is_strong
 from .value_spans import closing
 

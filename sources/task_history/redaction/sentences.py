@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from . import two_word_names
+from .data_files import rules, word_set
 from .expressions import expression
 from .judging import is_ordinary
 from .lookalikes import in_latin
@@ -13,7 +14,6 @@ from .names import ABOUT, PAIR_VALUES, spelled, words_of
 from .placeholders import is_algorithm
 from .randomness import DATE, FAMILIAR, is_jumbled
 from .replacements import Span
-from .rules import rules, word_set
 
 _WORDS = rules("no_secrets")
 

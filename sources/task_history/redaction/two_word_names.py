@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from .data_files import rules
 from .lookalikes import in_latin
-from .rules import rules
 
 _MIN_STEM_CHARS = 4
 """Minimum Latin letters of a noun by which the name is found in text; many other words contain a shorter one."""

@@ -17,7 +17,7 @@ from ..extract.integrations import (
     workflow_map_match,
 )
 from ..extract.listing import WindowReader
-from ..systems.ids import check_id
+from ..systems.checked_ids import check_id
 from ..systems.protocol import Integrations
 from ..warehouse.backlog import payload_key
 from ..warehouse.queries import Warehouse

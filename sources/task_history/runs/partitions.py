@@ -13,10 +13,10 @@ from datetime import datetime
 from functools import partial
 
 from ..core.batch import Chunk
-from ..core.concurrency import unordered
 from ..core.errors import AuthenticationError, Rejected, TaskHistoryError, UnexpectedResponse, UsageError
 from ..core.log import log
 from ..core.models import Row, Window
+from ..core.thread_pools import unordered
 from ..extract.listing import ComparedWindow, ListedWindow, WindowReader
 from ..warehouse.status_history import StoredStatus
 from ..warehouse.tables import REJECTED_ROWS

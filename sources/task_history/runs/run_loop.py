@@ -21,9 +21,6 @@ from .run_counters import Remaining
 from .run_lock import host, was_killed
 from .run_row import RunRow
 
-_LONG_WAIT = 0.05
-"""A longer wait for the vendor has what is in hand committed: a share of the seconds in which a batch is filled."""
-
 _ROW_INTERVAL_S = 600.0
 """Seconds between two writings of the run's row where each is billed."""
 
@@ -124,7 +121,7 @@ class RunLoop:
         now, sent = time.monotonic(), self.context.client.requests_sent
         if sent != self._sent:
             self._sent, self._sent_at = sent, now
-        elif len(self._batch_in_hand) and now - self._sent_at >= _LONG_WAIT * self.context.commits.seconds:
+        elif len(self._batch_in_hand) and now - self._sent_at >= self.context.commits.long_wait_s:
             self.hand_over(self._taken())
 
     def _chunks(self) -> Iterator[Chunk]:

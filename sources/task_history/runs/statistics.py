@@ -15,8 +15,8 @@ from ..core.errors import Rejected, UnexpectedResponse
 from ..core.log import log
 from ..core.models import Window
 from ..extract.last_reads import LastReads
+from ..systems.checked_ids import check_id
 from ..systems.common_tables import PROVENANCE
-from ..systems.ids import check_id
 from ..systems.protocol import Statistics
 from ..warehouse.coverage import midnight
 from ..warehouse.queries import Warehouse

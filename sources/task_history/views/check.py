@@ -11,8 +11,8 @@ from typing import Any
 
 from ..warehouse.sql_text import BIGQUERY, Query
 from .dialects import named, rendered
-from .files import Check, checks, views
 from .relations import ShownDataset, relations
+from .sql_files import Check, checks, views
 
 BROKEN = "broken"
 MAX_ROWS_SHOWN = 5

@@ -16,9 +16,9 @@ from ..warehouse.user_map import USER_MAP
 from .access import ViewAccess, qualified_view, schema_statement, stored_columns
 from .account_registry import CATALOGUE, LOCK, holdings, registration
 from .dialects import DATASET, rendered
-from .files import FOLDER, View, views
 from .postgres_functions import FUNCTIONS
 from .relations import ShownDataset, found, relations
+from .sql_files import FOLDER, View, views
 
 _OTHER_COLUMNS = ("cannot change", "cannot drop columns")
 """What Postgres says where a view's columns differ from those of the one that it replaces."""

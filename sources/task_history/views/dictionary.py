@@ -16,8 +16,8 @@ from ..warehouse.forgotten_people import FORGOTTEN
 from ..warehouse.user_map import USER_MAP
 from .account_registry import REGISTRY
 from .dialects import DATASET
-from .files import ViewColumn, views
 from .relations import ShownDataset, by_default
+from .sql_files import ViewColumn, views
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ import sqlglot
 from sqlglot import exp
 
 from ..warehouse.sql_text import POSTGRES, quoted_text
-from .files import views
 from .postgres_functions import JSON, JSON_TEXT
 from .relations import EXECUTIONS, PAYLOADS, STEPS
+from .sql_files import views
 
 _ASCII_WORD = "[A-Za-z0-9_]"
 _BOUNDARY = rf"(?:(?<!{_ASCII_WORD})(?={_ASCII_WORD})|(?<={_ASCII_WORD})(?!{_ASCII_WORD}))"

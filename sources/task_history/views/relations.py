@@ -22,7 +22,7 @@ from ..warehouse import tables
 from ..warehouse.sql_text import quoted_name, quoted_text, sql_type
 from ..warehouse.user_map import USER_MAP
 from .calendars import day_of, present
-from .files import View
+from .sql_files import View
 
 EXECUTIONS = {
     "execution_id": "text",

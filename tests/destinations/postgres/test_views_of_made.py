@@ -17,7 +17,7 @@ from psycopg2.extras import execute_values
 from task_history import systems
 from task_history.views import create as creating
 from task_history.views.access import ViewAccess
-from task_history.views.files import views
+from task_history.views.sql_files import views
 from task_history.warehouse import tables
 from task_history.warehouse.sql_text import sql_type
 from task_history_cli.runtime.target import find_target

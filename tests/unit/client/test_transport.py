@@ -24,7 +24,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from task_history.client import in_flight
+from task_history.client import request_threads
 from task_history.client import transport as transport_module
 from task_history.client.proxy import encode_logins, proxy_for
 from task_history.client.transport import Transport
@@ -460,7 +460,7 @@ def test_a_request_that_is_sent_once_is_not_cut_off_at_once(
     """Interrupted, what has effects gets longer to be answered; then it is said that nobody knows what it did."""
     once = Request("replay", "/x", method="POST", is_once=True)
     for grace_s, is_answered in ((60.0, True), (0.1, False)):
-        monkeypatch.setattr(in_flight, "_ONCE_GRACE_S", grace_s)
+        monkeypatch.setattr(request_threads, "_ONCE_GRACE_S", grace_s)
         stop, release = StopSignal(), threading.Event()
 
         def say(connection: socket.socket, _: int, release: threading.Event = release) -> bool:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from task_history.core.concurrency import DaemonThreadPool, OrderedMap, unordered
 from task_history.core.models import Answer
+from task_history.core.thread_pools import DaemonThreadPool, OrderedMap, unordered
 from tests.unit.client.test_client import Reply, ask, client_of, serving
 
 
@@ -146,7 +146,7 @@ def test_work_that_never_ends_keeps_no_process() -> None:
     """The interpreter ends while a thread of a pool, or one of its own, waits for ever."""
     code = """
 import threading
-from task_history.core.concurrency import DaemonThreadPool, in_daemon_thread
+from task_history.core.thread_pools import DaemonThreadPool, in_daemon_thread
 pool = DaemonThreadPool(1, name="test")
 pool.submit(threading.Event().wait)
 in_daemon_thread(threading.Event().wait, name="test")

@@ -12,8 +12,8 @@ from functools import partial
 import pytest
 
 from task_history import systems
-from task_history.core.concurrency import OrderedMap
 from task_history.core.models import Answer, Request, Window
+from task_history.core.thread_pools import OrderedMap
 from task_history.extract.counted_window import Pages
 from task_history.extract.listing import ListedWindow
 from task_history.extract.sorted_listing import SortedListing

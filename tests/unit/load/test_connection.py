@@ -17,7 +17,7 @@ import pytest
 from task_history import systems
 from task_history.core import lock_waits
 from task_history.load import connection
-from task_history.load.duckdb_file_lock import FileTurn
+from task_history.load.duckdb_file_turns import FileTurn
 from task_history.load.pipeline import Loader
 from task_history_cli.runtime.target import Target
 from task_history_cli.sandbox.process import SandboxProcess
@@ -202,7 +202,7 @@ def test_the_open_file_is_opened_by_nothing_else_in_the_process(
 _TAKE = """
 import sys
 from pathlib import Path
-from task_history.load.duckdb_file_lock import FileTurn
+from task_history.load.duckdb_file_turns import FileTurn
 turn = FileTurn(Path(sys.argv[1]), sys.argv[2])
 print(turn.take(), flush=True)
 sys.stdin.read()

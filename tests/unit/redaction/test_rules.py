@@ -13,8 +13,8 @@ from itertools import product
 from typing import Any
 
 from task_history.redaction import names, patterns, two_word_names
+from task_history.redaction.data_files import FOLDER, rules
 from task_history.redaction.redactor import MARK, Redactor
-from task_history.redaction.rules import FOLDER, rules
 from tests.support.data_lines import for_each
 
 # What parses regular expressions has no public name.

@@ -18,7 +18,7 @@ from ...core.json_reading import parse, shallow
 from ...core.json_writing import exact_json
 from ...core.models import Json, Page, Request, Row, Table, Window
 from ...core.row_keys import fields_beside_own
-from ..ids import path_of
+from ..checked_ids import path_of
 from ..parsing import instant, instant_or_millis, not_stored, rows_under, rows_with_id, timed
 from ..person import Person
 from ..protocol import GONE_STATUSES, Access, Detail, Details, Filters, Listing, Statistics, System

@@ -10,7 +10,7 @@ from datetime import timedelta
 from ...core.errors import ConfigurationError, UnexpectedResponse, UnusableId
 from ...core.models import MS, Json, Page, Request, Window, iso_ms
 from ...core.row_keys import fields_beside_own
-from ..ids import path_of
+from ..checked_ids import path_of
 from ..parsing import instant, not_stored, rows_with_id
 from ..person import Person
 from ..protocol import (

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from ...core.errors import ConfigurationError, UnexpectedResponse
 from ...core.models import MS, Json, Page, Request, Row, Window, iso_ms
 from ...core.row_keys import fields_beside_own
-from ..ids import path_of
+from ..checked_ids import path_of
 from ..oauth import read_token
 from ..parsing import instant, not_stored, rows_with_id, timed
 from ..protocol import (

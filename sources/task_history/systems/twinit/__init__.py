@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from ...core.errors import ConfigurationError, UnexpectedResponse, UnusableId
 from ...core.models import MS, Json, Page, RejectedRow, Request, Row, Table, Window
 from ...core.row_keys import fields_beside_own
-from ..ids import path_of, shown
+from ..checked_ids import path_of, shown
 from ..oauth import read_token
 from ..parsing import instant, not_stored, rows_with_id, timed
 from ..protocol import (

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..core.concurrency import DaemonThreadPool, OrderedMap, do_nothing, in_daemon_thread
 from ..core.errors import Stopped
 from ..core.models import Answer
 from ..core.stop import StopSignal
+from ..core.thread_pools import DaemonThreadPool, OrderedMap, do_nothing, in_daemon_thread
 from .responses import describe
 from .sending import Sending, unconfirmed
 
