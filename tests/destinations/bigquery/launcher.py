@@ -31,7 +31,7 @@ What is bridged here, in this process alone:
     what else is known of datasets, tables and jobs is held in dictionaries, see ``memory``.
 13. ``DELETE /projects/{project}`` throws a project away, so that what tests leave costs the next ones nothing.
 14. Statements that were parsed and translated into DuckDB's SQL are kept, see ``translations``, also for those that
-    differ in instants, ids and numbers alone, see ``templates``.
+    differ in instants, ids and numbers alone, see ``templates``, and for other emulators, see ``stored_translations``.
 15. ``SLOW_JOBS=1`` in the environment: uploads answer before they are done, so that clients have to poll.
 
 What it still lacks: access, quotas, rates, locations, slots; lengths of types; anything that pruning saves in time;
@@ -77,7 +77,7 @@ from local_bigquery.models import JobConfiguration, Table, TableSchema
 from local_bigquery.settings import settings
 from local_bigquery.sql import native
 
-from tests.destinations.bigquery import estimate, memory, merges, templates, translations
+from tests.destinations.bigquery import estimate, memory, merges, stored_translations, templates, translations
 
 
 @functools.cache
@@ -371,6 +371,7 @@ def bridge() -> None:
     merges.bridge()
     memory.bridge()
     translations.bridge()
+    stored_translations.open_file()
     gc.set_threshold(100_000)  # trees of SQL are rings
     database._connect, database._attach = connection, attach
     database.projects = lambda: sorted(database._attached)

@@ -123,7 +123,7 @@ def test_statistics_that_count_the_same_are_not_written_again(recorder: Recorder
         # The hours of the last executions close within the lookback.
         sandbox.advance(4 * 3600)
         assert merged()
-        for _ in range(4):
+        for _ in range(2):
             assert not merged()
         opens = "FROM b3os.execution_stats WHERE NOT is_closed"
         place.client.query_and_wait(
