@@ -15,7 +15,7 @@ from tests.support.place import Place
 
 def _peak_mib(place: Place) -> float:
     """The most memory that one sync took, as the kernel keeps it for the process."""
-    process = place.start_new("sync", "paragon", "--log-level", "error")
+    process = place.start("sync", "paragon", "--log-level", "error")
     status = Path(f"/proc/{process.pid}/status")
     peak = 0
     while process.poll() is None:
@@ -64,7 +64,7 @@ def test_commands_that_only_look_are_quick(tmp_path: Path) -> None:
         place = Place(tmp_path, sandbox, steps="none")
         place.quick_sync()
         for words in (("--help",), ("status",), ("status", "paragon", "--json")):
-            assert min(_cpu_s(place, *words) for _ in range(3)) < 0.7
+            assert any(_cpu_s(place, *words) < 0.7 for _ in range(3))
 
 
 def _cpu_s(place: Place, *words: str) -> float:

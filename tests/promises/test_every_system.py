@@ -55,12 +55,13 @@ class Copied:
 def copied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copied]:
     name = request.param
     system = systems.find(name)
-    with SandboxProcess(name, executions=60, seed=11, future_hours=30, **WORLD) as sandbox:
+    with SandboxProcess(name, executions=40, seed=11, future_hours=30, **WORLD) as sandbox:
         place = Place(tmp_path_factory.mktemp(name), sandbox, system=name)
         results, copies = [], []
         for hours in (0, 26, 0):
             sandbox.advance(hours * 3600)
-            results.append(place.sync())
+            done = place.run_without_views("sync", name, "--json")
+            results.append({**json.loads(done.stdout), "stderr": done.stderr})
             copies.append((held(place, system), truth(sandbox, system)))
         yield Copied(name, system, place, sandbox, results, copies)
 
@@ -145,6 +146,7 @@ def test_runs_tell_the_retention(copied: Copied) -> None:
 @pytest.mark.parametrize("copied", rest_as_torture(systems.names(), ("paragon", "twinit")), indirect=True)
 def test_the_views_show_it(copied: Copied) -> None:
     """Every execution is in the views, with a status that has a meaning, and what must hold of views does."""
+    copied.place.run("views")
     found = json.loads(copied.place.run("views", "--check", "--json").stdout)
     assert [one for one in found["checks"] if one["rows"]] == []
     executions = dict(
@@ -183,17 +185,16 @@ def test_an_audit_finds_what_was_deleted(copied: Copied) -> None:
     assert held(copied.place, copied.system) == copied.copies[-1][1]
 
 
-@pytest.mark.parametrize("name", rest_as_torture(systems.names(), ("b3os",)))
+@pytest.mark.parametrize("name", rest_as_torture(systems.names(), ("sailpoint",)))
 def test_a_killed_sync_goes_on(tmp_path: Path, name: str) -> None:
-    """Killed twice within its first seconds, the next sync brings everything; nothing is there twice."""
+    """Killed once it has committed something, the next sync brings everything; nothing is there twice."""
     system = systems.find(name)
-    with SandboxProcess(name, executions=100, seed=5, latency_ms=4, **WORLD) as sandbox:
+    with SandboxProcess(name, executions=40, seed=5, latency_ms=4, **WORLD) as sandbox:
         place = Place(tmp_path, sandbox, system=name)
-        for seconds in (1.5, 2.5):
-            process = place.start("sync", name)
-            time.sleep(seconds)
-            process.kill()
-            process.communicate()
+        process = place.start("sync", name)
+        time.sleep(1.5)
+        process.kill()
+        process.communicate()
         place.sync()
         assert held(place, system) == truth(sandbox, system)
 
@@ -223,13 +224,13 @@ def test_systems_have_tables_of_their_own() -> None:
     "name",
     rest_as_torture(
         [name for name in systems.names() if not systems.find(name).listing.is_countable],
-        ("b3os",),
+        ("sailpoint",),
     ),
 )
 def test_a_backfill_brings_the_past_once(tmp_path: Path, name: str) -> None:
     """What lies before the first sync comes with a backfill, list by list; the same once more has nothing to do."""
     system = systems.find(name)
-    with SandboxProcess(name, executions=120, seed=9, **WORLD) as sandbox:
+    with SandboxProcess(name, executions=60, seed=9, **WORLD) as sandbox:
         now = datetime.now(UTC)
         place = Place(
             tmp_path, sandbox, system=name, steps="none", start_date=f"{now - timedelta(days=2):%Y-%m-%d}"
@@ -252,7 +253,7 @@ def test_a_backfill_brings_the_past_once(tmp_path: Path, name: str) -> None:
 def test_what_a_backfill_and_a_sync_cover_is_counted_once(tmp_path: Path, name: str) -> None:
     """Days that a backfill loaded before the first sync read them again have as many executions as are stored."""
     system = systems.find(name)
-    with SandboxProcess(name, executions=120, seed=9, **WORLD) as sandbox:
+    with SandboxProcess(name, executions=60, seed=9, **WORLD) as sandbox:
         now = datetime.now(UTC)
         place = Place(
             tmp_path, sandbox, system=name, steps="none", start_date=f"{now - timedelta(days=4):%Y-%m-%d}"

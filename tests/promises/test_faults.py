@@ -109,7 +109,6 @@ STOPPING: dict[str, tuple[list[dict[str, Any]], int, str]] = {
             "forbidden",
             "revoked_in_mid_run",
             "unavailable",
-            "redirected",
             "another_form",
             "same_page_for_ever",
         ],
@@ -227,7 +226,7 @@ def test_warehouse_that_is_no_database(tmp_path: Path) -> None:
 
 def test_tables_altered_by_hand_are_mended(tmp_path: Path) -> None:
     """Columns and tables that somebody dropped come back, and rows that somebody deleted are read again."""
-    with SandboxProcess(executions=120, seed=8, days=10, freeze=True, future_hours=3) as sandbox:
+    with SandboxProcess(executions=60, seed=8, days=10, freeze=True, future_hours=3) as sandbox:
         place = Place(tmp_path, sandbox, integrations=None)
         place.quick_sync()
         with duckdb.connect(str(place.file)) as connection:
@@ -257,7 +256,7 @@ def test_a_column_of_another_type_is_named(tmp_path: Path) -> None:
 
 def test_executions_that_somebody_dropped_are_listed_again(tmp_path: Path) -> None:
     """Without its rows nothing counts as covered: the sync begins anew and says what it did."""
-    with SandboxProcess(executions=600, seed=8, days=10, freeze=True, future_hours=3) as sandbox:
+    with SandboxProcess(executions=120, seed=8, days=10, freeze=True, future_hours=3) as sandbox:
         place = Place(tmp_path, sandbox, steps="none", integrations=None)
         place.quick_sync()
         with duckdb.connect(str(place.file)) as connection:
@@ -270,7 +269,7 @@ def test_executions_that_somebody_dropped_are_listed_again(tmp_path: Path) -> No
 @pytest.mark.parametrize("system", rest_as_torture(names(), ("twinit",)))
 def test_steps_that_somebody_dropped_are_read_again(system: str, tmp_path: Path) -> None:
     """Without a table of steps, or of what comes with them, no details count as loaded: the sync reads them again."""
-    with SandboxProcess(system, executions=40, seed=8, days=3, freeze=True) as sandbox:
+    with SandboxProcess(system, executions=12, seed=8, days=3, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, system=system)
         place.run("sync", system)
         of_system = find(system)
@@ -305,7 +304,7 @@ def _counts(place: Place, system: str, tables: Sequence[str]) -> list[int]:
 
 def test_readers_do_not_end_a_sync(tmp_path: Path) -> None:
     """Whoever opens the file for a moment, again and again, makes a sync wait and not fail."""
-    with SandboxProcess(executions=400, seed=9, freeze=True, latency_ms=20) as sandbox:
+    with SandboxProcess(executions=120, seed=9, freeze=True, latency_ms=100) as sandbox:
         place = Place(tmp_path, sandbox, steps="none", payloads="none", integrations=None)
         place.quick_sync()
         sandbox.advance(3600)
@@ -343,10 +342,10 @@ def test_second_run_says_so(tmp_path: Path) -> None:
 
 def test_interrupt_keeps_what_was_read(tmp_path: Path) -> None:
     """SIGINT writes what was read, exits 0 and says what is left; nothing of it is asked for again."""
-    with SandboxProcess(executions=300, seed=9, freeze=True, latency_ms=20) as sandbox:
+    with SandboxProcess(executions=100, seed=9, freeze=True, latency_ms=20) as sandbox:
         place = Place(tmp_path, sandbox, payloads="none", integrations=None)
         first = place.start("sync", "paragon")
-        while sandbox.counters().get("execution", 0) < 150:
+        while sandbox.counters().get("execution", 0) < 50:
             assert first.poll() is None, first.communicate()
             time.sleep(0.05)
         first.send_signal(signal.SIGINT)
@@ -354,7 +353,7 @@ def test_interrupt_keeps_what_was_read(tmp_path: Path) -> None:
         assert first.returncode == 0
         assert "Ctrl-C: finishes what is under way, then ends." in told
         assert re.search(r"Stopped by Ctrl-C; [0-9]+ executions left, the same command goes on\.", told)
-        assert place.query("SELECT count(*) FROM paragon.execution_details")[0][0] >= 140
+        assert place.query("SELECT count(*) FROM paragon.execution_details")[0][0] >= 40
         place.quick_sync()
         assert differences(place, sandbox) == PERFECT
         assert sandbox.counters()["reads_more_than_once"] == []
@@ -389,7 +388,7 @@ def test_the_second_signal_ends_a_run_at_once(tmp_path: Path, number: signal.Sig
 
 def test_limits_of_a_run_are_kept(tmp_path: Path) -> None:
     """--max-requests sends no more than that many, keeps what it read, and runs of it come to the end."""
-    with SandboxProcess(executions=600, seed=10, days=6, freeze=True) as sandbox:
+    with SandboxProcess(executions=300, seed=10, days=6, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, steps="none", payloads="none", integrations=None)
         syncs = 0
         while True:
@@ -406,17 +405,14 @@ def test_limits_of_a_run_are_kept(tmp_path: Path) -> None:
 
 def test_disk_full(tmp_path: Path) -> None:
     """A warehouse that cannot grow ends the sync with exit code 4; with room again it completes the copy."""
-
-    def little_room() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        most = place.file.stat().st_size + 10_000
-        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-
-    with SandboxProcess(executions=6_000, seed=12, days=0.1, future_hours=120, freeze=True) as sandbox:
+    with SandboxProcess(executions=2_000, seed=12, days=0.1, future_hours=120, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, steps="none", payloads="none", integrations=None)
         place.quick_sync()
         sandbox.advance(100 * 3600)
-        full = place.start_new("sync", "paragon", preexec_fn=little_room)
+        most = place.file.stat().st_size + 10_000
+        # Python ignores SIGXFSZ: what is written beyond the limit is an error.
+        full = place.start("sync", "paragon")
+        resource.prlimit(full.pid, resource.RLIMIT_FSIZE, (most, most))
         _, told = full.communicate(timeout=120)
         assert full.returncode == 4, told
         assert "make room" in told

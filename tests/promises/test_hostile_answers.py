@@ -44,7 +44,7 @@ PIECE_BYTES = 1 << 20
 SECRETS = '{"id": 1, "password": "p"} '
 
 
-@pytest.fixture(params=rest_as_torture(sorted(SINGLE), ("paragon", "twinit")))
+@pytest.fixture(params=rest_as_torture(sorted(SINGLE), ("paragon",)))
 def behind(request: pytest.FixtureRequest) -> Iterator[tuple[str, SandboxProcess]]:
     """Each system's name and its vendor, whose executions have all ended."""
     with SandboxProcess(request.param, freeze=True, **WORLD) as sandbox:
@@ -115,7 +115,7 @@ def speaking(pattern: str, say: Callable[[BinaryIO], None], *, times: int = 1 <<
 
 def peak_mib(place: Place, *words: str) -> tuple[subprocess.CompletedProcess[str], float]:
     """A command run to its end, and the most memory that it took."""
-    process = place.start_new(*words)
+    process = place.start(*words)
     status = Path(f"/proc/{process.pid}/status")
     peak = 0
     while process.poll() is None:

@@ -27,7 +27,7 @@ def place_of(folder: Path, system: str, **settings: Any) -> Iterator[tuple[Place
     own: dict[str, Any] = {"start_date": start, "retention_days": 0, "integrations": None, "payloads": "all"}
     if systems.find(system).payloads is None:
         del own["payloads"]
-    with SandboxProcess(system, executions=120, days=DAYS - 1, seed=6, open_days=0.2) as sandbox:
+    with SandboxProcess(system, executions=80, days=DAYS - 1, seed=6, open_days=0.2) as sandbox:
         yield Place(folder, sandbox, system=system, **own, **settings), sandbox
 
 
@@ -41,7 +41,7 @@ def oldest(place: Place, table: str, column: str, where: str = "TRUE") -> dateti
     return found.astimezone(UTC)
 
 
-@pytest.mark.parametrize("system", rest_as_torture(SYSTEMS, ("b3os",)))
+@pytest.mark.parametrize("system", rest_as_torture(SYSTEMS, ("paragon",)))
 def test_what_is_older_is_deleted_and_not_missed(tmp_path: Path, system: str) -> None:
     """A sync deletes what is older; later syncs, audits and backfills neither miss it nor ask for it."""
     found = systems.find(system)

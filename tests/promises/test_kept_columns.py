@@ -34,7 +34,7 @@ def with_fields(value: Any, fields: dict[str, Any]) -> Any:
     return {**inner, **fields} if {"id", "_id"} & value.keys() else inner
 
 
-@pytest.mark.parametrize("system", rest_as_torture(SYSTEMS, ("sailpoint",)))
+@pytest.mark.parametrize("system", rest_as_torture(SYSTEMS, ("paragon",)))
 def test_fields_keep_their_columns(tmp_path: Path, system: str) -> None:
     """Whatever other spellings come later, and on a machine that has the warehouse alone; no column comes by itself."""
     fields: dict[str, Any] = {"newField": "first", "mixed": 1}
@@ -101,7 +101,7 @@ NUMBER = {"paragon": ("taskCount", "task_count"), "twinit": ("_timeoutSeconds", 
 
 @pytest.mark.parametrize(
     ("system", "vanishes"),
-    rest_as_torture(product(NUMBER, (False, True)), kept=[("twinit", False), ("paragon", True)]),
+    rest_as_torture(product(NUMBER, (False, True)), kept=[("paragon", False), ("paragon", True)]),
 )
 def test_a_misfit_of_an_open_execution(tmp_path: Path, system: str, vanishes: bool) -> None:
     """A text instead of a number is beside the column until the execution settles with a number, or for good.

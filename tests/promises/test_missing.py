@@ -13,6 +13,8 @@ from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
 from tests.support.torture import rest_as_torture
 
+pytestmark = pytest.mark.usefixtures("views")
+
 RAW = ("Catalog Error", "Binder Error", "Unexpected", "cannot answer")
 NO_VIEWS = "DROP SCHEMA task_history CASCADE"
 NO_DATA = "DROP SCHEMA paragon CASCADE"
@@ -37,7 +39,7 @@ def synced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SandboxPr
         yield sandbox, place.file
 
 
-@pytest.mark.parametrize("case", rest_as_torture(CASES, ("table", "column_of_runs", "view", "empty_dataset")))
+@pytest.mark.parametrize("case", rest_as_torture(CASES, ("table", "view", "empty_dataset")))
 def test_what_is_missing_is_told_and_put_back(
     synced: tuple[SandboxProcess, Path], tmp_path: Path, case: str
 ) -> None:

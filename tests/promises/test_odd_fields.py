@@ -63,7 +63,7 @@ FEW = {"executions": 12}
 
 @pytest.mark.parametrize(
     ("system", "world"),
-    rest_as_torture(product(SYSTEMS, (FEW, {})), kept=[("twinit", FEW)]),
+    rest_as_torture(product(SYSTEMS, (FEW, {})), kept=[("paragon", FEW)]),
     ids=lambda value: ("few" if value else "many") if isinstance(value, dict) else value,
 )
 def test_thousands_of_new_fields(tmp_path: Path, system: str, world: dict[str, int]) -> None:
@@ -110,7 +110,7 @@ def test_thousands_of_new_fields(tmp_path: Path, system: str, world: dict[str, i
 
 @pytest.mark.parametrize(
     ("system", "depth"),
-    rest_as_torture(product(SYSTEMS, (20_000, 150)), kept=[("b3os", 20_000), ("sailpoint", 150)]),
+    rest_as_torture(product(SYSTEMS, (20_000, 150)), kept=[("paragon", 20_000), ("sailpoint", 150)]),
 )
 def test_fields_nested_without_end(tmp_path: Path, system: str, depth: int) -> None:
     """What is nested deeper than 100 levels is kept as text, cut; everything else of every answer loads."""

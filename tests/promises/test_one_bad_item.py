@@ -66,7 +66,7 @@ def status_of(place: Place) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("ended", rest_as_torture(systems.names(), kept=["paragon", "twinit"]), indirect=True)
+@pytest.mark.parametrize("ended", rest_as_torture(systems.names(), kept=["paragon"]), indirect=True)
 def test_a_detail_that_always_fails_is_noted_and_passed_over(
     tmp_path: Path, ended: tuple[str, SandboxProcess]
 ) -> None:
@@ -115,7 +115,7 @@ def test_a_detail_that_always_fails_is_noted_and_passed_over(
     assert sandbox.counters()["reads_more_than_once"] == []
 
 
-@pytest.mark.parametrize("ended", rest_as_torture(systems.names(), kept=["b3os"]), indirect=True)
+@pytest.mark.parametrize("ended", rest_as_torture(systems.names(), kept=["paragon"]), indirect=True)
 def test_a_refused_detail_is_noted(tmp_path: Path, ended: tuple[str, SandboxProcess]) -> None:
     """403 for one execution alone ends no run: it is noted with the refusal, and all others are loaded."""
     name, sandbox = ended
@@ -130,7 +130,7 @@ def test_a_refused_detail_is_noted(tmp_path: Path, ended: tuple[str, SandboxProc
     place.sync()
 
 
-@pytest.mark.parametrize("ended", rest_as_torture(systems.names(), kept=["b3os"]), indirect=True)
+@pytest.mark.parametrize("ended", rest_as_torture(systems.names(), kept=["paragon"]), indirect=True)
 def test_a_vendor_that_is_down_ends_the_run(tmp_path: Path, ended: tuple[str, SandboxProcess]) -> None:
     """Many different details that fail in a row, and one that was read before: exit code 4, and nothing is noted."""
     name, sandbox = ended

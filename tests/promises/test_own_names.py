@@ -87,7 +87,6 @@ def with_names(value: Any, names: set[str], numbers: Any) -> Any:
         kept=[
             ("paragon", True),
             ("sailpoint", False),
-            ("b3os", False),
         ],
     ),
 )

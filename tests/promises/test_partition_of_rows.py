@@ -16,7 +16,7 @@ from tests.support.altering_proxy import altering
 from tests.support.place import Place
 from tests.support.torture import rest_as_torture
 
-WORLD: dict[str, Any] = {"executions": 60, "seed": 5, "days": 4, "future_hours": 30, "open_days": 0.1}
+WORLD: dict[str, Any] = {"executions": 30, "seed": 5, "days": 4, "future_hours": 30, "open_days": 0.1}
 WORLD |= {"now": "2026-03-01T00:00:00Z", "freeze": True}
 KEYS = {"sailpoint": "workflowId", "twinit": "_namespaces"}
 """The vendor's key that names the partition, by system."""

@@ -17,7 +17,7 @@ from tests.support.place import Place
 from tests.support.torture import rest_as_torture
 
 WORLD: dict[str, Any] = {
-    "executions": 700,
+    "executions": 300,
     "days": 6,
     "workflows": 3,
     "failed": 0.2,
@@ -26,16 +26,16 @@ WORLD: dict[str, Any] = {
     "now": "2026-03-01T00:00:00Z",
 }
 SETTINGS: dict[str, Any] = {"start_date": "2026-02-20", "steps": "none", "retention_days": 0}
-SHARE = 0.02
+SHARE = 0.05
 RANGE = ("--from", "2026-02-20", "--to", "2026-03-02")
 IDS = {"paragon": "id", "sailpoint": "id", "twinit": "_id", "b3os": "id"}
 KINDS = ("no_id", "null_id", "empty_id", "nul_id", "object_id", "null", "text", "number", "list")
 
 
 def _each_kind_once() -> list[tuple[str, str]]:
-    """Each kind with one of the systems, each system with two kinds or three."""
-    names = systems.names()
-    return [(names[at % len(names)], kind) for at, kind in enumerate(KINDS)]
+    """Each kind with one of the systems; B3OS, whose syncs take longest, with one kind."""
+    names = ["paragon", "twinit", "b3os", "sailpoint", "paragon", "twinit", "sailpoint", "twinit", "paragon"]
+    return list(zip(names, KINDS, strict=True))
 
 
 @pytest.fixture(params=systems.names())
@@ -97,7 +97,7 @@ def test_all_other_rows_load(tmp_path: Path, name: str, sandbox: SandboxProcess,
     assert number >= len(kept)
 
 
-@pytest.mark.parametrize("name", rest_as_torture(systems.names(), ("b3os",)), indirect=True)
+@pytest.mark.parametrize("name", rest_as_torture(systems.names(), ("paragon",)), indirect=True)
 def test_a_later_sync_is_not_held_up(tmp_path: Path, name: str, sandbox: SandboxProcess) -> None:
     """It costs what it costs without odd rows, says nothing of those that it knows, and doubles none."""
     sandbox.switches(odd_rows="no_id", odd_share=SHARE)
@@ -181,6 +181,7 @@ def test_what_is_not_verified_is_told_with_its_reason(
         assert "without a usable id" in why
     audited = place.run("audit", name, *RANGE, expect=10).stdout
     assert "have no usable id; rejected_rows has them" in audited
+    place.run("views")
     place.run("report", "--out", "report.html", "--month", "2026-02")
     assert "without a usable id" in (tmp_path / "report.html").read_text("utf-8")
 

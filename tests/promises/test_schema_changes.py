@@ -19,7 +19,7 @@ from tests.support.place import Place
 from tests.support.torture import rest_as_torture
 
 WORLD: dict[str, Any] = {
-    "executions": 60,
+    "executions": 24,
     "seed": 5,
     "days": 4,
     "future_hours": 60,
@@ -80,7 +80,8 @@ def changing(
         SandboxProcess(system, **WORLD | getattr(request, "param", {})) as sandbox,
         altering(sandbox.base_url, vendor.alter) as url,
     ):
-        yield vendor, Place(tmp_path, sandbox, system=system, retention_days=0, base_url=url), sandbox
+        quiet = {"retention_days": 0, "integrations": None}
+        yield vendor, Place(tmp_path, sandbox, system=system, base_url=url, **quiet), sandbox
 
 
 def _noted(place: Place) -> set[tuple[str, str, str, str]]:
@@ -96,7 +97,7 @@ def _logged(result: dict[str, Any]) -> list[int]:
     return [int(count) for count in re.findall(r"schema_changed changes=(\d+)", result["stderr"])]
 
 
-@pytest.mark.parametrize("system", rest_as_torture(systems.names(), ("twinit",)))
+@pytest.mark.parametrize("system", rest_as_torture(systems.names(), ("paragon",)))
 def test_what_is_new_is_told_once(system: str, changing: tuple[Vendor, Place, SandboxProcess]) -> None:
     """Not on the first sync; by the sync that brings it, and by none after it."""
     vendor, place, sandbox = changing
@@ -163,8 +164,8 @@ def test_a_backfill_tells_it_too(system: str, changing: tuple[Vendor, Place, San
 @pytest.mark.parametrize(
     ("system", "changing"),
     rest_as_torture(
-        product(systems.names(), ({"executions": 500}, {"executions": 250})),
-        kept=[("paragon", {"executions": 250})],
+        product(systems.names(), ({"executions": 500}, {"executions": 250}, {"executions": 150})),
+        kept=[("paragon", {"executions": 150})],
     ),
     indirect=["changing"],
     ids=str,
@@ -201,11 +202,11 @@ def test_many_new_fields_are_one_line_of_the_log(
     """A line counts them and names the first; the table has a row for each."""
     vendor, place, sandbox = changing
     place.sync()
-    vendor.fields = {f"new{number}Field": number for number in range(300)}
+    vendor.fields = {f"new{number}Field": number for number in range(40)}
     sandbox.advance(20 * 3600)
     result = place.sync()
     noted = _noted(place)
-    assert len(noted) > 100
+    assert len(noted) >= 40
     assert sum(_logged(result)) == len(noted)
     assert len(_logged(result)) <= result["commits"]
     assert "first=" in result["stderr"]

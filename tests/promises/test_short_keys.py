@@ -17,7 +17,7 @@ OVERWRITTEN = ("paragon", "twinit", "b3os")
 """The systems of which steps were; an event of SailPoint has always had its execution in its id."""
 
 
-@pytest.mark.parametrize("system", rest_as_torture(STEPS, ("sailpoint", "b3os")))
+@pytest.mark.parametrize("system", rest_as_torture(STEPS, ("paragon",)))
 def test_what_was_overwritten_is_read_again_by_the_next_sync(system: str, tmp_path: Path) -> None:
     """And once: the sync after it reads no step. What a warehouse can do before that sync, it still can."""
     with serving(system) as vendor:

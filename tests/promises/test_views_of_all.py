@@ -20,6 +20,8 @@ from tests.support.views_of_all import PER_ACCOUNT, QUIET, synced_machines
 __all__ = ["postgres", "postgres_of_all_tests"]
 
 
+pytestmark = pytest.mark.usefixtures("views")
+
 AGAIN = {"one": [1], "all": [0, 1, 2]}
 """The machines that sync a second time."""
 

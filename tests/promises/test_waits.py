@@ -55,7 +55,7 @@ def _killed_while_it_waits(place: Place, system: str) -> int:
         process.communicate()
 
 
-@pytest.mark.parametrize("system", rest_as_torture(sorted(SINGLE), ("sailpoint", "twinit")))
+@pytest.mark.parametrize("system", rest_as_torture(sorted(SINGLE), ("twinit",)))
 def test_what_was_read_is_written_before_the_budget_is_waited_for(tmp_path: Path, system: str) -> None:
     """A run whose budget is spent in the middle of the details has committed them, and reads none of them again."""
     with SandboxProcess(system, freeze=True, **WORLD) as sandbox:

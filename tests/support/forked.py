@@ -1,4 +1,4 @@
-"""Commands and sandboxes as processes that are forked from one which has imported all that they need.
+"""Commands, scripts and sandboxes as processes that are forked from one which has imported all that they need.
 
 A new interpreter takes most of a second of a processor to import dlt, and a seventh of one to import a sandbox; a fork
 takes none of it. All else is as of a process of its own: its folder, environment and streams, signals, and how it ends.
@@ -15,6 +15,7 @@ import os
 import socket
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -42,7 +43,7 @@ def _ours() -> dict[str, str]:
 
 
 class Forked(subprocess.Popen[str]):
-    """A command or sandbox in that folder and environment, with pipes for what it writes; a child of this process.
+    """A command, script or sandbox in that folder and environment, with pipes for what it writes; this process's child.
 
     Popen's own way of starting a process is replaced, and nothing else of it. ``streams`` are those of subprocess;
     descriptors among them are closed here.
@@ -72,10 +73,10 @@ class Forked(subprocess.Popen[str]):
 
     def _execute_child(self, *values: Any) -> None:
         given = _SIGNATURE.bind(self, *values).arguments
-        order = [given["args"], str(given["cwd"]), given["env"], given["start_new_session"]]
+        order = [self._program, given["args"], str(given["cwd"]), given["env"], given["start_new_session"]]
         streams = [given[name] for name in ("p2cread", "c2pwrite", "errwrite")]
         with adopts_orphans():
-            server = _server(self._program)
+            server = _server(self._program == "sandboxes")
             socket.send_fds(server, [json.dumps(order).encode()], streams)
             self.pid = int(server.recv(64))
         self._child_created = True
@@ -94,12 +95,12 @@ def start_sandbox(words: list[str]) -> subprocess.Popen[str]:
 
 
 @cache
-def _server(program: str) -> socket.socket:
-    """The way to this process's server of such processes, which ends with it."""
+def _server(of_sandboxes: bool) -> socket.socket:
+    """The way to this process's server of sandboxes, or of what needs dlt, which ends with it."""
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with there:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.forked", str(there.fileno()), program],
+            [sys.executable, "-m", "tests.support.forked", str(there.fileno()), str(int(of_sandboxes))],
             cwd=_ROOT,
             env={**os.environ, **_ours()},
             pass_fds=[there.fileno()],
@@ -115,33 +116,53 @@ def _server(program: str) -> socket.socket:
     return here
 
 
-def _command() -> Callable[[list[str]], Any]:
+def _command(words: list[str]) -> Any:
     from task_history_cli.cli import main
-    from task_history_cli.fleet.sync_imports import import_all
 
-    import_all()
-    return main
+    return main(words)
 
 
-def _sandbox() -> Callable[[list[str]], Any]:
+def _script(words: list[str]) -> None:
+    """As ``python -W error -c``, but for warnings of imports."""
+    sys.argv = ["-c", *words[1:]]
+    warnings.simplefilter("error")
+    exec(words[0], {"__name__": "__main__"})
+
+
+def _sandbox(words: list[str]) -> None:
     from task_history_cli.sandbox.__main__ import main
 
-    return main
+    main(words)
 
 
-PROGRAMS = {"commands": _command, "sandboxes": _sandbox}
-"""What is imported, and then run in each fork with its words."""
+PROGRAMS: dict[str, Callable[[list[str]], Any]] = {
+    "commands": _command,
+    "scripts": _script,
+    "sandboxes": _sandbox,
+}
+"""What a fork runs with its words."""
 
 
-def _serve(server: socket.socket) -> list[str]:
-    """Forks for each order; gives back, in the fork, the words of its command line."""
+def _import(of_sandboxes: bool) -> None:
+    if of_sandboxes:
+        import task_history_cli.sandbox.serve  # noqa: F401 - the forks have it
+    else:
+        from task_history_cli.fleet.sync_imports import import_all
+
+        import_all()
+
+
+def _serve(server: socket.socket) -> tuple[str, list[str]]:
+    """Forks for each order; gives back, in the fork, its program and the words of its command line."""
     while True:
         order, streams, _, _ = socket.recv_fds(server, _MAX_ORDER_BYTES, 3)
         if not order:
             sys.exit()
         if not (process := fork_twice()):
             server.close()
-            return _become(streams, *json.loads(order))
+            program, words, *place = json.loads(order)
+            _become(streams, words, *place)
+            return program, words
         server.send(str(process).encode())
         for descriptor in streams:
             os.close(descriptor)
@@ -149,7 +170,7 @@ def _serve(server: socket.socket) -> list[str]:
 
 def _become(
     streams: list[int], words: list[str], folder: str, env: dict[str, str], starts_session: bool
-) -> list[str]:
+) -> None:
     """Makes this process what a new one would be."""
     if starts_session:
         os.setsid()
@@ -165,10 +186,9 @@ def _become(
     os.chdir(folder)
     if words[:2] == ["fleet", "sync"] or "--shards" in words:
         fork_workers()
-    return words
 
 
 if __name__ == "__main__":
-    _main = PROGRAMS[sys.argv[2]]()
-    _words = _serve(socket.socket(fileno=int(sys.argv[1])))
-    run_to_end(lambda: _main(_words))
+    _import(sys.argv[2] == "1")
+    _program, _words = _serve(socket.socket(fileno=int(sys.argv[1])))
+    run_to_end(lambda: PROGRAMS[_program](_words))
