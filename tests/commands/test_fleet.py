@@ -170,6 +170,15 @@ def test_views_are_made_once_for_all_accounts_of_a_file(
         return [line["datasets"] for line in lines if line["message"] == "views_created"]
 
     assert made() == ["paragon,paragon_one"]
+    # The tables of the second account are copied from the first.
+    first, second = (
+        place.query(
+            "SELECT table_name, column_name, data_type, is_nullable, comment FROM duckdb_columns() "
+            f"WHERE schema_name = '{name}' ORDER BY ALL"
+        )
+        for name in ("paragon", "paragon_one")
+    )
+    assert first == second
     assert place.query("SELECT instance, count(*) FROM task_history.executions GROUP BY 1 ORDER BY 1") == [
         (instance, EXECUTIONS) for instance in ("", "one")
     ]

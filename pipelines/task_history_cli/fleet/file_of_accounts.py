@@ -19,13 +19,14 @@ from task_history.core import lock_waits
 from task_history.core.errors import TaskHistoryError
 from task_history.core.log import log
 from task_history.load.memory import freeze_imports, release_memory
-from task_history.settings_reader import load
+from task_history.settings_reader import Settings, load
 from task_history.views.create import datasets, refresh
+from task_history.warehouse.copied_tables import TablesOfDataset, schema_names
 from task_history.warehouse.duckdb_file import is_made
 
 from ..console import output
 from ..runtime import views
-from ..runtime.command_run import make_tables
+from ..runtime.command_run import copy_tables, make_tables
 from ..runtime.target import Target, find_target
 from .worker_processes import process_context, set_up
 
@@ -57,35 +58,57 @@ def prepare(shared: SharedFile) -> frozenset[str]:
 
 
 def _prepared(shared: SharedFile) -> Sequence[str]:
-    from task_history.load.errors import is_locked
-
     accounts = [load(system, instance=instance) for system, instance in shared.accounts]
     targets = [
         find_target(shared.destination, account.pipeline_name, dataset=account.dataset_name)
         for account in accounts
     ]
-    complete = set(_complete(targets[0]))
+    there, complete = _datasets(targets[0])
+    of_system: dict[str, str] = {}
+    copies: list[tuple[Settings, Target]] = []
     for account, target in zip(accounts, targets, strict=True):
-        if account.dataset_name not in complete:
-            try:
-                make_tables(account, target)
-            except TaskHistoryError as error:
-                if is_locked(error):
-                    # Each of the others would wait as long.
-                    raise
-                log.debug("tables_not_made_yet", dataset=account.dataset_name, reason=str(error))
-            freeze_imports()
-            # Else what 200 accounts leave behind takes more memory than a sync.
-            release_memory(collects_garbage=True)
+        name, system = account.dataset_name, account.system.name
+        if name in complete:
+            continue
+        if name not in there and system in of_system:
+            copies.append((account, target))
+            continue
+        with _noted(name):
+            make_tables(account, target)
+            if name not in there:
+                of_system[system] = name
+        freeze_imports()
+        # Else what 200 accounts leave behind takes more memory than a sync.
+        release_memory(collects_garbage=True)
     with views.opened(targets[0]) as access:
+        made = {system: TablesOfDataset(access.query, name) for system, name in of_system.items()}
+        for account, target in copies:
+            with _noted(account.dataset_name):
+                copy_tables(account, target, made[account.system.name], access)
         return refresh(access).datasets
 
 
-def _complete(target: Target) -> Iterator[str]:
-    """The datasets whose tables are all there."""
-    if target.file is not None and is_made(target.file):
-        with views.opened(target) as access:
-            yield from (dataset.name for dataset in datasets(access) if not dataset.lacking)
+@contextmanager
+def _noted(dataset: str) -> Iterator[None]:
+    """Context manager: only logs that tables of a dataset could not be made, but where the file is locked."""
+    from task_history.load.errors import is_locked
+
+    try:
+        yield
+    except TaskHistoryError as error:
+        if is_locked(error):
+            # Each of the others would wait as long.
+            raise
+        log.debug("tables_not_made_yet", dataset=dataset, reason=str(error))
+
+
+def _datasets(target: Target) -> tuple[frozenset[str], frozenset[str]]:
+    """The datasets of the file, and those of them whose tables are all there."""
+    if target.file is None or not is_made(target.file):
+        return frozenset(), frozenset()
+    with views.opened(target) as access:
+        complete = (dataset.name for dataset in datasets(access) if not dataset.lacking)
+        return schema_names(access.query), frozenset(complete)
 
 
 @contextmanager

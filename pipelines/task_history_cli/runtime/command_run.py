@@ -32,6 +32,8 @@ from .telemetry import observed
 if TYPE_CHECKING:
     from task_history.core.models import Scope, Selection
     from task_history.load.pipeline import Loader
+    from task_history.views.access import ViewAccess
+    from task_history.warehouse.copied_tables import TablesOfDataset
 
 
 @contextmanager
@@ -142,13 +144,31 @@ def make_tables(settings: Settings, target: Target) -> None:
         AlreadyRunning, ConfigurationError, WarehouseUnavailable.
     """
     folder = working_folder(target)
+    with (
+        _no_other_sync(settings, target, folder) as (lane, locks),
+        opened_loader(settings, target, lane, folder) as loader,
+        held_lock(locks, f"tables/{settings.dataset_name}"),
+    ):
+        loader.prepare()
+
+
+def copy_tables(settings: Settings, target: Target, made: TablesOfDataset, access: ViewAccess) -> None:
+    """Makes the tables of an account in a DuckDB file that has no such dataset, like those that ``make_tables`` made.
+
+    Raises:
+        AlreadyRunning, WarehouseUnavailable.
+    """
+    with _no_other_sync(settings, target, working_folder(target)):
+        access.execute([made.copied(settings.dataset_name)])
+
+
+@contextmanager
+def _no_other_sync(settings: Settings, target: Target, folder: Path) -> Iterator[tuple[Lane, Locks]]:
+    """Context manager: the lane of syncs, whose lock is held, and the locks. Raises AlreadyRunning."""
     with ExitStack() as stack:
         locks = _locks(settings, target, StopSignal(), folder)
         stack.callback(locks.close)
-        lane = _free(SYNC, settings, folder, locks, stack, task="make tables", wait=None)
-        loader = stack.enter_context(opened_loader(settings, target, lane, folder))
-        with held_lock(locks, f"tables/{settings.dataset_name}"):
-            loader.prepare()
+        yield _free(SYNC, settings, folder, locks, stack, task="make tables", wait=None), locks
 
 
 @contextmanager

@@ -59,8 +59,7 @@ def after_first_commit(
                 with current.loader.kept_open():
                     access = _access(current.loader)
                     if access.dialect in DIALECTS and not _are_unchanged(current.loader, access):
-                        refresh(access)
-                        _note_unchanged(current.loader, access)
+                        _refresh(current, access)
             except Exception as error:  # noqa: BLE001 - made, or failed with a reason, at the end of the run
                 log.debug("views_not_made_yet", reason=f"{type(error).__name__}: {error}")
 
@@ -111,9 +110,12 @@ def _after(current: ActiveRun, *, has_changed: bool, has_views: bool) -> None:
     if access.dialect not in DIALECTS:
         return
     name = context.settings.dataset_name
-    if not has_views and not _are_unchanged(loader, access):
-        refresh(access)
-        _note_unchanged(loader, access)
+    if not (
+        has_views
+        or current.viewed_columns == frozenset(loader.stored_columns())
+        or _are_unchanged(loader, access)
+    ):
+        _refresh(current, access)
     own = _own(loader, access, name) if has_changed else None
     if own is None or not has_changed or current.loop.stopped:
         return
@@ -125,6 +127,13 @@ def _after(current: ActiveRun, *, has_changed: bool, has_views: bool) -> None:
         return
     for finding in findings(access.query, [own], access.dialect, since=since, project=access.project):
         warn(finding)
+
+
+def _refresh(current: ActiveRun, access: ViewAccess) -> None:
+    """Makes the views unless they are up to date, and notes that they are."""
+    refresh(access)
+    _note_unchanged(current.loader, access)
+    current.viewed_columns = frozenset(current.loader.stored_columns())
 
 
 def _since_last_checks(loader: Loader, since: datetime) -> datetime | None:

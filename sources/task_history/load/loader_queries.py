@@ -16,7 +16,7 @@ from ..warehouse.column_rules import ColumnRules
 from ..warehouse.forgotten_people import FORGOTTEN, LeftOut, read_left_out
 from ..warehouse.former_tables import completed
 from ..warehouse.queries import Warehouse
-from ..warehouse.query_cache import QueryCache
+from ..warehouse.query_cache import KeptAnswers, QueryCache
 from ..warehouse.table_names import Names
 from ..warehouse.user_map import UserMap
 from . import destinations, dlt_internals, rows_without_package
@@ -56,7 +56,13 @@ class LoaderQueries:
         self._names: dict[str, str] = {}
         self._sql_client: Any = None
         self._cached_schema: Any = None
-        self._answers = None if self.backend.literal is None else QueryCache(self.query)
+        self._answers = self._kept_answers()
+
+    def _kept_answers(self) -> KeptAnswers | None:
+        """What keeps answers where each query is billed, or one process at a time can write; else None."""
+        if self.backend.literal is not None:
+            return QueryCache(self.query)
+        return KeptAnswers(self.query) if self.backend.is_exclusive else None
 
     def query(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Runs a query; returns the names of its columns and its rows. Raises WarehouseUnavailable."""

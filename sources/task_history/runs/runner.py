@@ -63,6 +63,8 @@ class ActiveRun:
     """Rows that were committed, by table."""
     on_commit: list[Callable[[int, float], None]] = field(default_factory=list)
     """Called after each commit with its rows and seconds."""
+    viewed_columns: frozenset[tuple[str, str]] | None = None
+    """The stored columns, by table and column, over which this run made the views; None before."""
 
     def usage(self) -> Usage | None:
         """How much of the budget is used; None where its store cannot be read now, which ends no run."""

@@ -47,6 +47,8 @@ def findings(
 ) -> Iterator[Finding]:
     """Runs the checks; with ``since`` only those that can be limited to executions from then on, limited so.
 
+    A check that reads all days also then runs only without ``since``.
+
     Checks of the views that are ``missing``, as before the first sync of a newer version, are left out.
 
     With ``since`` they look at these datasets alone, and at no others that the views show: at the views' SQL over them.
@@ -58,7 +60,7 @@ def findings(
     chosen = [
         check
         for check in checks()
-        if (since is None or (_SINCE in check.sql and not (check.reads_all and dialect == BIGQUERY)))
+        if (since is None or (_SINCE in check.sql and not check.reads_all))
         and not any(re.search(rf"\b{view}\b", check.sql) for view in missing)
     ]
     is_limited = since is not None

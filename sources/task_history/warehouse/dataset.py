@@ -13,7 +13,7 @@ from ..core.models import Row, Selection
 from ..systems.protocol import System
 from .backlog import MissingDetail
 from .column_rules import ColumnRules
-from .query_cache import QueryCache, StatementCollector
+from .query_cache import KeptAnswers, StatementCollector
 from .sql_text import Query, SqlCondition
 from .table_names import Names
 
@@ -126,11 +126,11 @@ class Dataset:
         return self._query(sql, *values)[1]
 
     def _kept_rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Rows whose instants may be texts, from a former answer where each query is billed; its columns have names."""
+        """Rows whose instants may be texts, from a former answer where answers are kept; its columns have names."""
         query = self._query
         return (
             query.rows(sql, *values)
-            if isinstance(query, QueryCache | StatementCollector)
+            if isinstance(query, KeptAnswers | StatementCollector)
             else query(sql, *values)[1]
         )
 
