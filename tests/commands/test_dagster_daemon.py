@@ -28,6 +28,7 @@ from tests.destinations.postgres.conftest import own_postgres, postgres, postgre
 from tests.destinations.postgres.server import Server
 from tests.destinations.postgres.test_postgres import PostgresPlace
 from tests.support import environments
+from tests.support.budgets import wait_for_full_use
 from tests.support.place import Place, truth
 
 LIMIT, PERIOD_S = 100, 5.0
@@ -263,6 +264,41 @@ def test_six_accounts_on_three_keys(tmp_path: Path, postgres: Server) -> None:  
             assert place.executions(dataset) == right
             details = place.query(f"SELECT id FROM {dataset}.execution_details")
             assert len(details) == len(set(details))
+
+
+@pytest.mark.torture
+def test_accounts_of_one_key_use_all_of_its_budget(tmp_path: Path, postgres: Server) -> None:  # noqa: F811
+    """While there is work, at least 95 % of what the key allows is used by the accounts together, and never more."""
+    began = half_past()
+    with SandboxProcess(
+        executions=2_500,
+        days=40,
+        seed=5,
+        now=began.isoformat(),
+        freeze=True,
+        limit=LIMIT,
+        period_s=PERIOD_S,
+    ) as vendor:
+        place = Place(
+            tmp_path, vendor, integrations=None, rate_limit_requests=LIMIT, rate_limit_period_s=PERIOD_S
+        )
+        place.env["TASK_HISTORY_STATE"] = postgres.url
+        add_account(place, "b", vendor)
+        dagster = Dagster(place, tmp_path / "dagster", began)
+        try:
+            dagster.backfill(["paragon", "paragon_b"], [(began - timedelta(days=31)).strftime("%Y-%m-01")])
+            dagster.wait(lambda: len(commands_at_work(tmp_path, b"backfill")) == 2, "not two at once")
+            wait_for_full_use(
+                lambda: [request["at"] for request in vendor.requests()],
+                limit=LIMIT,
+                period_s=PERIOD_S,
+                periods=5,
+            )
+        finally:
+            dagster.stop()
+        counters = vendor.counters()
+    assert counters["violations"] == 0
+    assert counters["peak"] <= LIMIT
 
 
 @pytest.mark.torture
