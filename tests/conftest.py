@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from task_history_cli.sandbox import process
+from tests.support import torture
 from tests.support.budgets import ManualClock, Vendor
 from tests.support.forked import start_sandbox
 from tests.support.place import ROOT
@@ -32,6 +34,36 @@ OF_BIGQUERY = {
 }
 """The groups of that folder's files, the first without an emulator; all other files are a fourth one, about as long as
 ``billed`` and ``synced`` each."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("markexpr") == torture.WITHOUT:
+        torture.leave_out()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(obj: object) -> list[pytest.Item] | None:
+    """No item for what is left out; others are made as always."""
+    return [] if torture.is_left_out(getattr(obj, "pytestmark", ())) else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> Iterator[None]:
+    """No item for parameters that are left out, where there are others."""
+    yield
+    kept = [call for call in metafunc._calls if not torture.is_left_out(call.marks)]
+    metafunc._calls = kept or metafunc._calls
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collects without looking for garbage: there is none among modules and tests, which are looked at no more."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -24,10 +24,8 @@ from task_history.core.calendars import Calendar
 from task_history.core.models import Window
 from task_history.settings_accounts import Account
 from task_history.views import create as creating
-from task_history_cli.report import charts as report_charts
 from task_history_cli.report import figures as report_figures
 from task_history_cli.report import headline as report_headline
-from task_history_cli.report import page as report_page
 from task_history_cli.report.figures import Report
 from task_history_cli.report.period import MONTH, SPAN, WEEK, Period
 from tests.support import environments, made_warehouse
@@ -82,6 +80,20 @@ class Tables(HTMLParser):
             self._rows[-1][-1] += data
 
 
+def charts(found: Report) -> Any:
+    """The report's charts; what draws them is imported where it is needed, as it takes half a second."""
+    from task_history_cli.report import charts as report_charts
+
+    return report_charts.charts(found)
+
+
+def html(found: Report) -> str:
+    """The report's page."""
+    from task_history_cli.report import page as report_page
+
+    return report_page.page(found)
+
+
 @pytest.fixture(scope="module")
 def connection() -> Iterator[Any]:
     connection = duckdb.connect()
@@ -105,7 +117,7 @@ def found(connection: Any) -> Report:
 
 @pytest.fixture(scope="module")
 def page(found: Report) -> str:
-    return report_page.page(found)
+    return html(found)
 
 
 def test_figures_are_those_of_the_views(connection: Any, page: str) -> None:
@@ -201,7 +213,7 @@ def test_filters_have_names_as_they_are(connection: Any) -> None:
     connection.execute("BEGIN")
     try:
         connection.execute("UPDATE paragon.workflows SET integration = ? WHERE integration = 'jira'", [name])
-        text = report_page.page(report_figures.report(access(connection), NOVEMBER, now=NOW))
+        text = html(report_figures.report(access(connection), NOVEMBER, now=NOW))
     finally:
         connection.execute("ROLLBACK")
     assert f'<option value="{name}">' in text
@@ -215,7 +227,7 @@ def test_it_holds_no_payload(connection: Any, page: str) -> None:
 
 def test_every_chart_has_its_rows(found: Report, page: str) -> None:
     """The values of the charts and the lengths of the bars are those of the tables."""
-    drawn = report_charts.charts(found)
+    drawn = charts(found)
     assert set(drawn) == {"days", "rates", "coverage"}
     (values,) = (
         drawn["days"]["datasets"].values()
@@ -238,7 +250,7 @@ def test_every_chart_has_its_rows(found: Report, page: str) -> None:
 
 def test_charts_share_their_days(found: Report) -> None:
     """All charts show the same days, each at the same place."""
-    drawn = report_charts.charts(found)
+    drawn = charts(found)
     axes = [drawn[name]["encoding"] for name in ("days", "rates", "coverage")]
     days = [f"2026-11-{day:02}" for day in range(1, 31)]
     assert [axis["x"]["scale"]["domain"] for axis in axes] == [days] * 3
@@ -293,7 +305,7 @@ def test_an_empty_month_is_a_page_too(connection: Any) -> None:
         ),
         now=NOW,
     )
-    text = report_page.page(empty)
+    text = html(empty)
     assert "Nothing began in this time." in text
     assert '"charts":{}' in text
 
@@ -333,7 +345,7 @@ def test_figures_of_the_period_before_are_those_of_the_views(connection: Any) ->
     expected = dict(asked("workflow_id, count(*) FILTER (status = 'failed')", "GROUP BY workflow_id"))
     assert workflows == {name: expected.get(name, 0) for name in workflows}
     assert sum(row["executions_before"] for row in other.days) == totals["executions"]
-    page = report_page.page(other)
+    page = html(other)
     assert f"{totals['executions']:,} before" in page
     assert f"in the 4 days before ({totals['executions']:,})" in page
 
@@ -394,7 +406,7 @@ def test_a_scope_in_which_nothing_ran_before_says_so(connection: Any) -> None:
 
 def test_a_period_that_is_not_loaded_is_not_compared(after_missing: Report) -> None:
     """Where days of the period before are missing nothing is called more or less, and the page says why."""
-    text = report_page.page(after_missing)
+    text = html(after_missing)
     assert after_missing.totals_before == {}
     assert "There is no comparison: of the 2 days before, not everything is loaded." in text
     assert " more than in " not in text
@@ -452,10 +464,10 @@ def test_incidents_are_those_of_the_view() -> None:
     days = {day.isoformat() for day, _ in found.days_of_incidents}
     assert expected[0][1].date().isoformat() in days
     for chart in ("days", "rates"):
-        spec = report_charts.charts(found)[chart]
+        spec = charts(found)[chart]
         assert {value["day"] for value in spec["data"]["values"] if value["incidents"]} == days
         assert spec["layer"][0]["mark"]["type"] == "rect"
-    cells = Tables(report_page.page(found)).found["incidents"]
+    cells = Tables(html(found)).found["incidents"]
     assert [row[5].split(" of ")[0] for row in cells[1:]] == [f"{failures:,}" for *_, failures in expected]
     copy.close()
 
