@@ -145,7 +145,7 @@ PROGRAMS: dict[str, Callable[[list[str]], Any]] = {
 
 def _import(of_sandboxes: bool) -> None:
     if of_sandboxes:
-        import task_history_cli.sandbox.serve  # noqa: F401 - the forks have it
+        import task_history_cli.sandbox.__main__  # noqa: F401 - the forks have it
     else:
         from task_history_cli.fleet.sync_imports import import_all
 
