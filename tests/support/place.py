@@ -159,10 +159,11 @@ class Place:
 
     def sync(self, *words: str, expect: int | None = 0) -> dict[str, Any]:
         """One sync, and what it says of itself."""
-        done = self.run("sync", self.system, "--json", *words, expect=expect)
-        found: dict[str, Any] = json.loads(done.stdout)
-        found["stderr"] = done.stderr
-        return found
+        return _told(self.run("sync", self.system, "--json", *words, expect=expect))
+
+    def sync_without_views(self, *words: str) -> dict[str, Any]:
+        """As ``sync``, where views are taken to be there, and to hold."""
+        return _told(self.run_without_views("sync", self.system, "--json", *words))
 
     def quick_sync(self) -> dict[str, Any]:
         """One sync without the command around it, views and checks, which take half of a first one's seconds."""
@@ -237,6 +238,12 @@ class Place:
         found = {row["id"]: row for row in rows}
         assert len(found) == len(rows), "an id is in the table twice"
         return found
+
+
+def _told(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(done.stdout)
+    found["stderr"] = done.stderr
+    return found
 
 
 def truth(sandbox: SandboxProcess) -> dict[str, dict[str, Any]]:
