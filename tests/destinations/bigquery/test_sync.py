@@ -19,9 +19,10 @@ from task_history.warehouse import tables
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.bigquery.emulator import Emulator
 from tests.destinations.bigquery.gates import gate_of
-from tests.destinations.bigquery.place import STEP_FIELDS, BigQueryPlace
+from tests.destinations.bigquery.place import STEP_FIELDS, BigQueryPlaceWithoutViews
 from tests.destinations.bigquery.pruning import unpruned
 from tests.destinations.bigquery.recorder import Recorder
+from tests.destinations.bigquery.templates import template
 from tests.support.place import truth
 
 NOW = "2026-10-20T12:00:00+00:00"
@@ -36,7 +37,9 @@ class SyncedWorld:
     def __init__(self, folder: Path, sandbox: SandboxProcess, recorder: Recorder) -> None:
         self.sandbox = sandbox
         self.recorder = recorder
-        self.place = BigQueryPlace(folder, sandbox, recorder, start_date="2026-10-14", retention_days=90)
+        self.place = BigQueryPlaceWithoutViews(
+            folder, sandbox, recorder, start_date="2026-10-14", retention_days=90
+        )
         # With a limit each merge is estimated by a dry run, which says what it reads.
         self.place.env["DESTINATION__BIGQUERY__MAXIMUM_BYTES_BILLED"] = str(10**15)
 
@@ -254,7 +257,9 @@ def test_no_statement_reads_a_large_table_whole(world: SyncedWorld) -> None:
         for found in world.recorder.statements
         if not found.sql.startswith(("CREATE", "ALTER", "TRUNCATE"))
     ]
-    whole = [(found.sql, left) for found in said if (left := _unpruned(found.sql))]
+    # Of those that differ in instants, ids and numbers alone one is looked at.
+    different = {template(found.sql)[0]: found.sql for found in said}.values()
+    whole = [(sql, left) for sql in different if (left := _unpruned(sql))]
     assert len(said) > 100
     assert whole == []
 
