@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from task_history.views import create as creating
 from task_history.views.relations import by_default
 from task_history.warehouse import tables
-from tests.destinations.bigquery.recorded_requests import Statement
 
 if TYPE_CHECKING:
     from tests.destinations.bigquery.gate import Gate, Rejected
 else:
     Gate, Rejected = object, object
 
-__all__ = ["Gate", "defining", "gate_of", "gate_with_views"]
+__all__ = ["Gate", "gate_of", "gate_of_tables", "gate_with_views"]
 
 TYPES = {"text": "STRING", "bigint": "INT64", "bool": "BOOL", "timestamp": "TIMESTAMP", "double": "FLOAT64"}
 
@@ -28,9 +27,18 @@ def gate_of(project: str) -> Gate:
     return Gate(project)
 
 
-def defining(statements: Iterable[Statement]) -> list[Statement]:
-    """Those that say which tables there are, without which nothing after them can be analysed."""
-    return [one for one in statements if one.sql.startswith(("CREATE", "ALTER", "DROP"))]
+def gate_of_tables(query: Callable[[str], Iterable[tuple[Any, ...]]], project: str) -> Gate:
+    """A gate for what is said to that project from now on; ``query`` asks it which tables it has."""
+    tables_of: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    sql = (
+        "SELECT table_schema, table_name, column_name, data_type FROM `region-us`.INFORMATION_SCHEMA.COLUMNS"
+    )
+    for dataset, table, column, kind in query(sql):
+        tables_of.setdefault((dataset, table), []).append((column, kind))
+    gate = gate_of(project)
+    for (dataset, table), columns in tables_of.items():
+        gate.declare(dataset, table, columns)
+    return gate
 
 
 @cache

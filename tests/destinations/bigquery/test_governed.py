@@ -10,7 +10,7 @@ from task_history.systems import find
 from task_history.warehouse import tables
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.bigquery.emulator import Emulator
-from tests.destinations.bigquery.gates import defining, gate_of
+from tests.destinations.bigquery.gates import gate_of_tables
 from tests.destinations.bigquery.place import BigQueryPlaceWithoutViews
 from tests.destinations.bigquery.pruning import unpruned
 from tests.destinations.bigquery.recorder import Recorder
@@ -38,6 +38,7 @@ def test_old_rows_and_columns(bigquery: Emulator, tmp_path: Path) -> None:
         place.sync()
         idle_without = len(recorder.statements) - before
         place.set(keep_days_executions=9, keep_days_steps=6, keep_days_payloads=3)
+        gate = gate_of_tables(place.query, recorder.project)
         first = before = len(recorder.statements)
         deleting = place.sync()
         said = recorder.statements[before:]
@@ -57,8 +58,7 @@ def test_old_rows_and_columns(bigquery: Emulator, tmp_path: Path) -> None:
                 ("coverage", "day", ""),
             )
         ]
-        sent = recorder.statements
-        problems = gate_of(recorder.project).check(defining(sent[:first]) + sent[first:])
+        problems = gate.check(recorder.statements[first:])
     assert deleting["deleted_rows"] > 0
     assert deleting["complete"]
     deletes = [one.sql for one in said if one.sql.startswith("DELETE") and "staging" not in one.sql]

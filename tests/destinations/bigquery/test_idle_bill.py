@@ -21,7 +21,9 @@ def test_open_executions_that_did_not_change_are_not_written_again(
     """Each is read at every sync, and is not written until it changes; its history says then when it was last seen."""
     # Two are open, too far from each other for one page.
     with SandboxProcess(executions=400, days=3, failed=0.05, open_days=0.01, freeze=True, seed=7) as sandbox:
-        place = BigQueryPlaceWithoutViews(tmp_path / "place", sandbox, recorder, payloads="none")
+        place = BigQueryPlaceWithoutViews(
+            tmp_path / "place", sandbox, recorder, steps="none", payloads="none", integrations=None
+        )
         place.sync()
         sandbox.advance(7200)
         place.sync()
