@@ -22,6 +22,7 @@ from tests.support import doc_pages, made_warehouse
 from tests.support.forked_command import forked_command
 from tests.support.place import Place
 from tests.support.snapshot import Snapshot
+from tests.support.torture import rest_as_torture
 from tests.unit.views.test_views import access
 
 LANGUAGES = {"sh", "sql", "toml", "python", "yaml", "text"}
@@ -103,7 +104,15 @@ SHELL_PAGES = [
 ]
 
 
-@pytest.mark.parametrize("page", SHELL_PAGES, ids=doc_pages.name)
+DEAR_PAGES = {"report.md", "query-the-views.md"}
+"""Pages of what the tutorial and other pages run too, which take seconds."""
+
+
+@pytest.mark.parametrize(
+    "page",
+    rest_as_torture(SHELL_PAGES, [page for page in SHELL_PAGES if page.name not in DEAR_PAGES]),
+    ids=doc_pages.name,
+)
 def test_commands_run(
     page: Path,
     tmp_path: Path,

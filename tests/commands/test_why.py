@@ -419,6 +419,7 @@ def test_open_then_ended(tmp_path: Path) -> None:
         assert [state["run_command"] for state in found["timeline"]] == ["sync", "sync"]
 
 
+@pytest.mark.torture
 def test_after_the_cursor_then_late(tmp_path: Path) -> None:
     """What began since waits for the next sync; what became visible behind it is brought late, and told so."""
     with SandboxProcess(executions=400, seed=6, days=2, future_hours=3, freeze=True, late=0) as sandbox:
@@ -463,6 +464,7 @@ def test_purged_by_the_vendor(tmp_path: Path) -> None:
         assert state["last_seen"] < found["execution"]["purged_at_source"]
 
 
+@pytest.mark.torture
 def test_beyond_the_retention(tmp_path: Path) -> None:
     """Open until it was purged; lost before a sync came; purged before it was ever read."""
     with SandboxProcess(
@@ -520,6 +522,7 @@ def test_replay(tmp_path: Path) -> None:
         assert "is_a_replay" in codes(why(place, new))
 
 
+@pytest.mark.torture
 def test_refused_details(tmp_path: Path) -> None:
     """Steps that a run left in its backlog, and steps that the vendor does not give, are told apart."""
     with SandboxProcess(executions=60, seed=3, days=2, open_days=0, freeze=True) as sandbox:
@@ -544,6 +547,7 @@ def test_refused_details(tmp_path: Path) -> None:
         assert codes(why(place, left[0])) & {"details_gone"}
 
 
+@pytest.mark.torture
 def test_read_again_keeps_its_states(tmp_path: Path) -> None:
     """What a backfill read under a filter and another reads whole keeps its first sight."""
     with SandboxProcess(executions=400, seed=12, days=6, freeze=True, open_days=0.4) as sandbox:
