@@ -149,6 +149,7 @@ def test_values_of_before_are_named_and_erased(tmp_path: Path, case: Case) -> No
         assert files_with(tmp_path, text) == []
 
 
+@pytest.mark.torture
 def test_values_of_before_are_erased_from_a_column_that_is_named_otherwise(tmp_path: Path) -> None:
     """A rule names a field by the vendor's key, of which the warehouse's name for the column may keep nothing."""
     fields = {
@@ -187,7 +188,9 @@ def test_a_field_without_ascii_letters_is_ruled_by_its_key_and_by_its_column(
         SandboxProcess(**WORLD) as sandbox,
         altering(sandbox.base_url, lambda _, body: with_fields(body, fields, every=True)) as url,
     ):
-        place = Place(tmp_path, sandbox, base_url=url, start_date="2026-02-20", integrations=None)
+        place = Place(
+            tmp_path, sandbox, base_url=url, start_date="2026-02-20", integrations=None, steps="none"
+        )
         place.sync()
         columns = dict(
             place.query(
@@ -216,7 +219,7 @@ def test_another_key_is_noticed(tmp_path: Path) -> None:
     """A run with another key ends with 3 and asks for nothing, unless it was changed on purpose; no key is shown."""
     case = CASES[0]
     other = KEY[::-1]
-    with place_of(tmp_path, case, **rules(case)) as (place, sandbox):
+    with place_of(tmp_path, case, steps="none", **rules(case)) as (place, sandbox):
         place.sync()
         place.set(hash_key=other)
         requests = len(sandbox.requests())
@@ -260,7 +263,7 @@ def test_filter_by_a_hashed_column(tmp_path: Path) -> None:
     assert "exclude_columns keeps workflow_executions.user_id out" in refused.stderr
 
 
-@pytest.mark.parametrize("case", rest_as_torture(CASES, CASES[1:2]), ids=[case.system for case in CASES])
+@pytest.mark.parametrize("case", rest_as_torture(CASES, CASES[:1]), ids=[case.system for case in CASES])
 def test_a_stored_hash_is_kept_when_its_execution_settles(tmp_path: Path, case: Case) -> None:
     """A hash that is read back, because the last state of an open execution lacks the field, stays that hash."""
     is_first = True

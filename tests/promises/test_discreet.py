@@ -26,6 +26,7 @@ from task_history.systems.parsing import rows_under
 from task_history.systems.protocol import Detail
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
+from tests.support.torture import rest_as_torture
 
 
 def _holding(folder: Path, secrets: list[str]) -> list[str]:
@@ -73,7 +74,7 @@ def test_planted_secrets_are_found_nowhere(tmp_path: Path) -> None:
 
 def test_key_reaches_no_other_origin(tmp_path: Path) -> None:
     """Links to another origin, relative ones and redirects: nobody but the configured origin hears from us."""
-    with SandboxProcess(executions=900, seed=42, days=30, future_hours=2_000, freeze=True) as sandbox:
+    with SandboxProcess(executions=500, seed=42, days=30, future_hours=2_000, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, steps="none", payloads="none", integrations=None)
         for link in ("other", "evil", "relative"):
             sandbox.switches(next_link=link)
@@ -100,12 +101,15 @@ def test_own_names_are_redacted(tmp_path: Path) -> None:
         assert all('"method":"GET"' not in text.replace(" ", "") for text in inputs)
 
 
-def test_redactions_of_every_system_are_counted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("modes", rest_as_torture(["standard", "standard and strict"], ["standard"]))
+def test_redactions_of_every_system_are_counted(tmp_path: Path, modes: str) -> None:
     """A run of a system without payloads tells how many values it redacted; strict redacts no fewer."""
     counts = {}
-    for mode in ("standard", "strict"):
+    for mode in modes.split(" and "):
         with SandboxProcess(system="b3os", executions=40, seed=5, freeze=True) as sandbox:
-            place = Place(tmp_path / mode, sandbox, system="b3os", redact_mode=mode, start_date=None)
+            place = Place(
+                tmp_path / mode, sandbox, system="b3os", steps="none", redact_mode=mode, start_date=None
+            )
             place.folder.mkdir()
             done = place.run("sync", "b3os", "--json")
             counts[mode] = json.loads(done.stdout)["redactions"]
@@ -114,7 +118,7 @@ def test_redactions_of_every_system_are_counted(tmp_path: Path) -> None:
                 "SELECT count(*) FROM b3os.executions WHERE request_payload LIKE '%[redacted]%'"
             )
             assert counts[mode] >= stored[0][0] > 0
-    assert counts["strict"] >= counts["standard"]
+    assert counts.get("strict", counts["standard"]) >= counts["standard"]
 
 
 SYSTEM = systems.find("paragon")

@@ -215,7 +215,8 @@ def test_sync_brings_everything_in_many_commits(name: str, tmp_path: Path) -> No
     assert runs == [("complete", True, result["executions"])]
 
 
-@pytest.mark.parametrize("name", rest_as_torture(systems.names(), kept=["paragon"]))
+@pytest.mark.torture
+@pytest.mark.parametrize("name", systems.names())
 def test_a_killed_sync_goes_on_with_the_next_call(name: str, tmp_path: Path) -> None:
     """SIGKILL in the middle loses at most the commit under way; the same call again brings the rest."""
     with SandboxProcess(name, executions=120, seed=5, **WORLD) as sandbox:
@@ -335,16 +336,20 @@ def test_the_command_and_sync_take_turns(tmp_path: Path) -> None:
     with SandboxProcess(executions=30, seed=3, future_hours=60, **WORLD) as sandbox:
         place = Place(tmp_path, sandbox)
         pipeline = _pipeline(tmp_path, place.file)
-        for hours in (0, 20):
-            sandbox.advance(hours * 3600)
-            place.quick_sync()
-            sandbox.advance(4 * 3600)
-            settings = sandbox.settings | {"start_date": "2026-01-01", "rate_limit_requests": 0}
-            result = task_history.sync(pipeline, paragon(**settings))
-            assert result.is_complete
+        settings = sandbox.settings | {"start_date": "2026-01-01", "rate_limit_requests": 0}
+
+        def by_the_function() -> bool:
+            return task_history.sync(pipeline, paragon(**settings)).is_complete
+
+        def by_the_command() -> bool:
+            return bool(place.quick_sync()["complete"])
+
+        for sync in (by_the_command, by_the_function, by_the_command):
+            assert sync()
             held = place.query("SELECT id, status, is_open FROM paragon.workflow_executions")
             assert {row[0]: row[1:] for row in held} == truth(sandbox, systems.find("paragon"))
             assert len(held) == len(truth(sandbox, systems.find("paragon")))
+            sandbox.advance(20 * 3600)
 
 
 def test_a_result_holds_what_the_command_prints(tmp_path: Path) -> None:

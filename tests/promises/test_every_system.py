@@ -185,7 +185,8 @@ def test_an_audit_finds_what_was_deleted(copied: Copied) -> None:
     assert held(copied.place, copied.system) == copied.copies[-1][1]
 
 
-@pytest.mark.parametrize("name", rest_as_torture(systems.names(), ("sailpoint",)))
+@pytest.mark.torture
+@pytest.mark.parametrize("name", systems.names())
 def test_a_killed_sync_goes_on(tmp_path: Path, name: str) -> None:
     """Killed once it has committed something, the next sync brings everything; nothing is there twice."""
     system = systems.find(name)

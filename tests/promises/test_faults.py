@@ -108,8 +108,6 @@ STOPPING: dict[str, tuple[list[dict[str, Any]], int, str]] = {
         [
             "forbidden",
             "revoked_in_mid_run",
-            "unavailable",
-            "another_form",
             "same_page_for_ever",
         ],
     ),
@@ -254,6 +252,7 @@ def test_a_column_of_another_type_is_named(tmp_path: Path) -> None:
         assert "Nothing was written" in done.stderr
 
 
+@pytest.mark.torture
 def test_executions_that_somebody_dropped_are_listed_again(tmp_path: Path) -> None:
     """Without its rows nothing counts as covered: the sync begins anew and says what it did."""
     with SandboxProcess(executions=120, seed=8, days=10, freeze=True, future_hours=3) as sandbox:
@@ -266,7 +265,8 @@ def test_executions_that_somebody_dropped_are_listed_again(tmp_path: Path) -> No
         assert differences(place, sandbox) == PERFECT
 
 
-@pytest.mark.parametrize("system", rest_as_torture(names(), ("twinit",)))
+@pytest.mark.torture
+@pytest.mark.parametrize("system", names())
 def test_steps_that_somebody_dropped_are_read_again(system: str, tmp_path: Path) -> None:
     """Without a table of steps, or of what comes with them, no details count as loaded: the sync reads them again."""
     with SandboxProcess(system, executions=12, seed=8, days=3, freeze=True) as sandbox:
@@ -325,7 +325,7 @@ def test_readers_do_not_end_a_sync(tmp_path: Path) -> None:
 def test_second_run_says_so(tmp_path: Path) -> None:
     """While one sync is active, a second one ends at once with exit code 5."""
     with SandboxProcess(executions=300, freeze=True, latency_ms=20) as sandbox:
-        place = Place(tmp_path, sandbox, concurrency=2)
+        place = Place(tmp_path, sandbox, concurrency=2, integrations=None, payloads="none")
         first = place.start("sync", "paragon")
         try:
             while sandbox.counters().get("execution", 0) < 5:

@@ -48,7 +48,7 @@ def test_only_the_owner_reads_what_is_made(tmp_path: Path) -> None:
         for mask, allowed in ((None, 0), ("027", 0o050)):
             folder = tmp_path / str(mask)
             folder.mkdir(mode=0o700)
-            place = Place(folder, sandbox, rate_limit_requests=1_000)
+            place = Place(folder, sandbox, rate_limit_requests=1_000, integrations=None)
             if mask:
                 place.env["TASK_HISTORY_UMASK"] = mask
             place.run_process("sync", "paragon")
@@ -77,8 +77,8 @@ def test_the_setting_is_checked(tmp_path: Path) -> None:
 def test_what_others_can_read_is_named_once(tmp_path: Path) -> None:
     """A warehouse made earlier at 0644 keeps its rights; one line says so, and the next run says nothing."""
     with SandboxProcess(executions=20, freeze=True) as sandbox:
-        place = Place(tmp_path, sandbox)
-        place.run("sync", "paragon")
+        place = Place(tmp_path, sandbox, steps="none", integrations=None)
+        place.run_without_views("sync", "paragon")
         place.file.chmod(0o644)
         told = place.run("sync", "paragon").stderr
         assert told.count("open_to_others") == 1

@@ -162,7 +162,7 @@ def test_details_beyond_the_bound_hold_nothing_up(tmp_path: Path, behind: tuple[
     ("what", "say"),
     rest_as_torture(
         product(("list", "payload"), (say_bomb, say_endlessly)),
-        kept=[("list", say_bomb), ("payload", say_endlessly)],
+        kept=[("list", say_bomb)],
     ),
 )
 def test_memory_is_bounded_whatever_an_answer_holds(
@@ -198,18 +198,22 @@ def test_memory_is_bounded_whatever_an_answer_holds(
     ("what", "field", "texts", "size"),
     rest_as_torture(
         [
+            ("list", "userId", 40, 600_000),
             ("list", "userId", 100, 600_000),
             ("list", "undocumented", 6, 10_000_000),
             ("details", "type", 150, 600_000),
         ],
-        kept=[("list", "userId", 100, 600_000)],
+        kept=[("list", "userId", 40, 600_000)],
     ),
-    ids=["many in a list", "long ones in a list", "in many details"],
+    ids=["some in a list", "many in a list", "long ones in a list", "in many details"],
 )
 def test_a_long_text_in_several_rows_takes_little_memory(
     tmp_path: Path, what: str, field: str, texts: int, size: int
 ) -> None:
-    """A long text that stands in several rows is stored in each, in at most 500 MiB, and no commit fails."""
+    """A long text that stands in several rows is stored in each, and no commit fails.
+
+    In at most 500 MiB; 350 MiB where the texts are 24 MB.
+    """
     with (
         SandboxProcess(freeze=True, **WORLD | {"executions": 100}) as sandbox,
         Between(sandbox.base_url) as between,
@@ -236,14 +240,14 @@ def test_a_long_text_in_several_rows_takes_little_memory(
         column = {"userId": "user_id"}.get(field, field)
         stored = f"SELECT count(*) FROM paragon.{table} WHERE length({column}) >= {size}"
         assert place.query(stored) == [(texts,)]
-        assert peak <= 500
+        assert peak <= (350 if texts == 40 else 500)
         assert place.sync("--log-level", "warning")["stderr"] == ""
 
 
 @pytest.mark.parametrize(
     ("text", "bound_mib"),
-    rest_as_torture([("long text ", 64), (SECRETS, 64), (SECRETS, 20)], kept=[(SECRETS, 20)]),
-    ids=["words", "JSON", "less JSON"],
+    rest_as_torture([("long text ", 64), (SECRETS, 64), (SECRETS, 20), (SECRETS, 10)], kept=[(SECRETS, 10)]),
+    ids=["words", "JSON", "less JSON", "little JSON"],
 )
 def test_a_payload_just_within_the_bound_takes_little_memory(
     tmp_path: Path, text: str, bound_mib: int
@@ -276,9 +280,7 @@ def test_a_payload_just_within_the_bound_takes_little_memory(
 
 @pytest.mark.parametrize(
     ("what", "say"),
-    rest_as_torture(
-        product(("list", "details"), (drip, fall_silent)), kept=[("list", drip), ("details", fall_silent)]
-    ),
+    rest_as_torture(product(("list", "details"), (drip, fall_silent)), kept=[("list", drip)]),
 )
 def test_a_signal_is_heeded_while_an_answer_does_not_end(
     tmp_path: Path, what: str, say: Callable[[BinaryIO], None]

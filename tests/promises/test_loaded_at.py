@@ -74,7 +74,7 @@ def test_every_table_has_the_column(name: str) -> None:
 
 def test_a_poll_finds_every_row_while_syncs_and_a_backfill_commit(tmp_path: Path) -> None:
     """Of executions, steps and coverage a poll by loaded_at has every row in its last version."""
-    with SandboxProcess(executions=1_500, seed=5, days=30, now=NOW, freeze=True) as sandbox:
+    with SandboxProcess(executions=800, seed=5, days=30, now=NOW, freeze=True) as sandbox:
         place = Place(
             tmp_path, sandbox, start_date="2026-02-25", retention_days=0, steps="failed", payloads="none"
         )
@@ -102,7 +102,7 @@ def test_a_poll_finds_every_row_while_syncs_and_a_backfill_commit(tmp_path: Path
             if is_synced:
                 # What it has read is written only now.
                 backfill.send_signal(signal.SIGCONT)
-            time.sleep(0.05)
+            time.sleep(0.2)
         assert [process.communicate()[1] for process in (backfill, sync) if process.returncode] == []
         place.sync()
         with _reading(place.file) as execute:

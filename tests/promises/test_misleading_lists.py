@@ -49,11 +49,9 @@ MISLEADING: dict[str, dict[str, Any]] = {
     rest_as_torture(
         product(("sync", "backfill"), MISLEADING),
         kept=[
-            ("sync", "empty_in_the_midst"),
             ("sync", "half_and_silent"),
             ("sync", "first_is_empty"),
             ("backfill", "empty_beyond"),
-            ("backfill", "first_counts_none"),
         ],
     ),
 )
@@ -72,7 +70,7 @@ def test_an_answer_that_misleads_costs_no_row(tmp_path: Path, command: str, swit
 @pytest.mark.parametrize("command", rest_as_torture(["sync", "backfill"], ["sync"]))
 def test_pages_that_stay_empty_for_long_are_mended_by_later_runs(tmp_path: Path, command: str) -> None:
     """What they hid is unverified and named by the run; later runs of the same command bring and verify it."""
-    with _sandbox(3_000, empty_at=3, empty_times=10_000) as sandbox:
+    with _sandbox(1_200, empty_at=3, empty_times=10_000) as sandbox:
         place = _place(tmp_path, sandbox)
 
         def run() -> dict[str, Any]:
@@ -103,7 +101,7 @@ def test_a_count_that_is_never_met_stays_unverified_and_costs_a_bounded_number_o
         first = place.quick_sync()
         assert first["unverified_windows"] > 0
         assert differences(place, sandbox) == PERFECT
-        for _ in range(3):
+        for _ in range(2):
             again = place.quick_sync()
             assert again["unverified_windows"] > 0
             assert again["requests"] <= 150

@@ -36,7 +36,10 @@ def place_of(folder: Path, system: str, alter: Alter, **world: Any) -> Iterator[
         altering(sandbox.base_url, alter) as url,
     ):
         start = {"start_date": None} if system == "b3os" else {}
-        yield Place(folder, sandbox, system=system, base_url=url, integrations=None, **start), sandbox
+        yield (
+            Place(folder, sandbox, system=system, base_url=url, integrations=None, **start),
+            sandbox,
+        )
 
 
 def vendor_columns(place: Place) -> dict[str, set[str]]:
@@ -58,7 +61,7 @@ def main_table(system: str) -> str:
     return f"{system}.{systems.find(system).executions.name}"
 
 
-FEW = {"executions": 12}
+FEW = {"executions": 6}
 
 
 @pytest.mark.parametrize(
@@ -68,13 +71,13 @@ FEW = {"executions": 12}
 )
 def test_thousands_of_new_fields(tmp_path: Path, system: str, world: dict[str, int]) -> None:
     """At most 200 become columns of a table, also over runs with ever new ones; all values are kept, exact."""
-    run = 0
+    run, number = 0, 500 if world else 2_000
     answers: Counter[int] = Counter()
 
     def alter(path: str, body: bytes) -> bytes:
         answers[run] += 1
-        fields = {f"run{run}Key{at}": f"{at}.50" for at in range(2_000)}
-        longest = {"K" * 1_000_000: "1e5"} if answers[run] <= 5 else {}
+        fields = {f"run{run}Key{at}": f"{at}.50" for at in range(number)}
+        longest = {"K" * 1_000_000: "1e5"} if answers[run] <= 2 else {}
         return with_fields(body, {**fields, "k" * 64: '"long"', **longest})
 
     with place_of(tmp_path, system, alter, **world) as (place, sandbox):
@@ -100,8 +103,8 @@ def test_thousands_of_new_fields(tmp_path: Path, system: str, world: dict[str, i
         others = json.loads(text, parse_float=str)
         assert others["k" * 64] == "long"
         assert others.get("K" * 1_000_000, "1e5") == "1e5"
-        run = 0 if "run0Key1999" in others else 1
-        keys = {f"run{run}Key{at}" for at in range(2_000)}
+        run = 0 if f"run0Key{number - 1}" in others else 1
+        keys = {f"run{run}Key{at}" for at in range(number)}
         assert {key: f"{key.rpartition('y')[2]}.50" for key in keys if key in others} == {
             key: value for key, value in others.items() if key in keys
         }
@@ -110,7 +113,7 @@ def test_thousands_of_new_fields(tmp_path: Path, system: str, world: dict[str, i
 
 @pytest.mark.parametrize(
     ("system", "depth"),
-    rest_as_torture(product(SYSTEMS, (20_000, 150)), kept=[("paragon", 20_000), ("sailpoint", 150)]),
+    rest_as_torture(product(SYSTEMS, (20_000, 150)), kept=[("paragon", 20_000)]),
 )
 def test_fields_nested_without_end(tmp_path: Path, system: str, depth: int) -> None:
     """What is nested deeper than 100 levels is kept as text, cut; everything else of every answer loads."""
@@ -160,7 +163,7 @@ ODD = {
     ("system", "in_all"),
     rest_as_torture(
         product(SYSTEMS, (True, False)),
-        kept=[("paragon", True), ("twinit", False)],
+        kept=[("paragon", True), ("paragon", False)],
     ),
 )
 def test_odd_values_are_kept_as_text(tmp_path: Path, system: str, in_all: bool) -> None:

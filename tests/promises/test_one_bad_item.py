@@ -75,7 +75,7 @@ def test_a_detail_that_always_fails_is_noted_and_passed_over(
     system = systems.find(name)
     poisonous = str(sandbox.truth()[30][KEYS[name]])
     sandbox.switches(failing=poisonous)
-    place = Place(tmp_path, sandbox, system=name, fault_deadline_s=FAULT_S)
+    place = Place(tmp_path, sandbox, system=name, fault_deadline_s=FAULT_S, integrations=None)
     first = place.sync()
     assert loaded(place, system) == 59
     [(identity, outcome, reason, tries, distance)] = logged(
@@ -122,7 +122,7 @@ def test_a_refused_detail_is_noted(tmp_path: Path, ended: tuple[str, SandboxProc
     system = systems.find(name)
     refused = str(sandbox.truth()[30][KEYS[name]])
     sandbox.switches(forbidden=refused)
-    place = Place(tmp_path, sandbox, system=name, fault_deadline_s=FAULT_S)
+    place = Place(tmp_path, sandbox, system=name, fault_deadline_s=FAULT_S, integrations=None)
     place.sync()
     [(identity, outcome, reason)] = logged(place, system, columns="id, outcome, unreadable_reason")
     assert (identity, outcome, loaded(place, system)) == (refused, "unreadable", 59)
@@ -137,7 +137,7 @@ def test_a_vendor_that_is_down_ends_the_run(tmp_path: Path, ended: tuple[str, Sa
     system = systems.find(name)
     kind = {"sailpoint": "history", "twinit": "run"}.get(name, "execution")
     sandbox.faults({"kind": "status500", "times": None, "after": 30, "on": kind})
-    place = Place(tmp_path, sandbox, system=name, fault_deadline_s=FAULT_S)
+    place = Place(tmp_path, sandbox, system=name, fault_deadline_s=FAULT_S, integrations=None)
     done = place.run("sync", name, expect=4)
     assert "run the same command again" in done.stderr
     assert 20 <= loaded(place, system) <= 30
@@ -154,12 +154,13 @@ def test_many_bad_details_hold_up_no_others(tmp_path: Path, ended: tuple[str, Sa
     system = systems.find(name)
     failing = [str(row[KEYS[name]]) for row in sandbox.truth()[10:35]]
     sandbox.switches(failing=",".join(failing))
-    place = Place(tmp_path, sandbox, system=name, fault_deadline_s=FAULT_S)
+    place = Place(tmp_path, sandbox, system=name, fault_deadline_s=FAULT_S, integrations=None)
     place.sync()
     assert loaded(place, system) == 35
     assert logged(place, system) == [(identity, "unreadable") for identity in sorted(failing)]
 
 
+@pytest.mark.torture
 def test_a_payload_that_always_fails_is_noted(tmp_path: Path) -> None:
     """All others are loaded; a run that finds it due loads it."""
     with SandboxProcess("paragon", **WORLD) as sandbox:
@@ -246,7 +247,7 @@ def test_runs_that_vanished_end_no_sync(tmp_path: Path, missing: int) -> None:
     """Twinit answers with an error for many open runs that it holds no longer: all others settle, the sync ends well."""
     world = {**WORLD, "open_days": 0.9, "executions": 80}
     with SandboxProcess("twinit", switch={"missing": missing, "sort": "heeded"}, **world) as sandbox:
-        place = Place(tmp_path, sandbox, system="twinit", fault_deadline_s=FAULT_S)
+        place = Place(tmp_path, sandbox, system="twinit", fault_deadline_s=FAULT_S, steps="none")
         place.sync()
         system = systems.find("twinit")
         opens = [row["_id"] for row in sandbox.truth() if system.is_open(row)]
@@ -265,7 +266,7 @@ def test_what_vanished_while_open_is_marked_without_single_reads(tmp_path: Path)
     """SailPoint without the right to single reads: the listing of its millisecond shows that an execution is gone."""
     world = {**WORLD, "open_days": 0.9}
     with SandboxProcess("sailpoint", switch={"single": "forbidden"}, **world) as sandbox:
-        place = Place(tmp_path, sandbox, system="sailpoint", fault_deadline_s=FAULT_S)
+        place = Place(tmp_path, sandbox, system="sailpoint", fault_deadline_s=FAULT_S, steps="none")
         place.sync()
         system = systems.find("sailpoint")
         opens = sorted(row["id"] for row in sandbox.truth() if system.is_open(row))
@@ -321,7 +322,7 @@ def test_an_open_execution_that_cannot_be_read_singly_settles(tmp_path: Path, na
     """By the list of its millisecond where the vendor filters by time; elsewhere by the list that is read anyway."""
     system = systems.find(name)
     with SandboxProcess(name, **{**WORLD, "open_days": 0.3, "seed": 7}) as sandbox:
-        place = Place(tmp_path, sandbox, system=name, fault_deadline_s=FAULT_S)
+        place = Place(tmp_path, sandbox, system=name, fault_deadline_s=FAULT_S, integrations=None)
         place.sync()
         opens = [
             str(row[KEYS[name]])

@@ -14,9 +14,10 @@ from tests.support.refusing_warehouse import (
     check_that_a_refused_package_holds_nothing_up,
     poisoned,
 )
+from tests.support.torture import rest_as_torture
 
 
-@pytest.mark.parametrize("kind", REFUSED)
+@pytest.mark.parametrize("kind", rest_as_torture(REFUSED, ["execution"]))
 def test_a_refused_package_holds_nothing_up(tmp_path: Path, kind: str) -> None:
     """The run goes on with the rest, and the next one brings what was refused once the vendor's row is clean."""
     with poisoned(kind) as (sandbox, poison, url):

@@ -32,10 +32,15 @@ IDS = {"paragon": "id", "sailpoint": "id", "twinit": "_id", "b3os": "id"}
 KINDS = ("no_id", "null_id", "empty_id", "nul_id", "object_id", "null", "text", "number", "list")
 
 
-def _each_kind_once() -> list[tuple[str, str]]:
-    """Each kind with one of the systems; B3OS, whose syncs take longest, with one kind."""
-    names = ["paragon", "twinit", "b3os", "sailpoint", "paragon", "twinit", "sailpoint", "twinit", "paragon"]
-    return list(zip(names, KINDS, strict=True))
+def _of_each_system() -> list[tuple[str, str]]:
+    """Each system with kinds that differ: an id that is missing or cannot be one, and rows that are no objects."""
+    return [
+        ("paragon", "no_id"),
+        ("twinit", "nul_id"),
+        ("sailpoint", "object_id"),
+        ("b3os", "null"),
+        ("paragon", "list"),
+    ]
 
 
 @pytest.fixture(params=systems.names())
@@ -66,7 +71,7 @@ def rejected(place: Place) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), rest_as_torture(product(systems.names(), KINDS), kept=_each_kind_once())
+    ("name", "kind"), rest_as_torture(product(systems.names(), KINDS), kept=_of_each_system())
 )
 def test_all_other_rows_load(tmp_path: Path, name: str, sandbox: SandboxProcess, kind: str) -> None:
     """The run ends with 0, names the windows, and each odd row is kept once, as JSON text, with its reason."""
@@ -186,7 +191,7 @@ def test_what_is_not_verified_is_told_with_its_reason(
     assert "without a usable id" in (tmp_path / "report.html").read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", rest_as_torture(systems.names(), ("sailpoint",)), indirect=True)
+@pytest.mark.parametrize("name", rest_as_torture(systems.names(), ("paragon",)), indirect=True)
 def test_rows_in_the_lookback_are_compared_at_little_cost(
     tmp_path: Path, name: str, sandbox: SandboxProcess
 ) -> None:

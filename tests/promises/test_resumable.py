@@ -48,6 +48,7 @@ def killed_again_and_again(folder: Path, kills: int, executions: int, longest_s:
         assert len(working) <= 20 + 2
 
 
+@pytest.mark.torture
 def test_killed_at_random_instants(tmp_path: Path) -> None:
     """After kills at random instants and one more sync all tables equal those of an undisturbed sync."""
     killed_again_and_again(tmp_path, kills=1, executions=100, longest_s=1.5)

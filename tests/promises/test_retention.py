@@ -27,7 +27,7 @@ def _place(folder: Path, sandbox: SandboxProcess) -> Place:
 def test_a_sync_that_was_off_for_too_long_says_what_is_lost(tmp_path: Path) -> None:
     """Off for longer than the vendor keeps executions, a sync names the span, does not call it covered, goes on."""
     with SandboxProcess(
-        executions=6_000, seed=101, days=10, future_hours=24 * 70, now=NOW, freeze=True, retention_days=30
+        executions=2_000, seed=101, days=10, future_hours=24 * 70, now=NOW, freeze=True, retention_days=30
     ) as sandbox:
         place = _place(tmp_path, sandbox)
         place.quick_sync()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from task_history.runs.run_lock import host, run_lock
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
 from tests.support.snapshot import Snapshot
+from tests.support.torture import rest_as_torture
 
+ERRORS = (RuntimeError("a fault"), WarehouseUnavailable("no room"))
 COMMANDS = ("sync", "backfill", "audit", "replay")
 
 
@@ -70,7 +73,7 @@ def test_the_end_of_a_first_sync_is_a_statement_and_no_load(place: Place) -> Non
     ) == [("complete", True, True, True)]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", rest_as_torture(COMMANDS, ("backfill",)))
 def test_a_killed_run_is_told_and_closed(place: Place, command: str) -> None:
     """While its lock is free, status says so at once, and the next run of any command notes its end."""
     lock = place.folder / "other.lock"
@@ -113,8 +116,13 @@ def test_two_machines_do_not_load_into_one_file(place: Place, sandbox: SandboxPr
     assert place.sync()["complete"]
 
 
-@pytest.mark.parametrize("error", [RuntimeError("a fault"), WarehouseUnavailable("no room")], ids=str)
-@pytest.mark.parametrize("method", ["commit", "warehouse"])
+@pytest.mark.parametrize(
+    ("method", "error"),
+    rest_as_torture(
+        product(("commit", "warehouse"), ERRORS), kept=[("commit", ERRORS[1]), ("warehouse", ERRORS[0])]
+    ),
+    ids=str,
+)
 def test_each_run_that_fails_leaves_a_row(
     place: Place, monkeypatch: pytest.MonkeyPatch, method: str, error: Exception
 ) -> None:

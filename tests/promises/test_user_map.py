@@ -20,6 +20,7 @@ from tests.support.user_maps import (
     check_views,
     facts_of,
     shown,
+    users_of,
     users_that_ran,
     write_csv,
 )
@@ -43,8 +44,7 @@ def test_a_file_that_is_wrong_stops_before_anything_is_read(tmp_path: Path) -> N
     with SandboxProcess(**WORLD) as sandbox:
         path = tmp_path / "users.csv"
         place = Place(tmp_path, sandbox, **QUIET)
-        place.run("sync", "paragon")
-        facts = facts_of(users_that_ran(place))
+        facts = facts_of(users_of(sandbox))
         write_csv(path, facts)
         place.set(user_map=str(path))
         place.run("sync", "paragon")
@@ -76,12 +76,12 @@ def test_users_that_ran_and_are_not_in_the_file_are_named(tmp_path: Path) -> Non
             assert f"user_map names each of the {len(users)} users that ran" in place.run(*words).stdout
 
 
+@pytest.mark.torture
 def test_a_row_that_is_there_twice_doubles_nothing(tmp_path: Path) -> None:
     """Two machines that store the same file at once may leave two rows of a user: views still count once."""
     with SandboxProcess(**WORLD) as sandbox:
         place = Place(tmp_path, sandbox, **QUIET)
-        place.run("sync", "paragon")
-        facts = facts_of(users_that_ran(place))
+        facts = facts_of(users_of(sandbox))
         write_csv(tmp_path / "users.csv", facts)
         place.set(user_map=str(tmp_path / "users.csv"))
         place.run("sync", "paragon")
@@ -90,12 +90,12 @@ def test_a_row_that_is_there_twice_doubles_nothing(tmp_path: Path) -> None:
         check_views(place, facts)
 
 
-@pytest.mark.parametrize("rule", ["hash_columns", "exclude_columns"])
+@pytest.mark.parametrize("rule", rest_as_torture(["hash_columns", "exclude_columns"], ["exclude_columns"]))
 def test_ids_that_may_not_be_stored_are_not(tmp_path: Path, rule: str) -> None:
     """Where the executions' column is hashed, users join by the same hash; where it is excluded, no row is stored."""
     with SandboxProcess(**WORLD) as sandbox:
         place = Place(tmp_path, sandbox, **QUIET)
-        users = sorted({str(row["userId"]) for row in sandbox.truth() if row.get("userId")})
+        users = users_of(sandbox)
         facts = facts_of(users)
         write_csv(tmp_path / "users.csv", facts)
         place.set(user_map=str(tmp_path / "users.csv"), hash_key=HASH_KEY, **{rule: ["*.user_id"]})
@@ -120,7 +120,7 @@ def test_a_forgotten_user_does_not_come_back(tmp_path: Path, hashed: bool) -> No
         place = Place(tmp_path, sandbox, **QUIET)
         if hashed:
             place.set(hash_key=HASH_KEY, hash_columns=["*.user_id"])
-        users = sorted({str(row["userId"]) for row in sandbox.truth() if row.get("userId")})
+        users = users_of(sandbox)
         person, secret = users[1], "Of the forgotten"
         facts = dict.fromkeys(users, ("Acme", None, None)) | {person: (secret, None, None)}
         write_csv(tmp_path / "users.csv", facts)
@@ -146,8 +146,7 @@ def test_a_configuration_without_the_account_leaves_its_users(tmp_path: Path) ->
         SandboxProcess(executions=10, seed=7, freeze=True) as other_world,
     ):
         place = Place(tmp_path, sandbox, **QUIET)
-        place.run("sync", "paragon")
-        facts = facts_of(users_that_ran(place))
+        facts = facts_of(users_of(sandbox))
         write_csv(tmp_path / "users.csv", facts)
         place.set(user_map=str(tmp_path / "users.csv"))
         place.run("sync", "paragon")

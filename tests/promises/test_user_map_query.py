@@ -21,7 +21,7 @@ from tests.support.user_maps import (
     facts_of,
     queried_table,
     shown,
-    users_that_ran,
+    users_of,
 )
 
 pytestmark = pytest.mark.usefixtures("views")
@@ -98,7 +98,6 @@ def wrong_place(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """An account that was synced with a table of customers."""
     with SandboxProcess(**WORLD) as sandbox:
         place = Place(tmp_path_factory.mktemp("wrong"), sandbox, **QUIET)
-        place.run("sync", "paragon")
         execute(
             place,
             "CREATE SCHEMA crm",
@@ -114,7 +113,7 @@ def test_ids_that_may_not_be_stored_are_not(tmp_path: Path, rule: str) -> None:
     """As for files: a hashed column joins by its hash, and of an excluded one no row is stored."""
     with SandboxProcess(**WORLD) as sandbox:
         place = Place(tmp_path, sandbox, **QUIET)
-        users = sorted({str(row["userId"]) for row in sandbox.truth() if row.get("userId")})
+        users = users_of(sandbox)
         facts = facts_of(users)
         execute(place, *queried_table(facts))
         place.set(user_map="crm.customers", hash_key=HASH_KEY, **{rule: ["*.user_id"]})
@@ -128,8 +127,7 @@ def test_a_forgotten_user_does_not_come_back(tmp_path: Path) -> None:
     """``forget`` erases the person's row, and no later query that names the person brings it back."""
     with SandboxProcess(**WORLD) as sandbox:
         place = Place(tmp_path, sandbox, **QUIET)
-        place.run("sync", "paragon")
-        person, *others = users_that_ran(place)
+        person, *others = users_of(sandbox)
         facts: dict[str, Any] = dict.fromkeys([person, *others], ("Acme", None, None))
         execute(place, *queried_table(facts))
         place.set(user_map="crm.customers")
@@ -146,8 +144,7 @@ def test_other_commands_run_no_query(tmp_path: Path) -> None:
     """The report, answers and views of another configuration take what the last sync stored."""
     with SandboxProcess(**WORLD) as sandbox:
         place = Place(tmp_path, sandbox, **QUIET)
-        place.run("sync", "paragon")
-        facts = facts_of(users_that_ran(place))
+        facts = facts_of(users_of(sandbox))
         execute(place, *queried_table(facts))
         place.set(user_map="crm.customers")
         place.run("sync", "paragon")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from task_history.warehouse.sql_text import DUCKDB, quoted_text
+from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
 
 Facts = tuple[str | None, str | None, str | None]
@@ -36,6 +37,11 @@ def write_csv(path: Path, facts: Mapping[str, Facts]) -> None:
         rows = csv.writer(file)
         rows.writerow(("user_id", "customer", "plan", "region"))
         rows.writerows((user, *(fact or "" for fact in own)) for user, own in facts.items())
+
+
+def users_of(sandbox: SandboxProcess) -> list[str]:
+    """The users of Paragon's executions, in order."""
+    return sorted({str(row["userId"]) for row in sandbox.truth() if row.get("userId")})
 
 
 def users_that_ran(place: Place) -> list[str]:
