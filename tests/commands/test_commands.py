@@ -15,8 +15,10 @@ import pytest
 from task_history import systems
 from task_history_cli.cli import COMMANDS
 from task_history_cli.commands.status_text import calendar
+from task_history_cli.runtime import interactive_client
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import PERFECT, PREFIX, STEP_FIELDS, Place, differences
+from tests.support.torture import rest_as_torture
 from tests.unit.client.test_client import serving
 from tests.unit.systems.test_any_answer import GIVEN
 
@@ -78,17 +80,25 @@ DEAD: dict[str, tuple[dict[str, Any], str]] = {
 
 
 PLAN = ("plan", "paragon", "--month", "2026-08")
+ASKED_OF_THE_DEAD = [*((("check", "paragon"), name) for name in DEAD), (PLAN, "refused"), (PLAN, "503")]
 
 
 @pytest.mark.parametrize(
     ("words", "name"),
-    [*((("check", "paragon"), name) for name in DEAD), (PLAN, "refused"), (PLAN, "503")],
+    # One that asks again and again for a second of silence is waited for as often as requests are allowed.
+    rest_as_torture(ASKED_OF_THE_DEAD, [asked for asked in ASKED_OF_THE_DEAD if asked[1] != "429"]),
     ids=lambda value: value if isinstance(value, str) else value[0],
 )
 def test_a_dead_vendor_is_no_success(
-    tmp_path: Path, dead: SandboxProcess, words: tuple[str, ...], name: str
+    tmp_path: Path,
+    dead: SandboxProcess,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    name: str,
 ) -> None:
     """What only asks ends with exit code 4 and the vendor's fault within seconds, also where fault_deadline_s is long."""
+    assert interactive_client.CHECK_DEADLINE_S <= 5
+    monkeypatch.setattr(interactive_client, "CHECK_DEADLINE_S", 0.3)
     what, reason = DEAD[name]
     place = Place(tmp_path, dead, fault_deadline_s=300, timeout_s=1)
     place.set(base_url=what.get("base_url", dead.base_url))
