@@ -10,7 +10,7 @@ from task_history.core.columns import customer_data, customer_json
 from task_history.load.migrated_texts import statements
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import Server
-from tests.destinations.postgres.test_postgres import NOW, ON_POSTGRES, START, PostgresPlace
+from tests.destinations.postgres.test_postgres import NOW, ON_POSTGRES, START, PostgresPlaceWithoutViews
 from tests.support.altering_proxy import altering
 
 PROSE = '[12:00] "it" began'
@@ -34,12 +34,14 @@ def test_a_field_keeps_its_column(postgres: Server, tmp_path: Path) -> None:
             "integrations": None,
             "base_url": url,
         }
-        place = PostgresPlace(tmp_path, sandbox, postgres, dataset_name="kept", **settings)
+        place = PostgresPlaceWithoutViews(tmp_path, sandbox, postgres, dataset_name="kept", **settings)
         place.told("sync")
         fields.clear()
         fields |= {"new_field": 2}
         (tmp_path / "elsewhere").mkdir()
-        elsewhere = PostgresPlace(tmp_path / "elsewhere", sandbox, postgres, dataset_name="kept", **settings)
+        elsewhere = PostgresPlaceWithoutViews(
+            tmp_path / "elsewhere", sandbox, postgres, dataset_name="kept", **settings
+        )
         elsewhere.run("backfill", "paragon", *ON_POSTGRES, "--from", "2026-09-20", "--to", "2026-10-01")
         fields |= {"newField": 3}
         place.run("backfill", "paragon", *ON_POSTGRES, "--from", "2026-10-01", "--to", "2026-10-10")
@@ -53,7 +55,7 @@ def test_a_field_keeps_its_column(postgres: Server, tmp_path: Path) -> None:
 
 def test_texts_of_an_earlier_version(postgres: Server, tmp_path: Path) -> None:
     """They are rewritten as on DuckDB."""
-    place = PostgresPlace(tmp_path, None, postgres)
+    place = PostgresPlaceWithoutViews(tmp_path, None, postgres)
     place.execute("CREATE TABLE former (message varchar, result varchar)")
     texts = {
         json.dumps(PROSE): PROSE,

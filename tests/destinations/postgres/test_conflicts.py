@@ -13,7 +13,7 @@ import psycopg2
 
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import Server
-from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlace
+from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlace, PostgresPlaceWithoutViews
 from tests.support.altering_proxy import altering, with_fields
 from tests.support.place import truth
 
@@ -145,7 +145,7 @@ def test_rows_that_met_another_session_are_written_again(postgres: Server, tmp_p
         return with_fields(body, fields, every=True) if fields else body
 
     with SandboxProcess("paragon", **WORLD) as sandbox, altering(sandbox.base_url, alter) as url:
-        place = PostgresPlace(tmp_path, sandbox, postgres, base_url=url, steps="none", **SETTINGS)
+        place = PostgresPlaceWithoutViews(tmp_path, sandbox, postgres, base_url=url, steps="none", **SETTINGS)
         place.run("sync", "paragon", *ON_POSTGRES)
         fields["lateField"] = "true"
         sandbox.advance(30 * 3600)

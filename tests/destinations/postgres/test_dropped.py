@@ -9,13 +9,13 @@ import pytest
 
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import Server
-from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlace
+from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlace, PostgresPlaceWithoutViews
 from tests.support.dropped_tables import check_dropped, check_dropped_staging
 from tests.support.place import Place, truth
 from tests.support.torture import rest_as_torture
 
 
-class _Place(PostgresPlace):
+class _Place(PostgresPlaceWithoutViews):
     def sync(self, *words: str, expect: int | None = 0) -> dict[str, Any]:
         return super().sync(*ON_POSTGRES, *words, expect=expect)
 

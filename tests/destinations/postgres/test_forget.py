@@ -8,7 +8,7 @@ import pytest
 
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import Server
-from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlace
+from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlace, PostgresPlaceWithoutViews
 from tests.promises.test_forget import KILLS, run_killed
 from tests.support.torture import rest_as_torture
 
@@ -33,9 +33,9 @@ def _mentions(place: PostgresPlace, words: list[str]) -> list[str]:
 def test_a_forgotten_person_is_in_no_table(postgres: Server, tmp_path: Path) -> None:
     """After forget no table holds the id of the person or of their rows, nor do they come back with later runs."""
     with SandboxProcess(
-        executions=120, seed=5, days=8, failed=0.3, future_hours=40, open_days=0.05, freeze=True
+        executions=40, seed=5, days=4, failed=0.3, future_hours=40, open_days=0.05, freeze=True
     ) as sandbox:
-        place = PostgresPlace(tmp_path, sandbox, postgres, integrations=None, retention_days=0)
+        place = PostgresPlaceWithoutViews(tmp_path, sandbox, postgres, integrations=None, retention_days=0)
         place.told("sync")
         ((user, number),) = place.query(
             "SELECT user_id, count(*) FROM paragon.workflow_executions WHERE user_id IS NOT NULL "
@@ -73,8 +73,8 @@ def test_an_erasure_whose_process_was_killed_is_ended_and_holds_on_another_machi
     postgres: Server, tmp_path: Path, where: str, name: str, call: int
 ) -> None:
     """The same command ends it; a machine with a working folder of its own leaves the person out by its next sync."""
-    with SandboxProcess(executions=60, seed=6, days=8, failed=0.3, future_hours=40, freeze=True) as sandbox:
-        place = PostgresPlace(tmp_path, sandbox, postgres, integrations=None, retention_days=0)
+    with SandboxProcess(executions=30, seed=8, days=4, failed=0.3, future_hours=40, freeze=True) as sandbox:
+        place = PostgresPlaceWithoutViews(tmp_path, sandbox, postgres, integrations=None, retention_days=0)
         elsewhere = {name: str(tmp_path / "elsewhere" / name) for name in MACHINE}
         here = {name: place.env[name] for name in MACHINE}
         place.told("sync")

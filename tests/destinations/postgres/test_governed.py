@@ -8,7 +8,7 @@ from pathlib import Path
 from task_history.core.keyed_hash import KeyedHash
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import Server
-from tests.destinations.postgres.test_postgres import PostgresPlace
+from tests.destinations.postgres.test_postgres import PostgresPlaceWithoutViews
 
 KEY = "5f0c1a2b3c4d5e6f708192a3b4c5d6e7"
 
@@ -22,7 +22,7 @@ def test_old_rows_and_columns(postgres: Server, tmp_path: Path) -> None:
     """What is older is deleted once and not asked for again; old values are erased, new ones are never written."""
     start = midnight_before(12).date().isoformat()
     with SandboxProcess("paragon", executions=60, seed=72, days=11) as sandbox:
-        place = PostgresPlace(
+        place = PostgresPlaceWithoutViews(
             tmp_path, sandbox, postgres, start_date=start, payloads="all", integrations=None
         )
         place.told("sync")

@@ -8,11 +8,11 @@ from typing import Any
 
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import Server
-from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlace
+from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlaceWithoutViews
 from tests.support.altering_proxy import altering, with_fields
 
 WORLD: dict[str, Any] = {
-    "executions": 80,
+    "executions": 40,
     "seed": 5,
     "days": 6,
     "future_hours": 40,
@@ -32,10 +32,10 @@ def test_a_new_field_that_a_sync_and_a_backfill_see_at_once_is_noted_once(
         return with_fields(body, fields, every=True) if fields else body
 
     with SandboxProcess("paragon", **WORLD) as sandbox, altering(sandbox.base_url, alter) as url:
-        place = PostgresPlace(
+        place = PostgresPlaceWithoutViews(
             tmp_path, sandbox, postgres, base_url=url, retention_days=0, start_date="2026-02-27"
         )
-        place.set(dataset_name="changing")
+        place.set(dataset_name="changing", integrations=None, payloads="none")
         place.run("sync", "paragon", *ON_POSTGRES)
         fields["lateField"] = "true"
         sandbox.advance(30 * 3600)
