@@ -28,11 +28,16 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
 
 
 def test_a_sync_asks_few_questions(tmp_path: Path, statements: list[tuple[str, Any]]) -> None:
-    """A first sync of a small account sends at most 115 statements, an idle one 42; it asks the same backlog once."""
+    """A first sync of a small account sends at most 105 statements in two loads, an idle one 42: the backlog once.
+
+    Its loads are the executions, then their steps with the payloads of those.
+    """
     with SandboxProcess(executions=60, days=3, seed=3, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, integrations=None)
         place.run("sync", "paragon")
-        assert len(statements) <= 115
+        assert len(statements) <= 105
+        assert place.query("SELECT count(*) FROM paragon._dlt_loads") == [(2,)]
+        assert place.query("SELECT count(*) > 0 FROM paragon.step_payloads") == [(True,)]
         statements.clear()
         place.run("sync", "paragon")
     assert len(statements) <= 42

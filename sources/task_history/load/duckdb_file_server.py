@@ -58,6 +58,8 @@ class SharedFileConnection:
         self._lock = threading.Lock()
         self._rows: list[tuple[Any, ...]] = []
         self._is_writing = False
+        self.is_clean = True
+        """Whether no transaction is open, nothing failed and no other process is kept from committing."""
         self.description: list[tuple[Any, ...]] | None = None
         self._channel.send(os.getpid())
 
@@ -80,12 +82,15 @@ class SharedFileConnection:
         return next(iter(self.fetchmany(1)), None)
 
     def begin(self) -> None:
+        self.is_clean = False
         self.execute("BEGIN TRANSACTION")
 
     def commit(self) -> None:
         self.execute("COMMIT")
+        self.is_clean = True
 
     def rollback(self) -> None:
+        self.is_clean = False
         self.execute("ROLLBACK")
 
     def begin_writing(self) -> datetime | None:
@@ -94,7 +99,7 @@ class SharedFileConnection:
         None where none was told since the file was opened.
         """
         last: datetime | None = self._asked("begin_writing")
-        self._is_writing = True
+        self._is_writing, self.is_clean = True, False
         return last
 
     def note_instant(self, at: datetime) -> None:
@@ -119,6 +124,7 @@ class SharedFileConnection:
             self._channel.send(request)
             answer = self._channel.recv()
         if isinstance(answer, Exception):
+            self.is_clean = False
             raise answer
         return answer
 

@@ -13,6 +13,7 @@ In the order in which a run uses them::
     rejected_rows       rows without a usable id, as rows of ``rejected_rows``
     column_changes      checks the settings of columns against what is stored
     delete_old_rows     deletes rows that the warehouse no longer keeps
+    fresh_payloads      the payloads of steps that were just read
     common_phases       what several commands share: settle, learn integrations, load details
     statistics          loads the counts that the vendor publishes
     replay_candidates   selects the executions that may be run again

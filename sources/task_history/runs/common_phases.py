@@ -19,9 +19,10 @@ from ..extract.integrations import (
 from ..extract.listing import WindowReader
 from ..systems.checked_ids import check_id
 from ..systems.protocol import Integrations
-from ..warehouse.backlog import payload_key
+from ..warehouse.backlog import MissingDetail, payload_key
 from ..warehouse.queries import Warehouse
 from .context import Context, not_skipped
+from .fresh_payloads import payloads_of
 
 
 def settle_open_executions(
@@ -173,14 +174,21 @@ def load_backlog(context: Context, warehouse: Warehouse, rounds: int | None = No
             if left.details
             else []
         )
+        fresh: dict[str, MissingDetail] = {}
         for chunk in details.steps(wanted):
             uncommitted.add(chunk)
             tally.count_answer()
+            if len(fresh) < limit_per_round:
+                fresh |= payloads_of(chunk, context, warehouse, scope)
             yield count_steps(context, chunk)
+        # They are written together with their steps.
+        for chunk in details.inputs_and_outputs(warehouse.without_payload(list(fresh.values()))):
+            uncommitted.add(chunk)
+            yield _count_payload(context, chunk)
         if payloads or wanted:
             is_flushed = False
-            # Where each query is billed, the last of the backlog is not asked about before it is written.
-            is_last = warehouse.is_billed and len(payloads) + len(wanted) < limit_per_round
+            # The last of the backlog is not asked about before it is written.
+            is_last = len(payloads) + len(wanted) < limit_per_round
             yield FLUSH if is_last else COMMIT_NOW
         elif is_flushed:
             return

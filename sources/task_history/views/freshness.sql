@@ -28,6 +28,17 @@ WITH loaded AS (
     SELECT system, instance FROM systems.datasets
 ),
 
+covered AS (
+    SELECT system, instance, day, lane, filters, part, is_whole, window_start, window_end FROM systems.coverage
+),
+
+runs AS (
+    SELECT
+        system, instance, run_id, command, started_at, outcome, reason, covered_until, lost_from, lost_until,
+        details_left, payloads_left
+    FROM systems.sync_runs
+),
+
 bounds AS (
     SELECT
         system,
@@ -35,21 +46,21 @@ bounds AS (
         min(window_start) AS loaded_from,
         -- Of a list that comes in parts the runs know how far all of them are.
         CASE WHEN max(part) = '' THEN max(CASE WHEN lane = 'sync' THEN window_end END) END AS loaded_until
-    FROM systems.coverage
+    FROM covered
     WHERE is_whole AND lane <> 'audit'
     GROUP BY system, instance
 ),
 
 cursors AS (
     SELECT system, instance, max(covered_until) AS covered_until
-    FROM systems.sync_runs
+    FROM runs
     WHERE command = 'sync'
     GROUP BY system, instance
 ),
 
 filtered AS (
     SELECT system, instance, count(DISTINCT day) AS filtered_days
-    FROM systems.coverage
+    FROM covered
     WHERE NOT is_whole AND NOT starts_with(filters, 'list=')
     GROUP BY system, instance
 ),
@@ -81,14 +92,14 @@ counts AS (
 
 lost AS (
     SELECT system, instance, min(lost_from) AS lost_from, max(lost_until) AS lost_until
-    FROM systems.sync_runs
+    FROM runs
     WHERE lost_from IS NOT NULL
     GROUP BY system, instance
 ),
 
 last_runs AS (
     SELECT system, instance, started_at, outcome, reason, details_left, payloads_left
-    FROM systems.sync_runs
+    FROM runs
     WHERE command = 'sync'
     QUALIFY row_number() OVER (PARTITION BY system, instance ORDER BY started_at DESC, run_id) = 1
 )

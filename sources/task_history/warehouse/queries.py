@@ -10,13 +10,13 @@ from typing import Any
 from ..core.models import Row, Selection, Window
 from ..systems.protocol import System
 from .averages import Averages
-from .backlog import MissingDetail, OpenExecution, StepCount
+from .backlog import MissingDetail, OpenExecution, StepCount, payload_key
 from .coverage import Day, read_day
 from .dataset import missing_detail, utc, utc_or_epoch
 from .forgotten_people import LeftOut
 from .keep_days import KeptSince
 from .query_cache import QueryCache, StatementCollector
-from .recent_queries import RecentQueries, by_day
+from .recent_queries import RecentQueries, batched, by_day
 from .sql_text import Query
 from .statistics_buckets import Buckets
 from .status_history import StoredStatus
@@ -251,6 +251,23 @@ class Warehouse(RecentQueries):
             f"SELECT e.{column} FROM {self._executions} AS e WHERE e.{column} IS NOT NULL GROUP BY e.{column}"
         )
         return {str(value): by_id.get(str(value), {}) for (value,) in seen}
+
+    def without_payload(self, steps: Sequence[MissingDetail]) -> list[MissingDetail]:
+        """Those of the steps of which no payload is stored, nor a note that it cannot be read."""
+        if not steps or self._system.payloads is None:
+            return []
+        ids = sorted({step.execution_id for step in steps})
+        stored = set()
+        table = self._name(self._system.payloads.table.name)
+        for part in batched(ids):
+            marks = ", ".join(["%s"] * len(part))
+            rows = self._rows(
+                f"SELECT p.workflow_execution_id, p.step_execution_id FROM {table} AS p "
+                f"WHERE p.workflow_execution_id IN ({marks})",
+                *part,
+            )
+            stored |= {payload_key(str(execution_id), str(step_id)) for execution_id, step_id in rows}
+        return [step for step in steps if step.key not in stored]
 
     def users(self) -> set[str]:
         """The users for whom executions ran, of any list."""

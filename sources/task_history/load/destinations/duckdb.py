@@ -27,19 +27,18 @@ from dlt.destinations.exceptions import DatabaseException
 from ...core.arrow_types import ARROW
 from ...core.columns import LOADED_AT
 from ...core.errors import ConfigurationError
-from ...warehouse.duckdb_file import open_for_reading
 from ...warehouse.sql_text import quoted_name, quoted_text
 from .. import dlt_internals, duckdb_file_server
 from ..dlt_internals import (
     DuckDbClient,
     DuckDbClientConfiguration,
-    DuckDbConnectionPool,
     DuckDbCopyJob,
     DuckDbCredentials,
 )
 from ..load_package import has_unique_keys, value_bytes
 from .base import Backend, Descriptions
 from .duckdb_instants import Instants
+from .duckdb_pools import ReadingPool, SharedPool
 from .duckdb_rewrite import rewrite
 from .duckdb_settings import check_credentials
 from .duckdb_storage import DEFAULT, check_version, create_file
@@ -131,6 +130,9 @@ class DuckDb(dlt.destinations.duckdb):
         return self._able[has_case].copy()
 
     def configuration(self, initial_config: Any, accept_partial: bool = False) -> Any:
+        if dlt_internals.are_used() and initial_config.is_resolved():
+            # dlt asks for them again before it starts jobs, and then has a pool of connections for each.
+            return initial_config
         try:
             config: Any = super().configuration(initial_config, accept_partial)
         except ConfigurationException as error:
@@ -139,9 +141,9 @@ class DuckDb(dlt.destinations.duckdb):
         check_version(config.storage_version)
         self.storage_version = config.storage_version
         if self.only_reads is not None:
-            config.credentials.conn_pool = _ReadingPool(config.credentials, self.only_reads)
+            config.credentials.conn_pool = ReadingPool(config.credentials, self.only_reads)
         elif duckdb_file_server.address_of(str(config.credentials.database)) is not None:
-            config.credentials.conn_pool = _SharedPool(config.credentials)
+            config.credentials.conn_pool = SharedPool(config.credentials)
         return config
 
     def client(self, schema: Schema, initial_config: Any = None) -> Any:
@@ -155,46 +157,6 @@ class DuckDb(dlt.destinations.duckdb):
                 self._configurations[key] = self.configuration(config)
             config = self._configurations[key]
         return _Client(schema, config, self.capabilities(config, schema.naming), self)
-
-
-class _ReadingPool(DuckDbConnectionPool):
-    """Pool of connections that can read the tables of the file and nothing else."""
-
-    def __init__(self, credentials: DuckDbCredentials, dataset: str) -> None:
-        super().__init__(credentials)
-        self._file = Path(credentials.database)
-        self._dataset = dataset
-
-    def borrow_conn(
-        self,
-        global_config: Any = None,  # noqa: ARG002 - dlt's, for connections that write
-        local_config: Any = None,  # noqa: ARG002
-        pragmas: Any = None,  # noqa: ARG002
-    ) -> Any:
-        return dlt_internals.borrowed(self, lambda: open_for_reading(self._file))
-
-    def move_conn(self) -> Any:
-        """Hands a connection to ibis, which sets its own time zone and names views without their dataset."""
-        connection = open_for_reading(self._file, is_locked=False)
-        connection.execute("SET search_path = ?", [self._dataset])
-        return connection
-
-
-class _SharedPool(DuckDbConnectionPool):
-    """Pool of connections through the process that has the file open; each is open until it is returned."""
-
-    def borrow_conn(
-        self,
-        global_config: Any = None,  # noqa: ARG002 - set by the process that has the file open
-        local_config: Any = None,
-        pragmas: Any = None,
-    ) -> Any:
-        connection = duckdb_file_server.connect(str(self.credentials.database))
-        return dlt_internals.with_local_config(self, connection, local_config, pragmas)
-
-    def return_conn(self, borrowed_conn: Any) -> int:
-        borrowed_conn.close()
-        return 0
 
 
 @dlt_internals.without_merge_jobs
