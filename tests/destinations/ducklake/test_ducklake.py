@@ -17,12 +17,11 @@ from tests.destinations.ducklake.place import ON_DUCKLAKE, DuckLakePlace, instal
 from tests.destinations.postgres.conftest import postgres, postgres_of_all_tests
 from tests.destinations.postgres.server import Server
 from tests.support.place import PERFECT, differences
-from tests.support.torture import rest_as_torture
 
 __all__ = ["postgres", "postgres_of_all_tests"]
 
 
-START = "2026-10-20T12:00:00+00:00"
+START, DAY = "2026-10-20T12:00:00+00:00", "2026-10-15"
 CHANGES = """
 SELECT c.changes_made, t.table_id, t.table_name FROM ducklake_snapshot_changes AS c, ducklake_table AS t
 JOIN ducklake_schema AS s USING (schema_id) WHERE s.schema_name = 'paragon'
@@ -46,7 +45,7 @@ def deletions_alone(catalog: Path) -> list[str]:
 def test_what_the_vendor_has_is_in_the_lake(tmp_path: Path, syncs: int) -> None:
     """With a catalog in SQLite: tables and views have what the vendor has after each sync, and an audit agrees.
 
-    No state of the lake lacks rows that a merge replaces.
+    No state of the lake lacks rows that a merge replaces, and a working folder that has never seen it shows it.
 
     The audit takes as long as a sync: it follows the second one only.
     """
@@ -54,24 +53,40 @@ def test_what_the_vendor_has_is_in_the_lake(tmp_path: Path, syncs: int) -> None:
     install_extensions(home)
     with SandboxProcess(executions=5 * syncs, seed=3, days=2 * syncs, now=START) as sandbox:
         catalog = f"sqlite:///{tmp_path / 'catalog.sqlite'}"
-        place = DuckLakePlace(
-            tmp_path / "lake", sandbox, home=home, catalog=catalog, payloads="none", start_date="2026-10-15"
-        )
+        options: dict[str, Any] = {"home": home, "catalog": catalog, "payloads": "none", "start_date": DAY}
+        place = DuckLakePlace(tmp_path / "lake", sandbox, **options)
         for number in range(syncs):
             sandbox.advance(26 * 3600 * number)
             result = place.sync(*ON_DUCKLAKE)
             assert result["complete"]
             assert "views_failed" not in result["stderr"]
             assert differences(place, sandbox) == PERFECT
-        assert place.query("SELECT count(*) FROM task_history.executions") == [(len(sandbox.truth()),)]
-        assert place.steps()
+        assert place.query(
+            "SELECT (SELECT count(*) FROM task_history.executions), (SELECT count(*) > 0 FROM paragon.step_executions)"
+        ) == [(len(sandbox.truth()), True)]
+        elsewhere = DuckLakePlace(tmp_path / "elsewhere", sandbox, **options)
+        elsewhere.set_data(place.data)
+        (status,) = json.loads(elsewhere.run("status", "paragon", "--json", *ON_DUCKLAKE).stdout)["systems"]
+        assert status["rows"]["workflow_executions"] == len(sandbox.truth())
         assert deletions_alone(tmp_path / "catalog.sqlite") == []
         if syncs > 1:
-            month = ("--from", "2026-10-15", "--to", "2026-10-20", "--sample", "5")
+            month = ("--from", DAY, "--to", "2026-10-20", "--sample", "5")
             assert "No differences" in place.run("audit", "paragon", *month, *ON_DUCKLAKE).stdout
 
 
-@pytest.mark.parametrize("command", rest_as_torture(["status", "sync"], ["status"]))
+def test_a_catalog_in_postgres_is_taken(postgres: Server, tmp_path: Path) -> None:
+    """A check opens the lake and names it."""
+    home = tmp_path / "home"
+    install_extensions(home)
+    with SandboxProcess(executions=5, seed=3, days=2, now=START) as sandbox:
+        place = DuckLakePlace(tmp_path / "lake", sandbox, home=home, catalog=postgres.url)
+        said = place.run("check", "paragon", *ON_DUCKLAKE).stdout
+    assert f"The warehouse is ducklake postgres://127.0.0.1:{postgres.port}/" in said, said
+    assert f" with data in {place.data}" in said, said
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("command", ["status", "sync"])
 def test_a_catalog_in_postgres_is_found_from_another_machine(
     postgres: Server, tmp_path: Path, command: str
 ) -> None:
@@ -84,7 +99,7 @@ def test_a_catalog_in_postgres_is_found_from_another_machine(
             "catalog": postgres.url,
             "steps": "none",
             "payloads": "none",
-            "start_date": "2026-10-15",
+            "start_date": DAY,
         }
         first = DuckLakePlace(tmp_path / "first", sandbox, **options)
         assert first.sync(*ON_DUCKLAKE)["complete"]
