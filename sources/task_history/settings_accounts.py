@@ -118,24 +118,28 @@ def check_account(system: System, instance: str, sources: Sequence[ConfigSource]
 
 
 def _warn_of_double(account: Account, sources: Sequence[ConfigSource]) -> None:
-    """Names another account of the system that has the same project and credentials."""
-    own = _identity(account, sources)
-    for other in all_accounts(sources):
-        if other != account and other.system is account.system and _identity(other, sources) == own:
-            log.warning(
-                "same_account_twice",
-                instance=account.instance,
-                other=other.title,
-                same=",".join(name for name in sorted(own) if own[name]),
-                hint="its executions are loaded twice, and views count them twice: give it its own, or leave it out",
-            )
+    """Names the first other account of the system that has the same project and credentials, and how many more have."""
+    names = sorted(_own_settings(account.system))
+    own = _identity(account, sources, names)
+    others = [
+        other.title
+        for other in all_accounts(sources)
+        if other.system is account.system and other != account and _identity(other, sources, names) == own
+    ]
+    if others:
+        log.warning(
+            "same_account_twice",
+            instance=account.instance,
+            other=others[0] + (f" and {len(others) - 1} more" if len(others) > 1 else ""),
+            same=",".join(name for name in names if own[name]),
+            hint="its executions are loaded twice, and views count them twice: give it its own, or leave it out",
+        )
 
 
-def _identity(account: Account, sources: Sequence[ConfigSource]) -> dict[str, str]:
-    """The values that distinguish the account from others, by setting."""
+def _identity(account: Account, sources: Sequence[ConfigSource], names: Sequence[str]) -> dict[str, str]:
+    """The values that distinguish the account from others, by these settings."""
     values = account.values(sources)
-    own = sorted(_own_settings(account.system))
-    return {name: _NOTATION.sub("", str(values.get(name, ("", ""))[0])) for name in own}
+    return {name: _NOTATION.sub("", str(values.get(name, ("", ""))[0])) for name in names}
 
 
 def _own_settings(system: System) -> set[str]:
