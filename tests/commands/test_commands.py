@@ -34,12 +34,12 @@ def test_help_of_every_command(tmp_path: Path) -> None:
 def test_demo_answers_what_an_analyst_asks(tmp_path: Path) -> None:
     """The demo needs nothing, ends in tables with rows, and says how to go on."""
     place = Place(tmp_path, None, base_url=None)
-    done = place.run_process("demo", "--executions", "250")
+    done = place.run_process("demo", "--executions", "120")
     assert done.returncode == 0, done.stderr
     for title in ("Usage by integration", "Failures by workflow", "Slowest steps", "Go on with"):
         assert title in done.stdout
     assert "salesforce" in done.stdout
-    told = json.loads(place.run("demo", "--executions", "250", "--json").stdout)
+    told = json.loads(place.run("demo", "--executions", "40", "--json").stdout)
     assert (
         sum(row["executions"] for row in told["answers"]["Usage by integration"])
         == told["sync"]["executions"]

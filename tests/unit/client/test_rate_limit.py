@@ -401,12 +401,12 @@ def test_a_killed_process_neither_frees_nor_keeps_its_slots(vendor: Vendor, tmp_
 
 
 def test_a_process_killed_at_any_instant_leaves_a_good_file(vendor: Vendor, tmp_path: Path) -> None:
-    """Twelve SIGKILLs in the midst of thousands of writes: the file stays sound and the count right."""
-    for number in range(12):
+    """Six SIGKILLs in the midst of thousands of writes: the file stays sound and the count right."""
+    for number in range(6):
         victim = worker(str(number), vendor, tmp_path, limit=100_000, period_s=60.0, threads=4, seconds=60)
         vendor.wait_for(20 + number)
         victim.kill()
         victim.wait()
     time.sleep(0.1)
     found = usage(100_000, 60.0, origin="o", key=KEY, state_dir=tmp_path)
-    assert len(vendor.arrivals) <= found.used <= len(vendor.arrivals) + 12 * 4
+    assert len(vendor.arrivals) <= found.used <= len(vendor.arrivals) + 6 * 4

@@ -373,7 +373,7 @@ def test_killed_in_any_share(vendor: Vendor, tmp_path: Path) -> None:
 
     running: dict[BudgetShare, subprocess.Popen[bytes]] = {}
     start(BACK)
-    for _ in range(4):
+    for _ in range(3):
         start(FORE)
         vendor.wait_for(40)
         for share in (FORE, BACK):

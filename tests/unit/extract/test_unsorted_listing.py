@@ -87,8 +87,8 @@ def test_every_execution_comes_once(variant: str) -> None:
 
 
 def test_forty_lists_take_hardly_more_than_their_pages() -> None:
-    """40 workflows of 20,000 executions: at most 5 % more requests than full pages need."""
-    vendor = PlainVendor("sailpoint", executions=20_000, days=20, workflows=40)
+    """40 workflows of 10,000 executions: at most 5 % more requests than full pages need."""
+    vendor = PlainVendor("sailpoint", executions=10_000, days=20, workflows=40)
     seen = Seen()
     fewest = 0
     for workflow in range(40):

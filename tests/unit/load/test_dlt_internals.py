@@ -10,6 +10,7 @@ import shutil
 import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -473,11 +474,14 @@ PUBLIC = re.compile(
 )
 
 
-def _modules() -> Iterator[tuple[Path, ast.Module]]:
-    for folder in ("sources", "pipelines"):
-        for file in sorted((ROOT / folder).rglob("*.py")):
-            if file.name not in INTERNALS:
-                yield file, ast.parse(file.read_text())
+@cache
+def _modules() -> list[tuple[Path, ast.Module]]:
+    return [
+        (file, ast.parse(file.read_text()))
+        for folder in ("sources", "pipelines")
+        for file in sorted((ROOT / folder).rglob("*.py"))
+        if file.name not in INTERNALS
+    ]
 
 
 def _imports(module: ast.Module) -> Iterator[str]:
