@@ -356,7 +356,11 @@ def test_three_processes_share_one_budget(vendor: Vendor, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("limit", "share"),
-    [(4, BudgetShare.FOREGROUND), (20, BudgetShare.FOREGROUND), (20, BudgetShare.BACKGROUND)],
+    [
+        (4, BudgetShare.FOREGROUND),
+        pytest.param(20, BudgetShare.FOREGROUND, marks=pytest.mark.torture),
+        (20, BudgetShare.BACKGROUND),
+    ],
     ids=["4-foreground", "20-foreground", "20-background"],
 )
 def test_a_small_process_is_not_starved(
