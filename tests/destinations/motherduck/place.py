@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import duckdb
 
+from task_history_cli.runtime import views
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
 
@@ -162,3 +163,11 @@ class MotherDuckPlace(Place):
         )
         self.outputs += [done.stdout, done.stderr]
         return done.returncode
+
+
+class MotherDuckPlaceWithoutViews(MotherDuckPlace):
+    """One whose runs within this process make no views: for tests of all else."""
+
+    def run(self, *words: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
+        with mock.patch.object(views, "refresh", return_value=None):
+            return super().run(*words, expect=expect)

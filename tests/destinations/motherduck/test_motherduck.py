@@ -11,7 +11,13 @@ import duckdb
 import pytest
 
 from task_history_cli.sandbox.process import SandboxProcess
-from tests.destinations.motherduck.place import DATABASE, TOKEN, MotherDuck, MotherDuckPlace
+from tests.destinations.motherduck.place import (
+    DATABASE,
+    TOKEN,
+    MotherDuck,
+    MotherDuckPlace,
+    MotherDuckPlaceWithoutViews,
+)
 from tests.support.place import PERFECT, STEP_FIELDS, differences
 
 START = "2026-10-20T12:00:00+00:00"
@@ -43,7 +49,7 @@ def files_with(text: str, folder: Path) -> list[Path]:
 
 def test_two_syncs_bring_what_the_vendor_has(server: MotherDuck, tmp_path: Path) -> None:
     """Checked, synced, settled and audited, the tables equal the truth; the views show it; the token is nowhere."""
-    with SandboxProcess(executions=40, open_days=0.5, **WORLD) as sandbox:
+    with SandboxProcess(executions=20, open_days=0.5, **WORLD) as sandbox:
         place = MotherDuckPlace(tmp_path / "place", sandbox, server, **SETTINGS)
         assert "will be created by the first sync" in place.run("check", "paragon").stdout
         assert place.told("sync")["complete"]
@@ -94,7 +100,7 @@ def test_the_report_shows_what_was_synced(server: MotherDuck, tmp_path: Path) ->
 def test_a_killed_sync_goes_on(server: MotherDuck, tmp_path: Path) -> None:
     """Killed where its second package waits, a sync is ended by the same command, with no row lost or doubled."""
     with SandboxProcess(executions=20, **WORLD) as sandbox:
-        place = MotherDuckPlace(tmp_path / "place", sandbox, server, **SETTINGS)
+        place = MotherDuckPlaceWithoutViews(tmp_path / "place", sandbox, server, **SETTINGS)
         assert place.run_killed(2, "sync", "paragon") == -signal.SIGKILL
         assert place.told("sync")["complete"]
         assert differences(place, sandbox) == PERFECT
@@ -108,7 +114,7 @@ def test_what_another_process_changed_at_once_is_written_again(server: MotherDuc
     The merge deletes and inserts in one transaction: else it would not meet the other process.
     """
     with SandboxProcess(executions=20, open_days=0.5, **WORLD) as sandbox:
-        place = MotherDuckPlace(
+        place = MotherDuckPlaceWithoutViews(
             tmp_path / "place", sandbox, server, steps="none", payloads="none", **SETTINGS
         )
         place.run("sync", "paragon")
@@ -138,8 +144,8 @@ def test_what_another_process_changed_at_once_is_written_again(server: MotherDuc
 
 def test_a_forgotten_person_is_in_no_table(server: MotherDuck, tmp_path: Path) -> None:
     """After forget no table holds the person's id, staging tables included, nor does it come back with the next sync."""
-    with SandboxProcess(executions=40, **WORLD) as sandbox:
-        place = MotherDuckPlace(tmp_path / "place", sandbox, server, **SETTINGS)
+    with SandboxProcess(executions=20, **WORLD) as sandbox:
+        place = MotherDuckPlaceWithoutViews(tmp_path / "place", sandbox, server, **SETTINGS)
         place.run("sync", "paragon")
         ((user, number),) = place.query(
             "SELECT user_id, count(*) FROM paragon.workflow_executions WHERE user_id IS NOT NULL "
@@ -185,7 +191,7 @@ def test_what_is_refused_is_told_in_one_sentence(
 ) -> None:
     """Settings and tokens that cannot be used end a command with their own exit code; no token is told."""
     with SandboxProcess(executions=2, **WORLD) as sandbox:
-        place = MotherDuckPlace(tmp_path / "place", sandbox, server, **SETTINGS)
+        place = MotherDuckPlaceWithoutViews(tmp_path / "place", sandbox, server, **SETTINGS)
         for name, value in settings.items():
             if value is None:
                 del place.env[name]
@@ -201,7 +207,7 @@ def test_what_is_refused_is_told_in_one_sentence(
 def test_a_token_of_the_environment_is_taken(server: MotherDuck, tmp_path: Path) -> None:
     """MOTHERDUCK_TOKEN stands for the password of the credentials."""
     with SandboxProcess(executions=2, **WORLD) as sandbox:
-        place = MotherDuckPlace(tmp_path / "place", sandbox, server, **SETTINGS)
+        place = MotherDuckPlaceWithoutViews(tmp_path / "place", sandbox, server, **SETTINGS)
         place.env["MOTHERDUCK_TOKEN"] = place.env.pop(f"{OWN}__PASSWORD")
         assert "The warehouse is motherduck analytics." in place.run("check", "paragon").stdout
 
@@ -209,7 +215,7 @@ def test_a_token_of_the_environment_is_taken(server: MotherDuck, tmp_path: Path)
 def test_a_machine_without_the_extension_loses_nothing(server: MotherDuck, tmp_path: Path) -> None:
     """Where DuckDB cannot load its extension, a command says so and ends with 4; the next sync loads what was fetched."""
     with SandboxProcess(executions=20, **WORLD) as sandbox:
-        place = MotherDuckPlace(tmp_path / "place", sandbox, server, **SETTINGS)
+        place = MotherDuckPlaceWithoutViews(tmp_path / "place", sandbox, server, **SETTINGS)
         server.is_reached = False
         for command in ("check", "sync", "status"):
             done = place.run(command, "paragon", expect=4)
