@@ -87,6 +87,7 @@ def restore_dropped(
     )
     backend.forget_tables()
     with opened() as client:
+        backend.note_changes_on_any_day(client)
         version = client.make_qualified_table_name(schema.version_table_name)
         client.execute_sql(f"DELETE FROM {version} WHERE version_hash = %s", schema.stored_version_hash)
         altered = {table for table, _ in lost}

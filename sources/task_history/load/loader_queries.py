@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import dlt
 
+from ..core.models import Row, Window
 from ..systems.protocol import System
 from ..warehouse import tables
 from ..warehouse.column_rules import ColumnRules
 from ..warehouse.forgotten_people import FORGOTTEN, LeftOut, read_left_out
 from ..warehouse.former_tables import completed
+from ..warehouse.left_days import LEFT_DAYS, PACKAGE_DAYS, KnownDays, LeftDays, known_days
 from ..warehouse.queries import Warehouse
 from ..warehouse.query_cache import KeptAnswers, QueryCache
 from ..warehouse.table_names import Names
@@ -56,6 +59,8 @@ class LoaderQueries:
         self._names: dict[str, str] = {}
         self._sql_client: Any = None
         self._cached_schema: Any = None
+        self._left_days: LeftDays | None = None
+        """The days with something left to read, as they were when this was asked for; None where that is not known."""
         self._answers = self._kept_answers()
 
     def _kept_answers(self) -> KeptAnswers | None:
@@ -128,7 +133,63 @@ class LoaderQueries:
     def names(self) -> Names:
         """The qualified table names for SQL."""
         rows_of = self._rows_of if self.backend.tells_row_counts else None
-        return Names(self.qualified, self.backend.literal, rows_of, rules=self.rules)
+        return Names(
+            self.qualified, self.backend.literal, rows_of, left_days=self.left_days, rules=self.rules
+        )
+
+    def left_days(self) -> LeftDays | None:
+        """The days with something left to read, those of this process's packages included; None where not known."""
+        known, own = self._left_days, self.noted_days()
+        return None if known is None or None in own else known.joined(filter(None, own))
+
+    def noted_days(self, *, since: datetime | None = None) -> list[Window | None]:
+        """The days that this run has noted in ``package_days``, or did since an instant; None for unknown ones."""
+        notes = self.backend.package_days
+        own = [] if notes is None else notes.own
+        return [days for at, days in own if since is None or at >= since]
+
+    def read_left_days(self, wanted: str) -> KnownDays | None:
+        """Reads which days have something left of what is wanted; None where that is not kept.
+
+        Called before anything is asked about what is left. Raises WarehouseUnavailable.
+        """
+        notes = self.backend.package_days
+        if notes is None:
+            return None
+
+        def read(client: Any) -> KnownDays:
+            # What this process wrote before is among the rows.
+            notes.own.clear()
+            return known_days(
+                notes.rows(client, LEFT_DAYS),
+                notes.rows(client, PACKAGE_DAYS),
+                wanted=wanted,
+                changed=notes.changed(client, self._changing_tables()),
+                loaded=partial(notes.loaded, client),
+            )
+
+        known = self.retried(read)
+        self._left_days = known.days
+        return known
+
+    def note_left_days(self, row: Row) -> None:
+        """Writes a row of ``left_days``, with when the tables were changed. Raises WarehouseUnavailable."""
+        notes = self.backend.package_days
+
+        def note(client: Any) -> None:
+            notes.append(
+                client, LEFT_DAYS, {**row, "changed": notes.changed(client, self._changing_tables())}
+            )
+
+        self.retried(note)
+
+    def _changing_tables(self) -> list[str]:
+        """The tables of which a change may leave something to read."""
+        system, names = self.system, []
+        for one in tables.listings(system):
+            names += [one.executions.name, one.details.log.name, one.details.steps.name]
+            names += [one.payloads.table.name] if one.payloads is not None else []
+        return names + ([system.integrations.table.name] if system.integrations is not None else [])
 
     def _rows_of(
         self, table: str, columns: Collection[str] = ()

@@ -232,6 +232,7 @@ class Loader(LoaderQueries):
         )
         if found is None or not self.pipeline.list_normalized_load_packages():
             return
+        self.backend.note_changes_on_any_day(client)
         kept = refused_packages.set_aside(
             found,
             self.pipeline,

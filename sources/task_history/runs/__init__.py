@@ -6,6 +6,7 @@ In the order in which a run uses them::
     day_leases          the days of a range that a backfill loads, beside others
     runner              starts a run and commits its batches
     context             settings, client, warehouse, partitions and counters of one run
+    left_days           reads, and notes at the end, on which days something is left to read
     run_loop            groups the chunks of the work into batches; ends at a stop or an error
     sync, backfill, audit, replay   the work of each command, as chunks of rows
     partitions          reads the partitions of a listing concurrently

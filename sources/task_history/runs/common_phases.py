@@ -204,6 +204,8 @@ def backlog_questions(warehouse: Warehouse, *, scope: Scope, limit: int, now: da
     warehouse.missing_payloads(scope, limit, now=now)
     warehouse.missing_details(scope, limit, now=now)
     warehouse.unreadable()
+    if warehouse.counts_all_open:
+        warehouse.oldest_open()
 
 
 class _UncommittedDetails:

@@ -36,6 +36,7 @@ from ..warehouse.backlog import MissingDetail
 from ..warehouse.coverage import LIST, SYNC, Coverage, Day, filters_text, list_of, midnight, unfiltered
 from ..warehouse.forgotten_people import LeftOut
 from ..warehouse.keep_days import KeptSince, kept_since
+from ..warehouse.left_days import KnownDays
 from ..warehouse.queries import Warehouse
 from ..warehouse.user_map import user_map
 from ..warehouse.verified_days import Completeness
@@ -135,6 +136,8 @@ class Context:
             )
         )
         self.cost = cost
+        self.left_days: KnownDays | None = None
+        """Which days had something left when the run began; None where that is not kept."""
         self.locks: Locks | None = None
         """The locks of the run, where it may share its work with others."""
         self.run_id: str = root.run_id if root else run_id or new_run_id()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -51,6 +52,10 @@ class RunLoop:
         self.stopped: Stopped | None = None
         self.left: Remaining | None = None
         """The backlog at the end; None before the end, or where it is not counted."""
+        self.oldest_left: datetime | None = None
+        """When the first execution began of which something is left; None without any, or where ``left`` is None."""
+        self.left_counted_at: datetime | None = None
+        """When ``left`` was counted: commits since are not in it."""
         self.work = work
         self._is_committed = is_committed
         self.hand_over: Callable[[Batch], None] | None = None
@@ -207,10 +212,14 @@ class RunLoop:
         selection = self.work.selection
         if selection is None or not self._is_committed:
             return
+        self.left_counted_at = datetime.now(UTC)
         scope = self.context.scope
         left = [context.warehouse.within(selection).left(scope) for context in self.context.all]
         unreadable = [context.warehouse.unreadable() for context in self.context.all]
         due = [at for listing in unreadable if (at := listing.next_try_at) is not None]
+        oldest = [*(listing.oldest for listing in left), *(listing.oldest for listing in unreadable)]
+        if self.context.warehouse.counts_all_open:
+            oldest += [context.warehouse.oldest_open() for context in self.context.all]
         self.left = Remaining(
             sum(listing.open_executions for listing in left),
             sum(listing.details for listing in left),
@@ -218,6 +227,7 @@ class RunLoop:
             sum(listing.details + listing.payloads for listing in unreadable),
             min(due, default=None),
         )
+        self.oldest_left = min(filter(None, oldest), default=None)
 
     def _run(self, *, is_over: bool) -> Row:
         context = self.context

@@ -56,7 +56,7 @@ class RunRow:
             **tally.kept_since.columns,
             "lost_from": tally.lost.start if tally.lost else None,
             "lost_until": tally.lost.end if tally.lost else None,
-            "version": _version(),
+            "version": connector_version(),
             "host": host(),
             "lock_file": None if self.lock_file is None else str(self.lock_file),
             "written_at": now,
@@ -74,7 +74,8 @@ class RunRow:
 
 
 @cache
-def _version() -> str:
+def connector_version() -> str:
+    """The version of this package; ``unknown`` where it is not installed."""
     try:
         return version("task-history")
     except PackageNotFoundError:

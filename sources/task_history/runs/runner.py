@@ -38,6 +38,7 @@ from ..warehouse.column_rules import column_rules
 from ..warehouse.tables import SYNC_RUNS
 from .column_changes import check_column_rules
 from .lanes import SYNC, Lane
+from .left_days import note_left_days, read_left_days
 from .run_counters import Tally
 from .run_lock import check_other_machines, lock_path
 from .run_row import RunRow
@@ -164,6 +165,7 @@ def start_run(
                 working_dir=Path(pipeline.working_dir),
             )
             context.locks = locks
+            read_left_days(context, loader)
             loop = RunLoop(context, make_work(context, loader))
             yield ActiveRun(loop, loader, client, budget, stop)
         except BaseException as error:
@@ -259,6 +261,7 @@ def commit_batches(run: ActiveRun, on_commit: Callable[[int, float], None] = _no
                 hand_over(batch)
         progress.wait()
     _erase_left_out(run)
+    note_left_days(run.loop, run.loader)
     if run.loop.failure is not None:
         raise _with_hint(run.loop.failure, run.loop.context.system)
 

@@ -5,6 +5,7 @@ queries         open executions, coverage, counts and ids, runs
 former_tables   columns and tables that an earlier version did not create, read as empty
 dataset         base of all queries: names of tables, selection of executions
 backlog         values of the backlog: open executions, missing details, instants of the next try
+left_days       on which days something may be left to read, from the notes of runs and packages
 backlog_queries details and payloads that are not loaded, and those that could not be read
 coverage        the loaded windows, with their number of rows
 verified_days   when a window or a day counts as verified

@@ -62,6 +62,8 @@ class UnreadableCounts:
     """Executions and payloads that no try can read, such as those whose id no address can hold."""
     next_try_at: datetime | None
     """Instant at which the first of them is tried again; None without any."""
+    oldest: datetime | None = None
+    """When the first execution began of which something is tried again; None without any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +86,5 @@ class Backlog:
     """Failed executions among ``details``."""
     payloads: int
     """Stored steps in scope whose payload is not loaded."""
+    oldest: datetime | None = None
+    """When the first execution began of which details or payloads are not loaded; None without any."""

@@ -9,6 +9,7 @@ from .backlog import Backlog, MissingDetail, UnreadableCounts
 from .dataset import Dataset, missing_detail, utc
 from .keep_days import KeptRows, KeptSince
 from .sql_text import SqlCondition
+from .table_names import EVER
 from .tables import SYNC_RUNS
 
 _ORDER = {"newest": "DESC", "oldest": "ASC"}
@@ -16,6 +17,9 @@ _ORDER = {"newest": "DESC", "oldest": "ASC"}
 
 class BacklogQueries(Dataset):
     """Queries for missing steps and payloads. Raises, from every method: WarehouseUnavailable."""
+
+    counts_all_open = False
+    """Whether a run notes since when something is left, see ``left_days``, for which it asks for all open executions."""
 
     def missing_details(self, scope: Scope, limit: int, *, now: datetime) -> list[MissingDetail]:
         """Settled executions in scope whose steps are due by ``now``: failed ones first, those with failed attempts last.
@@ -76,19 +80,30 @@ class BacklogQueries(Dataset):
         answers = [
             self._kept_rows(
                 "SELECT count(next_try_at) AS due, sum(CASE WHEN next_try_at IS NULL THEN 1 ELSE 0 END) AS never, "
-                f"min(next_try_at) AS next_try_at FROM {self._name.recent(table)} AS x "
+                f"min(next_try_at) AS next_try_at, min(CASE WHEN next_try_at IS NOT NULL THEN {table.partition} END) "
+                f"AS oldest FROM {self._name.left(table)} AS x "
                 "WHERE outcome = 'unreadable' OR next_try_at IS NOT NULL"
             )
             for table in tables
         ]
-        details, *payloads = [rows[0] if rows else (0, 0, None) for rows in answers]
+        details, *payloads = [rows[0] if rows else (0, 0, None, None) for rows in answers]
         due = [at for row in (details, *payloads) if (at := utc(row[2])) is not None]
+        starts = [start for row in (details, *payloads) if (start := utc(row[3])) is not None]
         return UnreadableCounts(
             int(details[0] or 0),
             sum(int(row[0] or 0) for row in payloads),
             sum(int(row[1] or 0) for row in (details, *payloads)),
             min(due, default=None),
+            min(starts, default=None),
         )
+
+    def oldest_open(self) -> datetime | None:
+        """When the first execution began that is open, whatever is selected; None without any."""
+        executions = self._name.left(self._system.executions)
+        rows = self._kept_rows(
+            f"SELECT min(e.{self._start}) AS oldest FROM {executions} AS e WHERE e.is_open"
+        )
+        return utc(rows[0][0]) if rows else None
 
     def left(self, scope: Scope) -> Backlog:
         """The backlog of the scope."""
@@ -100,16 +115,31 @@ class BacklogQueries(Dataset):
                 chosen.values,
             )
         ]
-        for which, where, alias in (
-            (scope.steps, self._details_wanted, "e"),
-            (scope.payloads if self._system.payloads else "none", self._payloads_wanted, "s"),
+        for which, where, alias, column in (
+            (scope.steps, self._details_wanted, "e", self._start),
+            (
+                scope.payloads if self._system.payloads else "none",
+                self._payloads_wanted,
+                "s",
+                "execution_date_started",
+            ),
         ):
             condition = SqlCondition("") if which == "none" else where(scope)
-            counted = f"SELECT count(*) AS missing, sum({self._failed(alias)}) AS failed FROM {condition.sql}"
+            counted = (
+                f"SELECT count(*) AS missing, sum({self._failed(alias)}) AS failed, min({alias}.{column}) AS oldest "
+                f"FROM {condition.sql}"
+            )
             counts.append(SqlCondition(counted if condition.sql else "", condition.values))
         rows = [self._kept_rows(count.sql, *count.values) if count.sql else [] for count in counts]
-        opens, details, payloads = [answer[0] if answer else (0, 0) for answer in rows]
-        return Backlog(int(opens[0] or 0), int(details[0] or 0), int(details[1] or 0), int(payloads[0] or 0))
+        opens, details, payloads = [answer[0] if answer else (0, 0, None) for answer in rows]
+        starts = [start for row in (details, payloads) if (start := utc(row[2])) is not None]
+        return Backlog(
+            int(opens[0] or 0),
+            int(details[0] or 0),
+            int(details[1] or 0),
+            int(payloads[0] or 0),
+            min(starts, default=None),
+        )
 
     def _details_wanted(self, scope: Scope) -> SqlCondition:
         """Executions whose steps are not loaded."""
@@ -150,8 +180,12 @@ class BacklogQueries(Dataset):
         )
 
     def _part(self, table: Table) -> str:
-        """The part of the table with what belongs to the selected executions."""
-        return self._name.recent(table, self._selection.window)
+        """The part of the table with what may be left to read of the selected executions."""
+        window = self._selection.window
+        # What other executions match the filters may have changed.
+        if self._selection.filters:
+            return self._name.recent(table, window)
+        return self._name.left(table, window, selected_since=EVER if window is None else window.start)
 
     @property
     def kept(self) -> KeptRows:

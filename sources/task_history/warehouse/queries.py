@@ -85,6 +85,7 @@ class Warehouse(RecentQueries):
     ) -> Warehouse:
         warehouse = Warehouse(query or self._query, names, system, selection=selection)
         warehouse.left_out, warehouse.recent_since = self.left_out, self.recent_since
+        warehouse.counts_all_open = self.counts_all_open
         return warehouse
 
     @property
@@ -196,11 +197,13 @@ class Warehouse(RecentQueries):
     def open_executions(self, *, not_read_by: str) -> list[OpenExecution]:
         """Executions that were open when last read, without those that this run has read; oldest first."""
         condition = self._chosen("e")
-        log = self._name.recent(self._system.details.log)
+        log, executions = (
+            self._name.left(table) for table in (self._system.details.log, self._system.executions)
+        )
         rows = self._kept_rows(
             f"SELECT e.id, e.{self._start} AS started_at, e.status, e.status_seen_at, e.fetched_at, e.read_by, "
             f"e.run_id, {self._partition('e')} AS part, coalesce(x.tries, 0) AS tries, x.next_try_at "
-            f"FROM {self._executions} AS e "
+            f"FROM {executions} AS e "
             f"LEFT JOIN {log} AS x ON x.id = e.id "
             f"WHERE e.is_open AND e.run_id <> %s AND {condition.sql} ORDER BY e.{self._start}",
             not_read_by,
@@ -230,12 +233,13 @@ class Warehouse(RecentQueries):
     def all_ranks(self) -> dict[str, tuple[int, int]]:
         """The same of all open executions."""
         start, own, ties = f"e.{self._start}", "", ""
+        executions = self._name.since_left(self._system.executions)
         if self._partition_column:
             own, ties = f"PARTITION BY {self._partition('e')} ", f"{self._partition('e')}, "
         rows = self._kept_rows(
             "SELECT id, place, place + ties - 1 AS last_place FROM (SELECT e.id, e.is_open, "
             f"rank() OVER ({own}ORDER BY {start}) AS place, count(*) OVER (PARTITION BY {ties}{start}) AS ties "
-            f"FROM {self._executions} AS e WHERE {start} >= (SELECT min(o.{self._start}) FROM {self._executions} AS o "
+            f"FROM {executions} AS e WHERE {start} >= (SELECT min(o.{self._start}) FROM {executions} AS o "
             "WHERE o.is_open)) AS placed WHERE is_open"
         )
         return {str(row[0]): (int(row[1]), int(row[2])) for row in rows}
@@ -247,10 +251,13 @@ class Warehouse(RecentQueries):
         column = self._system.workflow_column
         rows = self._whole(self._system.integrations.table.name, "workflow_id")
         by_id: dict[str, Row] = {str(row["workflow_id"]): row for row in rows}
+        executions = self._name.left(self._system.executions)
         seen = self._kept_rows(
-            f"SELECT e.{column} FROM {self._executions} AS e WHERE e.{column} IS NOT NULL GROUP BY e.{column}"
+            f"SELECT e.{column} FROM {executions} AS e WHERE e.{column} IS NOT NULL GROUP BY e.{column}"
         )
-        return {str(value): by_id.get(str(value), {}) for (value,) in seen}
+        # A complete sync has learned of all that ran before.
+        known = set() if self._name.left_days() is None else by_id.keys()
+        return {value: by_id.get(value, {}) for value in sorted(known | {str(value) for (value,) in seen})}
 
     def without_payload(self, steps: Sequence[MissingDetail]) -> list[MissingDetail]:
         """Those of the steps of which no payload is stored, nor a note that it cannot be read."""

@@ -6,11 +6,12 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from ..core.models import FIRST_INSTANT, Table, Window
+from ..core.models import FIRST_INSTANT, LAST_INSTANT, Table, Window
 from .column_rules import ColumnRules
 from .coverage import midnight
 from .day_conditions import within
 from .keep_days import KeptRows
+from .left_days import LeftDays
 from .sql_text import Answer
 
 EVER = FIRST_INSTANT
@@ -33,6 +34,8 @@ class Names:
     """Executions that began before this instant no longer change."""
     kept: KeptRows = field(default_factory=KeptRows, compare=False)
     """Since when rows are kept; shared by all names that are made of these."""
+    left_days: Callable[[], LeftDays | None] = field(default=lambda: None, compare=False)
+    """The days outside of which nothing is left to read; None where that is not known."""
     rules: ColumnRules = field(default_factory=ColumnRules)
     """Which columns are left out or hashed."""
 
@@ -53,6 +56,43 @@ class Names:
             days = _whole_days(Window(max(since, window.start), window.end))
             condition = f"({column} >= {self.literal(days.start)} AND {column} < {self.literal(days.end)})"
         return f"(SELECT * FROM {self.qualified(table.name)} WHERE {condition} OR {column} IS NULL)"
+
+    def left(
+        self, table: Table, window: Window | None = None, *, selected_since: datetime | None = None
+    ) -> str:
+        """The part of the table in which something may be left to read; all of it where reading is not billed.
+
+        With ``window`` only executions that began in it, or of which that is not known. ``selected_since`` is when the
+        executions of a selection begin; None where none is selected.
+        """
+        days = self.left_days()
+        if self.literal is None or table.partition is None or days is None:
+            return self.recent(table, window)
+        if selected_since is not None and selected_since < days.selected_since:
+            return self.recent(table, window)
+        conditions = self._in_windows(
+            table.partition, days.windows(None if window is None else _whole_days(window))
+        )
+        return f"(SELECT * FROM {self.qualified(table.name)} WHERE {conditions})"
+
+    def since_left(self, table: Table) -> str:
+        """The part of the table since the first day on which something may be left to read."""
+        days = self.left_days()
+        if self.literal is None or table.partition is None or days is None:
+            return self.recent(table)
+        condition = self._in_windows(table.partition, [Window(days.first, LAST_INSTANT)])
+        return f"(SELECT * FROM {self.qualified(table.name)} WHERE {condition})"
+
+    def _in_windows(self, column: str, windows: Iterable[Window]) -> str:
+        """The condition that the instant in a column lies in one of the windows, or is not known."""
+        assert self.literal is not None  # noqa: S101 - nothing is narrowed otherwise
+        conditions = [f"{column} IS NULL"]
+        for window in windows:
+            start = self.literal(max(window.start, self.since or EVER))
+            is_last = window.end >= LAST_INSTANT
+            end = "" if is_last else f" AND {column} < {self.literal(window.end)}"
+            conditions.append(f"({column} >= {start}{end})")
+        return " OR ".join(conditions)
 
     def on_days(self, table: Table, starts: Iterable[datetime | None]) -> str:
         """The part of the table for executions that began on the days of these instants; all where it is not billed.

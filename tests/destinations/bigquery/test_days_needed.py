@@ -133,3 +133,86 @@ def test_a_first_sync_that_is_not_complete_reads_what_can_change(recorder: Recor
     backlog = [said.sql for said in recorder.statements if "next_try_at" in said.sql and "JOIN" in said.sql]
     assert backlog
     assert [sql for sql in backlog if "TIMESTAMP '1970" in sql] == []
+
+
+def _questions(found: Reads) -> list[tuple[set[date], str]]:
+    """What is read to find out what is left, with the days."""
+    return [(days, sql) for _, days, sql in found if "next_try_at" in sql and sql.startswith("SELECT")]
+
+
+def test_an_idle_sync_asks_of_the_days_that_have_something_left(synced: SyncedTwice) -> None:
+    """After a sync to its end no question reaches further back than yesterday, where the lookback begins."""
+    synced.place.sync()
+    asked = _questions(synced.reads("sync", "paragon"))
+    assert asked
+    assert [sql for days, sql in asked if min(days) < synced.day(1)] == []
+
+
+def test_the_days_of_a_package_are_noted_before_it_is_merged(synced: SyncedTwice) -> None:
+    """A machine that is lost between two merges has noted of which days the next question has to be."""
+    recorder = synced.place.recorder
+    numbers = {id(request): number for number, request in enumerate(recorder.requests)}
+    noted = [numbers[id(load.request)] for load in recorder.loads if load.table.endswith(".package_days")]
+    merged = [
+        numbers[id(said.request)]
+        for said in recorder.statements
+        if "MERGE INTO" in said.sql and any(name in said.sql for name in ("workflow_executions", *DETAILS))
+    ]
+    assert noted
+    assert min(noted) < min(merged)
+    rows = synced.place.query("SELECT load_id, first_day, last_day FROM paragon.package_days")
+    loads = {load_id for (load_id,) in synced.place.query("SELECT load_id FROM paragon._dlt_loads")}
+    assert {load_id for load_id, _, _ in rows} <= loads
+    assert min(first for _, first, _ in rows).date() <= synced.day(15)
+
+
+def test_what_a_lost_machine_left_is_found_by_the_days_that_it_noted(synced: SyncedTwice) -> None:
+    """An execution that a machine merged, and no steps of it: they are read, and no other old day is asked for."""
+    place = synced.place
+    (identity, start, steps), *_ = place.query(
+        "SELECT workflow_execution_id, min(execution_date_started), count(*) FROM paragon.step_executions "
+        f"WHERE execution_date_started < TIMESTAMP '{synced.day(7)}' AND execution_date_started >= "
+        f"TIMESTAMP '{synced.day(19)}' GROUP BY 1 ORDER BY 2 LIMIT 1"
+    )
+    executions = "paragon.workflow_executions"
+    place.query(f"CREATE TABLE paragon.lost AS SELECT * FROM {executions} WHERE id = '{identity}'")
+    for table, column in (
+        ("workflow_executions", "id"),
+        ("execution_details", "id"),
+        ("step_executions", "workflow_execution_id"),
+        ("step_payloads", "workflow_execution_id"),
+    ):
+        place.query(f"DELETE FROM paragon.{table} WHERE {column} = '{identity}'")
+    place.sync()
+    place.query(f"INSERT INTO {executions} SELECT * FROM paragon.lost")
+    place.query(
+        "INSERT INTO paragon.package_days (load_id, run_id, first_day, last_day, noted_at) VALUES "
+        f"('lost', 'lost', TIMESTAMP '{start.date()}', TIMESTAMP '{start.date()}', CURRENT_TIMESTAMP())"
+    )
+    found = synced.reads("sync", "paragon")
+    assert place.query(
+        f"SELECT count(*) FROM paragon.step_executions WHERE workflow_execution_id = '{identity}'"
+    ) == [(steps,)]
+    # Of executions an open one is counted from, to guess on which page of the list it stands.
+    asked = _questions([(table, days, sql) for table, days, sql in found if table in DETAILS])
+    reached = set().union(*(days for days, _ in asked))
+    assert {day for day in reached if day < synced.day(1)} == {start.date()}
+
+
+def test_a_warehouse_of_a_version_without_notes(synced: SyncedTwice) -> None:
+    """All days are asked of, and by the sync after it few again."""
+    synced.place.query("DROP TABLE paragon.left_days")
+    synced.place.query("DROP TABLE paragon.package_days")
+    asked, again = (_questions(synced.reads("sync", "paragon")) for _ in range(2))
+    assert min(day for days, _ in asked for day in days) <= synced.day(20)
+    assert min(day for days, _ in again for day in days) >= synced.day(1)
+
+
+def test_details_that_are_wanted_since_a_setting_changed(synced: SyncedTwice) -> None:
+    """They are looked for on all days, and read."""
+    place = synced.place
+    before = place.query("SELECT count(*) FROM paragon.step_executions")[0][0]
+    place.set(steps="all")
+    assert place.sync()["steps"] > 0
+    assert place.query("SELECT count(*) FROM paragon.step_executions")[0][0] > before
+    assert place.sync()["left"]["details"] == 0

@@ -118,6 +118,8 @@ class Backend:
     """Maximum commits a day into one dataset; None for any number."""
     tells_row_counts = False
     """Whether numbers of rows cost nothing: no query is run and no bytes are billed for them."""
+    package_days: Any = None
+    """Notes which days a package changes, where a commit merges its tables one by one, see ``warehouse.left_days``."""
     literal: Callable[[datetime], str] | None = None
     """Renders an instant as an SQL constant, where reading is billed by volume; None elsewhere."""
 
@@ -141,6 +143,11 @@ class Backend:
 
     def know_schemas(self, known: Iterable[Sequence[str]]) -> None:
         """Takes these schemas, as ``known_schemas`` gave them, for stored."""
+
+    def note_changes_on_any_day(self, client: Any) -> None:
+        """Notes that statements change executions or details of days that are not known, before they do."""
+        if self.package_days is not None:
+            self.package_days.note_any_day(client)
 
     def describe(self, client: Any, sentences: Descriptions) -> None:
         """Writes the descriptions that dlt does not write; ``client`` is an open SQL client."""

@@ -50,6 +50,7 @@ from ..google_internals import bytes_read
 from . import bigquery_descriptions, bigquery_files, bigquery_tables
 from .base import PARTITION_MAY_CHANGE, Backend, Cost, Descriptions, billed
 from .bigquery_merge import Merge
+from .bigquery_package_days import PackageDays
 
 _CHANGES_WITHIN = timedelta(days=120)
 """Time back to which merges look for a row's stored version, where the vendor states no retention."""
@@ -93,6 +94,7 @@ class BigQuery(dlt.destinations.bigquery):
         self.since: datetime | None = None
         """Up to when the last sync settled everything, less that time."""
         self.cost = Cost()
+        self.package_days = PackageDays(self.cost)
         self.seen = _WarehouseCache()
         self._credentials: Any = None
 
@@ -257,6 +259,9 @@ class _Client(BigQueryClient):
         self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
     ) -> LoadJob:
         file = Path(file_path)
+        if file.suffix == ".sql":
+            # A merge that a killed process left.
+            self._owner.package_days.note(self.sql_client, self.schema, file.parent.parent)
         if bigquery_files.is_empty(file) or bigquery_files.fits_statement(str(table["name"]), file):
             # A file that only makes its table known, or that the merge itself holds, is no reason for a job.
             return FinalizedLoadJobWithFollowupJobs.from_file_path(file_path)
@@ -269,6 +274,9 @@ class _Client(BigQueryClient):
     ) -> list[FollowupJobRequest]:
         """Returns the job that merges the staged rows in one statement; dlt merges nested tables."""
         (table, *nested) = table_chain
+        for done in completed_table_chain_jobs or ():
+            package = bigquery_files.present_path(done).parent.parent
+            self._owner.package_days.note(self.sql_client, self.schema, package)
         if nested or table["write_disposition"] != "merge":
             return super().create_table_chain_completed_followup_jobs(table_chain, completed_table_chain_jobs)
         jobs = (job for job in completed_table_chain_jobs or () if job.job_file_info.file_format != "sql")
@@ -341,6 +349,13 @@ class BigQueryBackend(Backend):
         # dlt's own merges read what is staged after the load.
         self.truncates_staging_late = self.empties_staging = self.tells_row_counts = dlt_internals.are_used()
 
+        self._unnoted: PackageDays | None = None
+        """Notes once that any day may change, where dlt's own client merges packages without a note."""
+        if isinstance(destination, BigQuery) and dlt_internals.are_used():
+            self.package_days = destination.package_days
+        else:
+            self._unnoted = PackageDays(Cost())
+
     @property
     def cost(self) -> Cost | None:
         found: Cost | None = getattr(self.destination, "cost", None)
@@ -349,6 +364,12 @@ class BigQueryBackend(Backend):
     def limit_merges(self, since: datetime) -> None:
         if isinstance(self.destination, BigQuery):
             self.destination.since = since
+
+    def begin_commit(self, client: Any) -> str:
+        if (unnoted := self._unnoted) is not None:
+            unnoted.note_any_day(client)
+            self._unnoted = None
+        return super().begin_commit(client)
 
     def forget_tables(self) -> None:
         if isinstance(self.destination, BigQuery):
