@@ -98,11 +98,8 @@ def test_a_backfill_asks_of_its_range_what_is_left(synced: SyncedTwice) -> None:
     assert all(read <= days for read in asked)
 
 
-def test_steps_are_looked_for_on_all_days_that_the_vendor_keeps(synced: SyncedTwice) -> None:
-    """An old execution without steps is found by the next sync although every run before said that nothing was left.
-
-    A commit goes table by table. Where the machine and its disk are lost in between, no row tells of it.
-    """
+def test_details_that_were_deleted_by_hand_are_read_again(synced: SyncedTwice) -> None:
+    """The tables have fewer rows than the last sync noted, so the next one asks of all days that the vendor keeps."""
     place = synced.place
     (identity, *loaded), *_ = place.query(
         "SELECT workflow_execution_id, COUNT(*), COUNT(DISTINCT id) FROM paragon.step_executions "
