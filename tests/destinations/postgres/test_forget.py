@@ -8,7 +8,12 @@ import pytest
 
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import Server
-from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlace, PostgresPlaceWithoutViews
+from tests.destinations.postgres.test_postgres import (
+    NOW,
+    ON_POSTGRES,
+    PostgresPlace,
+    PostgresPlaceWithoutViews,
+)
 from tests.promises.test_forget import KILLS, run_killed
 from tests.support.torture import rest_as_torture
 
@@ -30,10 +35,15 @@ def _mentions(place: PostgresPlace, words: list[str]) -> list[str]:
     return found
 
 
+def _runs(sandbox: SandboxProcess, user: str) -> int:
+    """How many executions the vendor has of the person."""
+    return sum(row["userId"] == user for row in sandbox.truth())
+
+
 def test_a_forgotten_person_is_in_no_table(postgres: Server, tmp_path: Path) -> None:
     """After forget no table holds the id of the person or of their rows, nor do they come back with later runs."""
     with SandboxProcess(
-        executions=40, seed=5, days=4, failed=0.3, future_hours=40, open_days=0.05, freeze=True
+        executions=40, seed=13, days=4, now=NOW, failed=0.3, future_hours=40, open_days=0.05, freeze=True
     ) as sandbox:
         place = PostgresPlaceWithoutViews(tmp_path, sandbox, postgres, integrations=None, retention_days=0)
         place.told("sync")
@@ -55,7 +65,9 @@ def test_a_forgotten_person_is_in_no_table(postgres: Server, tmp_path: Path) -> 
         assert done["tables"] == shown["tables"]
         assert done["tables"]["workflow_executions"] == number
         assert _mentions(place, [user, *ids]) == []
+        ran = _runs(sandbox, user)
         sandbox.advance(20 * 3600)
+        assert _runs(sandbox, user) > ran
         assert place.told("sync")["complete"]
         (start, end) = place.query("SELECT min(day)::date - 3, max(day)::date + 1 FROM paragon.coverage")[0]
         month = ("--from", str(start), "--to", str(end))
@@ -73,7 +85,9 @@ def test_an_erasure_whose_process_was_killed_is_ended_and_holds_on_another_machi
     postgres: Server, tmp_path: Path, where: str, name: str, call: int
 ) -> None:
     """The same command ends it; a machine with a working folder of its own leaves the person out by its next sync."""
-    with SandboxProcess(executions=30, seed=8, days=4, failed=0.3, future_hours=40, freeze=True) as sandbox:
+    with SandboxProcess(
+        executions=30, seed=17, days=2, now=NOW, failed=0.3, future_hours=40, freeze=True
+    ) as sandbox:
         place = PostgresPlaceWithoutViews(tmp_path, sandbox, postgres, integrations=None, retention_days=0)
         elsewhere = {name: str(tmp_path / "elsewhere" / name) for name in MACHINE}
         here = {name: place.env[name] for name in MACHINE}
@@ -96,9 +110,11 @@ def test_an_erasure_whose_process_was_killed_is_ended_and_holds_on_another_machi
         assert _mentions(place, [user, *ids]) == []
         assert place.query("SELECT count(*), count(ended_at) FROM paragon.erasures") == [(1, 1)]
         place.env |= elsewhere
-        sandbox.advance(20 * 3600)
+        ran = _runs(sandbox, user)
+        sandbox.advance(30 * 3600)
+        assert _runs(sandbox, user) > ran
         assert place.told("sync")["complete"]
-        (start, end) = place.query("SELECT min(day)::date, max(day)::date + 1 FROM paragon.coverage")[0]
+        (start, end) = place.query("SELECT min(day)::date, max(day)::date FROM paragon.coverage")[0]
         audit = place.told("audit", "--repair", "--from", str(start), "--to", str(end))
         assert audit["missing"] == audit["surplus"] == 0
         assert _mentions(place, [user, *ids]) == []
