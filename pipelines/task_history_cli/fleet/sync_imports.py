@@ -21,6 +21,8 @@ _MODULES = (
     "task_history.client.transport",
     "task_history.load.destinations.duckdb",
     "task_history.load.pipeline",
+    "task_history.runs.delete_old_rows",
+    "task_history.runs.run_loop",
     "task_history.runs.sync",
     "task_history_cli.commands.backfill",
     "task_history_cli.commands.sync",
