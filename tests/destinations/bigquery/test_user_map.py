@@ -17,6 +17,7 @@ from tests.support.user_maps import (
     check_views,
     facts_of,
     queried_table,
+    shown,
     write_csv,
 )
 
@@ -45,9 +46,12 @@ def test_the_views_follow_the_file_and_the_table(bigquery: Emulator, tmp_path: P
         assert not [sql for sql in said if "`task_history`" in sql]
         [status] = json.loads(place.run("status", "paragon", "--json", *ON).stdout)["systems"]
         assert (status["user_map"]["users"], status["user_map"]["ran"]) == (len(facts), len(users))
-        person = users[1]
+        person, other = users[1:3]
         done = place.run("forget", "paragon", "--user", person, "--yes", "--json", *ON)
         assert json.loads(done.stdout)["tables"]["user_map"] == 1
+        write_csv(path, {person: ("A", None, None), other: ("C", None, None)})
+        place.sync()
+        assert shown(place, "users") == {other: {("C", None, None)}}
 
         for statement in queried_table(facts, "bigquery"):
             place.client.query_and_wait(statement.replace("VARCHAR(200)", "STRING"))
