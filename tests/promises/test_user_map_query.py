@@ -75,7 +75,10 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize(
+    "name",
+    rest_as_torture(WRONG, WRONG.keys() - {"a misspelled column", "no fact", "no user", "a table made"}),
+)
 def test_a_query_that_is_wrong_stops_before_anything_is_read(
     wrong_place: tuple[Place, SandboxProcess], name: str
 ) -> None:
