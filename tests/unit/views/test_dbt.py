@@ -94,7 +94,7 @@ def test_the_incremental_model_has_every_execution(tmp_path: Path, builds: str) 
     """
     with (
         SandboxProcess(
-            executions=150, seed=5, days=30, now="2026-03-01T12:00:00+00:00", freeze=True
+            executions=300, seed=5, days=30, now="2026-03-01T12:00:00+00:00", freeze=True
         ) as sandbox,
         imported_dbt(tmp_path) as dbt,
     ):
