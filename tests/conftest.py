@@ -28,12 +28,13 @@ OF_ONE_WORKER = "tests/destinations/postgres/"
 SYSTEM = re.compile(r"\[(?:.*-)?(b3os|paragon|sailpoint|twinit)\b")
 BIGQUERY = "tests/destinations/bigquery/"
 OF_BIGQUERY = {
-    **dict.fromkeys(("dbt", "gate", "pruning", "report_analysed", "views_analysed"), "analysed"),
+    **dict.fromkeys(
+        ("dbt", "gate", "killed", "pruning", "report_analysed", "short_keys", "views_analysed"), "analysed"
+    ),
     **dict.fromkeys(("bill", "days_needed", "idle_bill"), "billed"),
     **dict.fromkeys(("forget", "governed", "sync", "user_map"), "synced"),
 }
-"""The groups of that folder's files, the first without an emulator; all other files are a fourth one, about as long as
-``billed`` and ``synced`` each."""
+"""The groups of that folder's files; all other files are a fourth one. Each of them has a worker, and the longest decides."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
