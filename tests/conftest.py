@@ -34,7 +34,7 @@ OF_BIGQUERY = {
     **dict.fromkeys(("bill", "days_needed", "idle_bill"), "billed"),
     **dict.fromkeys(("forget", "governed", "sync", "user_map"), "synced"),
 }
-"""The groups of that folder's files; all other files are a fourth one. Each of them has a worker, and the longest decides."""
+"""The groups of that folder's files; all other files are a fourth one. Each has a worker: the longest one decides."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
