@@ -17,7 +17,14 @@ from ..warehouse import tables
 from ..warehouse.column_rules import ColumnRules
 from ..warehouse.forgotten_people import FORGOTTEN, LeftOut, read_left_out
 from ..warehouse.former_tables import completed
-from ..warehouse.left_days import LEFT_DAYS, PACKAGE_DAYS, KnownDays, LeftDays, known_days
+from ..warehouse.left_days import (
+    LEFT_DAYS,
+    PACKAGE_DAYS,
+    KnownDays,
+    LeftDays,
+    changing_tables,
+    known_days,
+)
 from ..warehouse.queries import Warehouse
 from ..warehouse.query_cache import KeptAnswers, QueryCache
 from ..warehouse.table_names import Names
@@ -142,30 +149,44 @@ class LoaderQueries:
         known, own = self._left_days, self.noted_days()
         return None if known is None or None in own else known.joined(filter(None, own))
 
-    def noted_days(self, *, since: datetime | None = None) -> list[Window | None]:
-        """The days that this run has noted in ``package_days``, or did since an instant; None for unknown ones."""
+    def noted_days(self, *, since: float | None = None) -> list[Window | None]:
+        """The days that this run has noted in ``package_days``, or did since an instant of the monotonic clock.
+
+        None stands for days that are not known.
+        """
         notes = self.backend.package_days
-        own = [] if notes is None else notes.own
+        own = [] if notes is None else notes.own_notes
         return [days for at, days in own if since is None or at >= since]
 
-    def read_left_days(self, wanted: str) -> KnownDays | None:
+    @property
+    def has_written_packages(self) -> bool:
+        """Whether this run has written packages with something of executions or workflows, where that is noted."""
+        notes = self.backend.package_days
+        return notes is not None and bool(notes.has_written)
+
+    def read_left_days(self, settings_hash: str, *, began_at: datetime, version: str) -> KnownDays | None:
         """Reads which days have something left of what is wanted; None where that is not kept.
 
-        Called before anything is asked about what is left. Raises WarehouseUnavailable.
+        Called before anything is asked about what is left, by a sync that began then. ``version`` is the connector's.
+        Raises WarehouseUnavailable.
         """
         notes = self.backend.package_days
         if notes is None:
             return None
 
         def read(client: Any) -> KnownDays:
-            # What this process wrote before is among the rows.
-            notes.own.clear()
+            notes.begin()
             return known_days(
-                notes.rows(client, LEFT_DAYS),
+                notes.rows(client, LEFT_DAYS) or [],
                 notes.rows(client, PACKAGE_DAYS),
-                wanted=wanted,
-                changed=notes.changed(client, self._changing_tables()),
+                own={
+                    "run_id": notes.run_id,
+                    "began_at": began_at,
+                    "settings_hash": settings_hash,
+                    "tables_state": notes.tables_state(client, changing_tables(self.system)),
+                },
                 loaded=partial(notes.loaded, client),
+                has_other_version=partial(notes.has_other_version, client, version),
             )
 
         known = self.retried(read)
@@ -173,23 +194,18 @@ class LoaderQueries:
         return known
 
     def note_left_days(self, row: Row) -> None:
-        """Writes a row of ``left_days``, with when the tables were changed. Raises WarehouseUnavailable."""
+        """Writes the row of ``left_days``. Raises WarehouseUnavailable.
+
+        Writes none where this run has written no package and the tables are not what they were when it began.
+        """
         notes = self.backend.package_days
 
         def note(client: Any) -> None:
-            notes.append(
-                client, LEFT_DAYS, {**row, "changed": notes.changed(client, self._changing_tables())}
-            )
+            state = notes.tables_state(client, changing_tables(self.system))
+            if notes.has_written or state == row["tables_state"]:
+                notes.write(client, LEFT_DAYS, {**row, "tables_state": state}, replaces=True)
 
         self.retried(note)
-
-    def _changing_tables(self) -> list[str]:
-        """The tables of which a change may leave something to read."""
-        system, names = self.system, []
-        for one in tables.listings(system):
-            names += [one.executions.name, one.details.log.name, one.details.steps.name]
-            names += [one.payloads.table.name] if one.payloads is not None else []
-        return names + ([system.integrations.table.name] if system.integrations is not None else [])
 
     def _rows_of(
         self, table: str, columns: Collection[str] = ()

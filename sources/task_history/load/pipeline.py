@@ -403,8 +403,13 @@ class Loader(LoaderQueries):
             if migrated_columns.copied(self.pipeline, self._schema(), self.system, client):
                 self._cached_schema = None
             own = (self.pipeline, self._schema(), self.system)
-            if migrated_keys.extended(*own, client, self.backend.begin_commit, self._horizon):
+            if migrated_keys.extended(*own, client, self._begin_on_any_day, self._horizon):
                 self._cached_schema = None
+
+    def _begin_on_any_day(self, client: Any) -> str:
+        """Does as ``Backend.begin_commit``, for what changes details of days that are not known."""
+        self.backend.note_changes_on_any_day(client)
+        return self.backend.begin_commit(client)
 
     def _restore_dropped(self) -> None:
         """Creates tables and columns again that were dropped by hand. Raises WarehouseUnavailable."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import WarehouseUnavailable
 from ..core.log import log
-from ..warehouse.left_days import is_worth_noting, wanted_text
+from ..warehouse.left_days import is_worth_noting, settings_hash
 from .lanes import SYNC
 from .run_row import connector_version
 
@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 
 def read_left_days(context: Context, loader: Loader) -> None:
-    """Reads which days have something left, before anything is asked. Raises WarehouseUnavailable."""
+    """Reads which days have something left, before a sync asks anything; without an answer it asks of all.
+
+    Other kinds of runs ask of their range, or of all: while they run, others write packages that they do not know of.
+    """
+    if context.lane != SYNC.name:
+        return
     settings, scope = context.settings, context.scope
     named = context.system.integrations
     integrations = (
@@ -25,16 +30,18 @@ def read_left_days(context: Context, loader: Loader) -> None:
         if named is None
         else [named.names(settings.values), sorted(map(str, context.workflow_map.items()))]
     )
-    context.left_days = loader.read_left_days(
-        wanted_text(
-            settings,
-            (scope.steps, scope.payloads),
-            version=connector_version(),
-            others=[integrations, context.warehouse.rules.text],
-        )
+    version = connector_version()
+    wanted = settings_hash(
+        settings,
+        (scope.steps, scope.payloads),
+        version=version,
+        others=[integrations, context.warehouse.rules.text],
     )
-    # A backfill asks about its range alone.
-    context.warehouse.counts_all_open = context.left_days is not None and context.lane == SYNC.name
+    try:
+        context.left_days = loader.read_left_days(wanted, began_at=context.started_at, version=version)
+    except Exception as error:  # noqa: BLE001 - the notes save money, and nothing is lost without
+        log.warning("left_days_not_read", reason=f"{type(error).__name__}: {error}")
+    context.warehouse.counts_all_open = context.left_days is not None
 
 
 def note_left_days(loop: RunLoop, loader: Loader) -> None:
@@ -42,7 +49,7 @@ def note_left_days(loop: RunLoop, loader: Loader) -> None:
     context, known = loop.context, loop.context.left_days
     if known is None or loop.left is None or loop.failure is not None or loop.stopped is not None:
         return
-    if not context.warehouse.counts_all_open or (selection := loop.work.selection) is None:
+    if (selection := loop.work.selection) is None:
         return
     # The last commit may write executions that are open.
     written = loader.noted_days(since=loop.left_counted_at)
@@ -50,13 +57,12 @@ def note_left_days(loop: RunLoop, loader: Loader) -> None:
         return
     starts = [loop.oldest_left, context.started_at, *(days.start for days in written if days is not None)]
     since = min(start for start in starts if start is not None)
-    if not is_worth_noting(known, since, has_packages=bool(loader.noted_days())):
+    if not is_worth_noting(known, since, has_written=loader.has_written_packages):
         return
     row = {
-        "run_id": context.run_id,
+        **known.next,
         "selected_since": selection.window.start if selection.window else None,
         "left_since": since,
-        **known.next,
         "noted_at": context.now(),
     }
     try:

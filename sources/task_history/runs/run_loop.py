@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -54,8 +54,8 @@ class RunLoop:
         """The backlog at the end; None before the end, or where it is not counted."""
         self.oldest_left: datetime | None = None
         """When the first execution began of which something is left; None without any, or where ``left`` is None."""
-        self.left_counted_at: datetime | None = None
-        """When ``left`` was counted: commits since are not in it."""
+        self.left_counted_at: float | None = None
+        """When ``left`` was counted, by the monotonic clock: commits since are not in it."""
         self.work = work
         self._is_committed = is_committed
         self.hand_over: Callable[[Batch], None] | None = None
@@ -212,7 +212,7 @@ class RunLoop:
         selection = self.work.selection
         if selection is None or not self._is_committed:
             return
-        self.left_counted_at = datetime.now(UTC)
+        self.left_counted_at = time.monotonic()
         scope = self.context.scope
         left = [context.warehouse.within(selection).left(scope) for context in self.context.all]
         unreadable = [context.warehouse.unreadable() for context in self.context.all]

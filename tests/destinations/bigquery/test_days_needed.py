@@ -196,13 +196,54 @@ def test_what_a_lost_machine_left_is_found_by_the_days_that_it_noted(synced: Syn
     assert {day for day in reached if day < synced.day(1)} == {start.date()}
 
 
-def test_a_warehouse_of_a_version_without_notes(synced: SyncedTwice) -> None:
+def _reach(synced: SyncedTwice) -> date:
+    """The first day of which a sync asks what is left."""
+    return min(day for days, _ in _questions(synced.reads("sync", "paragon")) for day in days)
+
+
+def test_one_row_is_kept_of_what_is_left_and_days_of_packages_for_a_time(synced: SyncedTwice) -> None:
+    """A sync writes its row over the one before; of what was noted about packages old days expire."""
+    assert len(synced.place.query("SELECT run_id FROM paragon.sync_runs WHERE outcome = 'complete'")) > 1
+    assert synced.place.query("SELECT count(*) FROM paragon.left_days") == [(1,)]
+    table = synced.place.client.get_table("paragon.package_days")
+    assert table.time_partitioning is not None
+    kept_for = timedelta(milliseconds=table.time_partitioning.expiration_ms)
+    assert (table.time_partitioning.field, kept_for) == ("noted_at", timedelta(days=60))
+
+
+_DROPPED = "DROP TABLE paragon.left_days"
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        (_DROPPED, "DROP TABLE paragon.package_days"),
+        (_DROPPED, "CREATE TABLE paragon.left_days AS SELECT 'a' AS run_id, CURRENT_TIMESTAMP() AS noted_at"),
+        (
+            "INSERT INTO paragon.sync_runs (run_id, command, outcome, started_at, ended_at, written_at, version) "
+            "SELECT 'old', command, outcome, started_at, ended_at, CURRENT_TIMESTAMP(), '0.0.1' "
+            "FROM paragon.sync_runs WHERE outcome = 'complete' LIMIT 1",
+        ),
+    ],
+    ids=["without notes", "with other notes", "that has written since"],
+)
+def test_a_warehouse_of_another_version(synced: SyncedTwice, statements: tuple[str, ...]) -> None:
     """All days are asked of, and by the sync after it few again."""
-    synced.place.query("DROP TABLE paragon.left_days")
-    synced.place.query("DROP TABLE paragon.package_days")
-    asked, again = (_questions(synced.reads("sync", "paragon")) for _ in range(2))
-    assert min(day for days, _ in asked for day in days) <= synced.day(20)
-    assert min(day for days, _ in again for day in days) >= synced.day(1)
+    for statement in statements:
+        synced.place.query(statement)
+    assert _reach(synced) <= synced.day(20)
+    assert _reach(synced) >= synced.day(1)
+
+
+def test_notes_that_cannot_be_read_end_no_sync(synced: SyncedTwice) -> None:
+    """It asks of all days, and says so."""
+    synced.place.query("UPDATE paragon.left_days SET not_loaded = '?' WHERE TRUE")
+    done = synced.place.run("sync", "paragon", *ON_BIGQUERY)
+    assert "left_days_not_read" in done.stderr
+    assert _reach(synced) <= synced.day(20)
+    synced.place.query(_DROPPED)
+    assert _reach(synced) <= synced.day(20)
+    assert _reach(synced) >= synced.day(1)
 
 
 def test_details_that_are_wanted_since_a_setting_changed(synced: SyncedTwice) -> None:

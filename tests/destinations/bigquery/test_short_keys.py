@@ -27,6 +27,8 @@ def test_what_was_overwritten_is_read_again_by_the_next_sync(
         assert result["complete"]
         assert "steps_read_again" in result["stderr"]
         check_all_there(place)
+        any_day = f"SELECT DISTINCT load_id FROM {system}.package_days WHERE first_day IS NULL"
+        assert place.query(any_day) == [("",)]
         for table, rows in before.items():
             assert rows <= set(_rows(place, table)), table
         vendor.reads.clear()

@@ -350,7 +350,7 @@ class BigQueryBackend(Backend):
         self.truncates_staging_late = self.empties_staging = self.tells_row_counts = dlt_internals.are_used()
 
         self._unnoted: PackageDays | None = None
-        """Notes once that any day may change, where dlt's own client merges packages without a note."""
+        """Notes that any day may change, where dlt's own client merges packages without a note."""
         if isinstance(destination, BigQuery) and dlt_internals.are_used():
             self.package_days = destination.package_days
         else:
@@ -366,9 +366,8 @@ class BigQueryBackend(Backend):
             self.destination.since = since
 
     def begin_commit(self, client: Any) -> str:
-        if (unnoted := self._unnoted) is not None:
-            unnoted.note_any_day(client)
-            self._unnoted = None
+        if self._unnoted is not None:
+            self._unnoted.note_any_day_again(client)
         return super().begin_commit(client)
 
     def forget_tables(self) -> None:

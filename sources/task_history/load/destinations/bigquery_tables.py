@@ -103,14 +103,19 @@ def stored_bytes(client: Any, name: str) -> int:
     return int(found.num_bytes or 0) if found else 0
 
 
-def load_row(client: Any, name: str, row: Mapping[str, Any], *, job: str) -> None:
-    """Appends a row by a load job, which is not billed; ``job`` is its id, and the same one appends the row once."""
+def load_row(
+    client: Any, name: str, row: Mapping[str, Any], *, job: str, replaced: Sequence[SchemaField] | None = None
+) -> None:
+    """Appends a row by a load job, which is not billed; ``job`` is its id, and the same one appends the row once.
+
+    With ``replaced`` it is the only row afterwards, and these are the columns.
+    """
     connection = client.native_connection
     full = client.make_qualified_table_name(name, quote=False)
-    schema: Sequence[SchemaField] = connection.get_table(full).schema
+    schema: Sequence[SchemaField] = connection.get_table(full).schema if replaced is None else replaced
     config = LoadJobConfig(
         source_format="NEWLINE_DELIMITED_JSON",
-        write_disposition="WRITE_APPEND",
+        write_disposition="WRITE_APPEND" if replaced is None else "WRITE_TRUNCATE",
         create_disposition="CREATE_NEVER",
         schema=schema,
     )
