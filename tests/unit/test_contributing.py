@@ -117,3 +117,11 @@ def test_each_notice_is_in_the_page_about_alerts() -> None:
     source = inspect.getsource(notices.events)
     assert len(told) == source.count("yield ("), "the result above lacks what a notice is about"
     assert listed.count("\n- ") + listed.startswith("- ") == 1 + len(told)
+
+
+def test_what_is_not_released_has_a_version_of_its_own() -> None:
+    """Warehouses tell versions apart: while something is not released, no release has the version of this tree."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert (headings[0] == "Unreleased") != (version in headings)
+    assert f"task_history-{version}-py3-none-any.whl" in (ROOT / "README.md").read_text("utf-8")

@@ -67,6 +67,8 @@ class LoaderQueries:
         self._sql_client: Any = None
         self._cached_schema: Any = None
         self._left_days: LeftDays | None = None
+        self._notes_run = 0
+        """The number of this run among those that note days with this destination."""
         """The days with something left to read, as they were when this was asked for; None where that is not known."""
         self._answers = self._kept_answers()
 
@@ -147,7 +149,17 @@ class LoaderQueries:
     def left_days(self) -> LeftDays | None:
         """The days with something left to read, those of this process's packages included; None where not known."""
         known, own = self._left_days, self.noted_days()
-        return None if known is None or None in own else known.joined(filter(None, own))
+        return (
+            None
+            if known is None or None in own or not self._are_own_notes
+            else known.joined(filter(None, own))
+        )
+
+    @property
+    def _are_own_notes(self) -> bool:
+        """Whether no other run began meanwhile with the same destination object, in another thread."""
+        notes = self.backend.package_days
+        return notes is None or notes.runs == self._notes_run
 
     def noted_days(self, *, since: float | None = None) -> list[Window | None]:
         """The days that this run has noted in ``package_days``, or did since an instant of the monotonic clock.
@@ -175,7 +187,7 @@ class LoaderQueries:
             return None
 
         def read(client: Any) -> KnownDays:
-            notes.begin()
+            self._notes_run = notes.begin()
             return known_days(
                 notes.rows(client, LEFT_DAYS) or [],
                 notes.rows(client, PACKAGE_DAYS),
@@ -196,13 +208,14 @@ class LoaderQueries:
     def note_left_days(self, row: Row) -> None:
         """Writes the row of ``left_days``. Raises WarehouseUnavailable.
 
-        Writes none where this run has written no package and the tables are not what they were when it began.
+        Writes none where this run has written no package and the tables are not what they were when it began, or where
+        another run began with the same destination object.
         """
         notes = self.backend.package_days
 
         def note(client: Any) -> None:
             state = notes.tables_state(client, changing_tables(self.system))
-            if notes.has_written or state == row["tables_state"]:
+            if self._are_own_notes and (notes.has_written or state == row["tables_state"]):
                 notes.write(client, LEFT_DAYS, {**row, "tables_state": state}, replaces=True)
 
         self.retried(note)

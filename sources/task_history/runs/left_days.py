@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..core.errors import WarehouseUnavailable
 from ..core.log import log
 from ..warehouse.left_days import is_worth_noting, settings_hash
 from .lanes import SYNC
@@ -67,5 +66,5 @@ def note_left_days(loop: RunLoop, loader: Loader) -> None:
     }
     try:
         loader.note_left_days(row)
-    except WarehouseUnavailable as error:
-        log.debug("left_days_not_noted", reason=str(error))
+    except Exception as error:  # noqa: BLE001 - the rows are loaded, and the next sync asks of more days
+        log.debug("left_days_not_noted", reason=f"{type(error).__name__}: {error}")

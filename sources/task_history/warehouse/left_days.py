@@ -94,6 +94,8 @@ NOTED_AGAIN_AFTER = timedelta(hours=12)
 EXPIRATION = timedelta(days=60)
 """Age at which rows of ``package_days`` may be deleted: nothing that is known is known from older ones."""
 _WEEK = timedelta(days=7)
+_CLOCKS_DIFFER_BY = timedelta(hours=2)
+"""By how much clocks of two machines differ at most."""
 _USED_FOR = timedelta(days=30)
 """Age up to which a row of ``left_days`` is used."""
 _RENEWED_AFTER = DAY
@@ -200,7 +202,7 @@ def known_days(
     last = max(noted, key=lambda row: row["noted_at"], default=None)
     before = {} if last is None else _of_json(last["not_loaded"])
     noted_since = None if last is None else _noted_since(last, packages)
-    if last is None or noted_since is None or began_at - last["noted_at"] > _USED_FOR:
+    if last is None or noted_since is None or began_at - last["began_at"] > _USED_FOR:
         return KnownDays(None, None, own | _packages(own, packages, before | _of_rows(packages), loaded))
     following = own | _packages(own, packages, before | _of_rows(noted_since), loaded)
     not_loaded = _of_json(following["not_loaded"])
@@ -275,19 +277,20 @@ def _of_json(not_loaded: str) -> _Notes:
 def _noted_since(last: Row, packages: Sequence[Row]) -> list[Row] | None:
     """The packages that were noted since; None where some came late, or were deleted."""
     until = last["packages_until"]
-    others = [row for row in packages if row["run_id"] != last["run_id"]]
+    others = [row for row in packages if not _is_of_run(row, last)]
     if sum(until - _WEEK <= row["noted_at"] <= until for row in others) != last["packages"]:
         return None
     return [row for row in others if row["noted_at"] > until]
 
 
+def _is_of_run(package: Row, last: Row) -> bool:
+    """Whether the run that wrote a row of ``left_days`` had noted a package by then; its process may note more later."""
+    return bool(package["run_id"] == last["run_id"] and package["noted_at"] <= last["noted_at"])
+
+
 def _is_on_any_day(row: Row, last: Row) -> bool:
     """Whether something may have changed on any day since the last sync began, noted before, by another run."""
-    return (
-        row["first_day"] is None
-        and row["run_id"] != last["run_id"]
-        and row["noted_at"] > last["began_at"] - DAY
-    )
+    return row["first_day"] is None and not _is_of_run(row, last) and row["noted_at"] > last["began_at"] - DAY
 
 
 def _has_lost_rows(before: str, now: str) -> bool:
@@ -300,7 +303,7 @@ def is_of_other_version(runs: Iterable[Mapping[str, object]], version: str, sinc
     """Whether a run of another version has written since, by rows of ``sync_runs``, or may go on to write."""
     for run in runs:
         written_at = run["written_at"] or run["ended_at"] or run["started_at"]
-        limit = since - _WEEK if run["outcome"] == "running" else since
+        limit = since - (_WEEK if run["outcome"] == "running" else _CLOCKS_DIFFER_BY)
         if run["version"] != version and (not isinstance(written_at, datetime) or written_at > limit):
             return True
     return False

@@ -73,7 +73,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Clock]]:
 def listing(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the lists of rows of tables give, by table; None for a table that is too large."""
     answers: dict[str, Any] = {}
-    monkeypatch.setattr(bigquery_tables, "rows_of", lambda _, name, __: answers[name])
+    monkeypatch.setattr(bigquery_tables, "rows_of", lambda _, name, __, **___: answers[name])
     monkeypatch.setattr(bigquery_tables, "found_tables", lambda _, names: dict.fromkeys(names, "there"))
     return answers
 
@@ -104,6 +104,15 @@ def test_a_file_without_the_column_of_days(tmp_path: Path) -> None:
     """Any day may change."""
     write(tmp_path / "1", "workflow_executions", id=["a"])
     assert noted(tmp_path) == ([(None, None)], True)
+
+
+def test_what_dlt_says_of_a_failed_job_is_no_file_of_rows(tmp_path: Path) -> None:
+    """With ``load.raise_on_failed_jobs = false`` dlt writes the reason beside the file."""
+    write(tmp_path / "1", "workflow_executions", id=["a"], date_started=[DAY])
+    failed = tmp_path / "1" / "failed_jobs"
+    failed.mkdir()
+    (failed / "step_executions.0123456789.0.parquet.exception").write_text("refused")
+    assert noted(tmp_path) == ([(DAY, DAY)], True)
 
 
 def test_a_schema_that_is_of_no_system(tmp_path: Path) -> None:

@@ -6,12 +6,16 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from tests.support.place import ROOT
+
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+METADATA = f"task_history-{VERSION}.dist-info"
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +30,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_description_stands_alone(wheel: Path) -> None:
     """The wheel's description is the README without images, comments and links to files, which a package index lacks."""
-    text = zipfile.ZipFile(wheel).read("task_history-0.1.0.dist-info/METADATA").decode()
+    text = zipfile.ZipFile(wheel).read(f"{METADATA}/METADATA").decode()
     assert "Description-Content-Type: text/markdown" in text
     assert "# task-history\n" in text
     assert "task-history sync paragon" in text
@@ -38,8 +42,8 @@ def test_only_two_packages_are_installed(wheel: Path) -> None:
     """A wheel holds task_history, task_history_cli and its own metadata, with the licence."""
     names = zipfile.ZipFile(wheel).namelist()
     packages = {name.split("/")[0] for name in names}
-    assert packages == {"task_history", "task_history_cli", "task_history-0.1.0.dist-info"}
-    assert "task_history-0.1.0.dist-info/licenses/LICENSE" in names
+    assert packages == {"task_history", "task_history_cli", METADATA}
+    assert f"{METADATA}/licenses/LICENSE" in names
     assert "task_history/views/executions.sql" in names
     assert "task_history_cli/report/page.html" in names
     for path in (ROOT / "sources/task_history/redaction/data").iterdir():
@@ -92,4 +96,4 @@ def test_the_version_is_printed() -> None:
     """``--version`` of the installed command names the versions of this project, of dlt, of DuckDB and of Python."""
     words = [str(Path(sys.executable).with_name("task-history")), "--version"]
     done = subprocess.run(words, check=True, capture_output=True, text=True, timeout=60)
-    assert done.stdout.startswith("task-history 0.1.0 (dlt 1.31.")
+    assert done.stdout.startswith(f"task-history {VERSION} (dlt 1.31.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,7 @@ from task_history import systems
 from task_history.core.errors import WarehouseUnavailable
 from task_history.load.loader_queries import LoaderQueries
 from task_history.runs import left_days
-from task_history.warehouse.left_days import KnownDays
+from task_history.warehouse.left_days import KnownDays, LeftDays
 
 SYSTEM = systems.find("paragon")
 KNOWN = KnownDays(None, None, {})
@@ -67,14 +68,24 @@ def test_notes_that_cannot_be_read(error: Exception) -> None:
 
 
 @pytest.mark.parametrize(
-    ("has_written", "state", "written"),
-    [(False, "before", ["before"]), (False, "changed", []), (True, "changed", ["changed"])],
-    ids=["nothing changed", "others changed the tables", "the run changed them itself"],
+    ("has_written", "state", "is_own", "written"),
+    [
+        (False, "before", True, ["before"]),
+        (False, "changed", True, []),
+        (True, "changed", True, ["changed"]),
+        (True, "changed", False, []),
+    ],
+    ids=[
+        "nothing changed",
+        "others changed the tables",
+        "the run changed them itself",
+        "another run began in a thread",
+    ],
 )
 def test_a_row_is_written_where_no_change_is_unexplained(
-    *, has_written: bool, state: str, written: list[str]
+    *, has_written: bool, state: str, is_own: bool, written: list[str]
 ) -> None:
-    """Another machine may have changed a table after this run asked about it."""
+    """Another machine, or another run with the same destination object, may have changed a table meanwhile."""
     rows: list[str] = []
     notes = SimpleNamespace(
         has_written=has_written,
@@ -82,7 +93,21 @@ def test_a_row_is_written_where_no_change_is_unexplained(
         write=lambda _, __, row, **options: rows.append(row["tables_state"]) if options["replaces"] else None,
     )
     loader: Any = SimpleNamespace(
-        backend=SimpleNamespace(package_days=notes), system=SYSTEM, retried=lambda action: action(None)
+        backend=SimpleNamespace(package_days=notes),
+        system=SYSTEM,
+        retried=lambda action: action(None),
+        _are_own_notes=is_own,
     )
     LoaderQueries.note_left_days(loader, {"tables_state": "before"})
     assert rows == written
+
+
+def test_days_of_a_run_are_not_known_once_another_has_begun_with_its_destination() -> None:
+    """Two syncs in threads may share one destination object, which notes the days of both."""
+    loader: Any = LoaderQueries.__new__(LoaderQueries)
+    notes = SimpleNamespace(runs=1, own_notes=[])
+    loader.backend, loader._notes_run = SimpleNamespace(package_days=notes), 1
+    loader._left_days = LeftDays(datetime(2026, 5, 1, tzinfo=UTC))
+    assert loader.left_days() == loader._left_days
+    notes.runs = 2
+    assert loader.left_days() is None

@@ -239,6 +239,15 @@ def test_changes_on_any_day_may_come_later_than_their_note() -> None:
     assert windows(known(FORMER, own)) == [SINCE]
 
 
+def test_what_a_process_notes_after_its_sync_is_not_the_syncs() -> None:
+    """As by a plain run of dlt after it, whose jobs still bear the sync's label."""
+    later = package("later", 7, 7, run="sync", minutes=9)
+    found = known(FORMER, later, package("news", 8, 8, minutes=10), state=TABLES.replace("[9,", "[11,"))
+    assert windows(found) == [Window(day(7), day(9)), SINCE]
+    any_day = package("", None, None, run="sync", minutes=9)
+    assert known(FORMER, any_day).days is None
+
+
 def test_the_first_row_of_a_warehouse() -> None:
     """Of the packages of the week before it those are named that are not loaded."""
     lost, older = package("lost", 4, 4), package("older", 4, 4, minutes=-8 * 24 * 60)
@@ -277,17 +286,19 @@ def test_when_a_row_is_written() -> None:
     [
         ({}, True),
         ({"version": "2.0"}, False),
-        ({"written_at": NOON - MINUTE}, False),
+        ({"written_at": NOON - HOUR}, True),
+        ({"written_at": NOON - 3 * HOUR}, False),
         ({"written_at": NOON - MINUTE, "outcome": "running"}, True),
         ({"written_at": NOON - 8 * DAY, "outcome": "running"}, False),
         ({"written_at": None, "ended_at": NOON + MINUTE}, True),
-        ({"written_at": None, "ended_at": None, "started_at": NOON - HOUR}, False),
+        ({"written_at": None, "ended_at": None, "started_at": NOON - 3 * HOUR}, False),
         ({"written_at": None, "ended_at": None, "started_at": None}, True),
         ({"version": None}, True),
     ],
     ids=[
         "written since",
         "the same version",
+        "written before, by a clock that may be slow",
         "written before",
         "still running",
         "running no more",

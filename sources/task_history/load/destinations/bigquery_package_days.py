@@ -41,6 +41,8 @@ _LOADS = "_dlt_loads"
 _RUN_COLUMNS = ("version", "outcome", "started_at", "ended_at", "written_at")
 _ANY_DAY_AGAIN_AFTER = timedelta(hours=1)
 """Age of a note of any day after which a commit writes another, which then counts for a day."""
+_MAX_NOTES = 100_000
+"""Maximum rows that are listed: more than the commits that BigQuery takes in 60 days."""
 _MAX_VALUES = 5_000
 """Maximum values of one statement, of which BigQuery takes 10,000: https://cloud.google.com/bigquery/quotas#query_jobs"""
 
@@ -51,6 +53,8 @@ class PackageDays:
     def __init__(self, cost: Cost) -> None:
         self._cost = cost
         self._lock = Lock()
+        self.runs = 0
+        """How many runs have begun with this object; one that does not know of the last cannot tell its notes apart."""
         self._noted: dict[str, datetime] = {}
         """When packages were noted, by load id; any day is under the empty one."""
         self.own_notes: list[tuple[float, Window | None]] = []
@@ -63,10 +67,13 @@ class PackageDays:
         """The run whose packages are noted; ``none`` for a command that is no run."""
         return self._cost.labels.get("task_history_run", "none")
 
-    def begin(self) -> None:
-        """Has the run begin, for which what was noted before is among the rows."""
-        self.own_notes.clear()
-        self.has_written = False
+    def begin(self) -> int:
+        """Has a run begin, for which what was noted before is among the rows; returns its number in ``runs``."""
+        with self._lock:
+            self.runs += 1
+            self.own_notes.clear()
+            self.has_written = False
+            return self.runs
 
     def note(self, client: Any, schema: Schema, package: Path) -> None:
         """Notes the days of the package in that folder, once in half a day; called before anything of it is merged.
@@ -118,7 +125,7 @@ class PackageDays:
         if bigquery_tables.found_tables(client, [table.name])[table.name] is None:
             return []
         columns = [column.name for column in table.columns]
-        found = bigquery_tables.rows_of(client, table.name, columns)
+        found = bigquery_tables.rows_of(client, table.name, columns, most=_MAX_NOTES)
         if found is None:
             return None
         names, rows = found
@@ -197,7 +204,8 @@ def _days(schema: Schema, package: Path) -> tuple[bool, set[datetime] | None]:
         (file, name)
         for folder in _FOLDERS
         for file in sorted((package / folder).glob("*"))
-        if (name := ParsedLoadJobFileName.parse(file.name).table_name) in changing
+        if file.suffix != ".exception"
+        and (name := ParsedLoadJobFileName.parse(file.name).table_name) in changing
         and not bigquery_files.is_empty(file)
     ]
     parquet = {name for file, name in files if file.suffix == ".parquet"}

@@ -82,11 +82,11 @@ def _listed(client: Any, dataset: str) -> list[TableListItem] | None:
 
 
 def rows_of(
-    client: Any, name: str, columns: Collection[str] = ()
+    client: Any, name: str, columns: Collection[str] = (), *, most: int = _MAX_ROWS
 ) -> tuple[list[str], list[tuple[Any, ...]]] | None:
-    """The names of these columns of a table, or of all, and its rows; None where they are too many to be read whole."""
+    """The names of these columns of a table, or of all, and its rows; None where they are more than ``most``."""
     table = client.native_connection.get_table(client.make_qualified_table_name(name, quote=False))
-    if table.num_rows > _MAX_ROWS:
+    if table.num_rows > most:
         return None
     fields = [field for field in table.schema if not columns or field.name in columns]
     rows = client.native_connection.list_rows(table, selected_fields=fields) if table.num_rows else ()
