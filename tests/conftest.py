@@ -29,10 +29,21 @@ SYSTEM = re.compile(r"\[(?:.*-)?(b3os|paragon|sailpoint|twinit)\b")
 BIGQUERY = "tests/destinations/bigquery/"
 OF_BIGQUERY = {
     **dict.fromkeys(
-        ("dbt", "gate", "killed", "pruning", "report_analysed", "short_keys", "views_analysed"), "analysed"
+        (
+            "bill",
+            "dbt",
+            "gate",
+            "killed",
+            "pruning",
+            "report_analysed",
+            "short_keys",
+            "user_map",
+            "views_analysed",
+        ),
+        "analysed",
     ),
-    **dict.fromkeys(("bill", "days_needed", "idle_bill"), "billed"),
-    **dict.fromkeys(("forget", "governed", "sync", "user_map"), "synced"),
+    **dict.fromkeys(("days_needed", "idle_bill"), "billed"),
+    **dict.fromkeys(("forget", "governed", "sync"), "synced"),
 }
 """The groups of that folder's files; all other files are a fourth one. Each has a worker: the longest one decides."""
 
