@@ -153,7 +153,7 @@ def _import(of_sandboxes: bool) -> None:
 
 
 def _serve(server: socket.socket) -> tuple[str, list[str]]:
-    """Forks for each order; gives back, in the fork, its program and the words of its command line."""
+    """Forks once for each order. Returns only in a fork: the program of the order, and the words of its command line."""
     while True:
         order, streams, _, _ = socket.recv_fds(server, _MAX_ORDER_BYTES, 3)
         if not order:

@@ -26,7 +26,7 @@ from ..warehouse.left_days import (
     known_days,
 )
 from ..warehouse.queries import Warehouse
-from ..warehouse.query_cache import KeptAnswers, QueryCache
+from ..warehouse.query_cache import AnswerCache, BilledAnswerCache
 from ..warehouse.table_names import Names
 from ..warehouse.user_map import UserMap
 from . import destinations, dlt_internals, rows_without_package
@@ -72,11 +72,11 @@ class LoaderQueries:
         """The days with something left to read, as they were when this was asked for; None where that is not known."""
         self._answers = self._kept_answers()
 
-    def _kept_answers(self) -> KeptAnswers | None:
+    def _kept_answers(self) -> AnswerCache | None:
         """What keeps answers where each query is billed, or one process at a time can write; else None."""
         if self.backend.literal is not None:
-            return QueryCache(self.query)
-        return KeptAnswers(self.query) if self.backend.is_exclusive else None
+            return BilledAnswerCache(self.query)
+        return AnswerCache(self.query) if self.backend.is_exclusive else None
 
     def query(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Runs a query; returns the names of its columns and its rows. Raises WarehouseUnavailable."""

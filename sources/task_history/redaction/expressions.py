@@ -11,6 +11,8 @@ _USED = ("search", "match", "fullmatch", "finditer", "findall", "sub", "split", 
 
 
 class _Expression:
+    """Stands for a compiled expression; its first use compiles it and takes over the methods."""
+
     __slots__ = ("_flags", "_text", *_USED)
 
     def __init__(self, text: str, flags: int) -> None:

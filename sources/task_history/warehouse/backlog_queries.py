@@ -98,7 +98,7 @@ class BacklogQueries(Dataset):
         )
 
     def oldest_open(self) -> datetime | None:
-        """When the first execution began that is open, whatever is selected; None without any."""
+        """When the earliest open execution of the account began, also outside of the selection; None without any."""
         executions = self._name.left(self._system.executions)
         rows = self._kept_rows(
             f"SELECT min(e.{self._start}) AS oldest FROM {executions} AS e WHERE e.is_open"

@@ -13,7 +13,7 @@ from ..core.models import Row, Selection
 from ..systems.protocol import System
 from .backlog import MissingDetail
 from .column_rules import ColumnRules
-from .query_cache import KeptAnswers, StatementCollector
+from .query_cache import AnswerCache, StatementCollector
 from .sql_text import Query, SqlCondition
 from .table_names import Names
 
@@ -130,7 +130,7 @@ class Dataset:
         query = self._query
         return (
             query.rows(sql, *values)
-            if isinstance(query, KeptAnswers | StatementCollector)
+            if isinstance(query, AnswerCache | StatementCollector)
             else query(sql, *values)[1]
         )
 

@@ -109,7 +109,7 @@ class LeftDays:
     since: datetime
     """A midnight, UTC."""
     selected_since: datetime = FIRST_INSTANT
-    """What began earlier may be left to read nevertheless, unless it is open."""
+    """Start of the selection that was counted: of executions that began earlier only those that are open were."""
     packages: tuple[Window, ...] = ()
     """Whole days of packages, in order, all of them before ``since``."""
 
@@ -161,9 +161,10 @@ def changing_tables(system: System) -> dict[str, str | None]:
 
 
 def settings_hash(settings: Settings, scope: Sequence[str], *, version: str, others: object) -> str:
-    """What is wanted of each execution, as a hash; what was read while it was the same need not be looked for again.
+    """A hash of what is wanted of each execution: while it is the same, what was read need not be asked for again.
 
-    ``scope`` is of which executions steps and payloads are wanted; ``others`` is whatever else counts.
+    ``scope`` says of which executions steps and payloads are wanted. ``others`` holds what is wanted beside that and the
+    settings below, as JSON can write it: the integrations, and the rules for columns.
     """
     values = settings.values
     wanted = json.dumps(

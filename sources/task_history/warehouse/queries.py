@@ -15,7 +15,7 @@ from .coverage import Day, read_day
 from .dataset import missing_detail, utc, utc_or_epoch
 from .forgotten_people import LeftOut
 from .keep_days import KeptSince
-from .query_cache import QueryCache, StatementCollector
+from .query_cache import BilledAnswerCache, StatementCollector
 from .recent_queries import RecentQueries, batched, by_day
 from .sql_text import Query
 from .statistics_buckets import Buckets
@@ -68,12 +68,12 @@ class Warehouse(RecentQueries):
     @property
     def is_billed(self) -> bool:
         """Whether each query is billed, so that answers are kept until a commit changes their tables."""
-        return isinstance(self._query, QueryCache)
+        return isinstance(self._query, BilledAnswerCache)
 
     def ask_together(self, questions: Callable[[Warehouse], object]) -> None:
         """Asks by one query what the function asks of the warehouse that it gets, where each query is billed."""
         kept = self._query
-        if not isinstance(kept, QueryCache):
+        if not isinstance(kept, BilledAnswerCache):
             return
         collector = StatementCollector(kept)
         warehouse = self._like(self._name, self._system, self._selection, query=collector)
@@ -209,7 +209,7 @@ class Warehouse(RecentQueries):
             not_read_by,
             *condition.values,
         )
-        if isinstance(self._query, QueryCache):
+        if isinstance(self._query, BilledAnswerCache):
             self._query.starts |= {str(row[0]): at for row in rows if (at := utc(row[1])) is not None}
         return [
             OpenExecution(

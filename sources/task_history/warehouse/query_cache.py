@@ -21,7 +21,7 @@ Rows = list[tuple[Any, ...]]
 _SELECT = "SELECT "
 
 
-class KeptAnswers:
+class AnswerCache:
     """A query function that can keep answers. Safe to use from many threads."""
 
     max_rows = 1_000
@@ -77,7 +77,7 @@ class KeptAnswers:
                 }
 
 
-class QueryCache(KeptAnswers):
+class BilledAnswerCache(AnswerCache):
     """A query function for a warehouse that bills each query, which keeps answers and asks several by one statement."""
 
     max_rows = 100_000

@@ -10,7 +10,7 @@ from .backlog_queries import BacklogQueries
 from .coverage import midnight
 from .dataset import utc, utc_or_epoch
 from .forgotten_people import LeftOut
-from .query_cache import QueryCache
+from .query_cache import BilledAnswerCache
 from .recent_executions import COLUMNS, RecentExecutions
 from .sql_text import SqlCondition
 from .status_history import StoredStatus
@@ -37,7 +37,7 @@ class RecentQueries(BacklogQueries):
             f"FROM {self._all} AS e WHERE e.{self._start} >= {self._name.literal(since)}"
         )
         kept = self._query
-        if not isinstance(kept, QueryCache):
+        if not isinstance(kept, BilledAnswerCache):
             return RecentExecutions(since, ())
         if kept.recent is None or kept.recent[0] is not rows:
             kept.recent = (rows, RecentExecutions.read(since, rows, utc))
@@ -132,7 +132,7 @@ class RecentQueries(BacklogQueries):
         """
         if self._name.literal is None:
             return self._stored(ids, self._executions)
-        known = self._query.starts if isinstance(self._query, QueryCache) else {}
+        known = self._query.starts if isinstance(self._query, BilledAnswerCache) else {}
         placed = {**known, **{key: start for key, start in (starts or {}).items() if start is not None}}
         rows = self._stored_on_days({key: placed[key] for key in ids if key in placed})
         return rows | self._stored_on_days(self._starts([key for key in ids if key not in rows]))

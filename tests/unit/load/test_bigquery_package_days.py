@@ -93,7 +93,7 @@ def noted(tmp_path: Path, schema: str = "paragon") -> tuple[list[tuple[Any, Any]
 
 
 def test_days_are_those_of_this_connectors_tables(tmp_path: Path) -> None:
-    """Whatever hints dlt's stored schema has: here it has none."""
+    """The columns of days come from the tables that this connector declares; here dlt's stored schema names none."""
     hour = timedelta(hours=7)
     write(tmp_path / "1", "workflow_executions", id=["a"], date_started=[DAY + hour])
     write(tmp_path / "1", "step_executions", id=["s"], execution_date_started=[DAY + timedelta(2)])

@@ -23,6 +23,8 @@ from task_history_cli.runtime.target import Target
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
 
+MOST_WAITED_S = 3 * lock_waits.FILE_OPEN_OF_RUN_S
+"""On a busy machine another process may miss the moment in which the file is free, twice; a reader waits longer."""
 _OPEN = """
 import duckdb, sys, time
 began = time.monotonic()
@@ -83,7 +85,7 @@ def test_it_is_given_up_while_the_run_waits(tmp_path: Path, loader: Loader) -> N
 
 
 def test_others_get_in_however_much_there_is_to_write(tmp_path: Path, loader: Loader) -> None:
-    """While question follows upon question, another process has the file within eight seconds."""
+    """While question follows upon question, another process has the file before a reader gives up."""
     other = subprocess.Popen(
         [sys.executable, "-c", _OPEN, str(tmp_path / "held.duckdb"), "15"], stdout=subprocess.PIPE, text=True
     )
@@ -96,12 +98,12 @@ def test_others_get_in_however_much_there_is_to_write(tmp_path: Path, loader: Lo
     loader.close()
     said, _ = other.communicate()
     assert other.returncode == 0
-    assert float(said) < 8.0
+    assert float(said) < MOST_WAITED_S
     assert asked > 100
 
 
 def test_others_get_in_while_it_asks_and_computes_in_turn(tmp_path: Path, loader: Loader) -> None:
-    """Also where each question comes right after a request, another process has the file within eight seconds."""
+    """Also where each question comes right after a request, another process has the file before a reader gives up."""
     other = subprocess.Popen(
         [sys.executable, "-c", _OPEN, str(tmp_path / "held.duckdb"), "15"], stdout=subprocess.PIPE, text=True
     )
@@ -113,7 +115,7 @@ def test_others_get_in_while_it_asks_and_computes_in_turn(tmp_path: Path, loader
     loader.close()
     said, _ = other.communicate()
     assert other.returncode == 0
-    assert float(said) < 8.0
+    assert float(said) < MOST_WAITED_S
 
 
 def test_the_next_run_of_the_process_takes_the_open_file_over(

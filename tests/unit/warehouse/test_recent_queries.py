@@ -12,7 +12,7 @@ from task_history.core.batch import Batch, Chunk
 from task_history.core.commit_limits import CommitLimits
 from task_history.core.models import Row, Window
 from task_history.warehouse.queries import Warehouse
-from task_history.warehouse.query_cache import QueryCache
+from task_history.warehouse.query_cache import BilledAnswerCache
 from task_history.warehouse.table_names import Names
 from tests.support.memory_warehouse import MemoryWarehouse
 
@@ -33,8 +33,8 @@ class Asked:
             return memory.query(sql, *values)
 
         names = Names(lambda name: f'"{name}"', lambda at: f"TIMESTAMPTZ '{at.isoformat()}'")
-        self.plain = Warehouse(QueryCache(query), names, SAILPOINT)
-        self.recent = Warehouse(QueryCache(query), names, SAILPOINT)
+        self.plain = Warehouse(BilledAnswerCache(query), names, SAILPOINT)
+        self.recent = Warehouse(BilledAnswerCache(query), names, SAILPOINT)
         self.recent.recent_since = SINCE
         batch = Batch(CommitLimits(), began_at=0.0)
         batch.add(Chunk({SAILPOINT.executions.name: [_row(number) for number in range(12)]}))

@@ -38,7 +38,7 @@ from ..dlt_internals import (
 from ..load_package import has_unique_keys, value_bytes
 from .base import Backend, Descriptions
 from .duckdb_instants import Instants
-from .duckdb_pools import ReadingPool, SharedPool
+from .duckdb_pools import FileServerPool, ReadOnlyPool
 from .duckdb_rewrite import rewrite
 from .duckdb_settings import check_credentials
 from .duckdb_storage import DEFAULT, check_version, create_file
@@ -141,9 +141,9 @@ class DuckDb(dlt.destinations.duckdb):
         check_version(config.storage_version)
         self.storage_version = config.storage_version
         if self.only_reads is not None:
-            config.credentials.conn_pool = ReadingPool(config.credentials, self.only_reads)
+            config.credentials.conn_pool = ReadOnlyPool(config.credentials, self.only_reads)
         elif duckdb_file_server.address_of(str(config.credentials.database)) is not None:
-            config.credentials.conn_pool = SharedPool(config.credentials)
+            config.credentials.conn_pool = FileServerPool(config.credentials)
         return config
 
     def client(self, schema: Schema, initial_config: Any = None) -> Any:

@@ -11,7 +11,7 @@ from .. import dlt_internals, duckdb_file_server
 from ..dlt_internals import DuckDbConnectionPool, DuckDbCredentials
 
 
-class ReadingPool(DuckDbConnectionPool):
+class ReadOnlyPool(DuckDbConnectionPool):
     """Pool of connections that can read the tables of the file and nothing else."""
 
     def __init__(self, credentials: DuckDbCredentials, dataset: str) -> None:
@@ -34,7 +34,7 @@ class ReadingPool(DuckDbConnectionPool):
         return connection
 
 
-class SharedPool(DuckDbConnectionPool):
+class FileServerPool(DuckDbConnectionPool):
     """Pool of connections through the process that has the file open.
 
     A returned connection is lent again with the same settings; all are closed once none is lent, so that the file can be.
