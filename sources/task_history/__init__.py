@@ -6,7 +6,9 @@ The packages, lowest first; each imports only those above it in this list (``mak
     core         values and tools: models, errors, intervals, JSON, batches, concurrency, stop
     systems      one package per vendor: what it says and how it is asked
     redaction    secrets taken out of what a vendor sends
-    settings_reader  what a user may set, read and checked
+    settings_suggestions, settings_sources, settings_accounts, settings_reader
+                 what a user may set: suggestions for misspelled names, the places that hold settings, the accounts
+                 that are configured, and the settings of an account, read and checked
     state        locks and the shared Postgres of several machines
     client       all that speaks HTTP to a vendor, within the budget of its key
     warehouse    what the tables are and what they are asked

@@ -89,8 +89,8 @@ def paragon(
         payload_max_bytes: longer inputs and outputs are cut, stay valid JSON and say so.
         max_columns: columns of a table for fields that the vendor does not document; more go into
             other_fields.
-        max_name_length: characters of such a column's name; fields with longer ones go into
-            other_fields.
+        max_name_length: characters of the name of a column for an undocumented field; fields with
+            longer names go into other_fields.
         redact: names whose values are redacted in payloads, beside the built-in ones.
         redact_mode: what counts as a secret: strict redacts values in doubt, too, and would rather
             lose one than keep a secret (``standard``, ``strict``).

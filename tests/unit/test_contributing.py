@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import tomllib
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import yaml
@@ -14,6 +16,18 @@ from task_history import systems
 from task_history.core.exit_codes import ExitCode
 from task_history_cli.runtime import notices
 from tests.support.place import ROOT
+
+PACKAGES = [
+    Path(folder)
+    for folder in (
+        *(
+            f"sources/task_history{each}"
+            for each in ("", "/client", "/redaction", "/runs", "/views", "/warehouse")
+        ),
+        *(f"pipelines/task_history_cli{each}" for each in ("", "/fleet", "/report", "/runtime")),
+    )
+]
+"""Packages whose docstrings list their modules."""
 
 
 def test_hooks_run_what_make_check_runs() -> None:
@@ -36,6 +50,16 @@ def test_the_packages_stand_in_their_order() -> None:
     table = page[page.index("| Package |") :].split("\n\n")[0]
     rows = [re.findall(r"`(\w+)`", row.split("|")[1]) for row in table.splitlines() if row.startswith("| `")]
     assert rows == [layer.split(" | ") for layer in reversed(layers)]
+
+
+@pytest.mark.parametrize("folder", PACKAGES, ids=str)
+def test_a_package_that_lists_its_modules_lists_all(folder: Path) -> None:
+    """The docstring of a package that says what its modules hold says it of each of them."""
+    text = ast.get_docstring(ast.parse((ROOT / folder / "__init__.py").read_text("utf-8"))) or ""
+    modules = {path.stem for path in (ROOT / folder).glob("[!_]*.py")} | {
+        path.parent.name for path in (ROOT / folder).glob("*/__init__.py")
+    }
+    assert {module for module in modules if not re.search(rf"\b{module}\b", text)} == set()
 
 
 def test_the_files_where_changes_begin_are_there() -> None:

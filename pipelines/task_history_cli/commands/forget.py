@@ -117,7 +117,8 @@ def forget(settings: Settings, target: Target, user: str) -> dict[str, Any]:
         with opened_loader(settings, target, SYNC, folder) as loader:
             loader.prepare()
             held = {str(lock_path(folder, lane.pipeline(settings))) for lane in all_lanes()}
-            check_any_machine(loader.warehouse().unfinished_runs(), held, datetime.now(UTC))
+            running, commits = loader.warehouse().unfinished_runs(), loader.backend.commits
+            check_any_machine(running, held, datetime.now(UTC), commits)
         folders = [folder / lane.pipeline(settings) for lane in all_lanes()]
         for lane, own in zip(all_lanes(), folders, strict=True):
             if lane != SYNC and own.is_dir() and working_dir.unloaded(own):

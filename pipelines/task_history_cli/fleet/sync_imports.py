@@ -1,6 +1,6 @@
-"""Imports what a sync imports as it goes, in a process from which processes of syncs are forked.
+"""Imports all modules that a sync needs, before the processes of several syncs are forked.
 
-A process that imports all of that itself takes about a second of a processor; forked ones share it.
+A process that imports them itself takes about a second of a processor; forked ones share what was imported.
 """
 
 from __future__ import annotations

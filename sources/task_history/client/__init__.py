@@ -14,6 +14,7 @@ responses        what an answer means, by the table in retry
 retry            what each status means, and the pauses between attempts
 retry_after      what a vendor's Retry-After does
 wait_stats       how long requests waited and why
+budget_usage     how much of the budget is used, without a client
 urls             addresses: where a key may be sent
 """
 

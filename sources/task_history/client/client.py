@@ -88,7 +88,7 @@ class Client:
         hint_for: Callable[[int], str] = lambda _: "",
         status_in: Callable[[Json], int | None] | None = None,
         address: str = "base_url",
-        concurrency: int = 8,
+        concurrency: int,
         fault_deadline_s: float = 300.0,
         timeout_s: float = 60.0,
         longest_hold_s: float = math.inf,

@@ -1,4 +1,7 @@
-"""The threads in which requests wait for their answers, and how waiting ends when a run is interrupted."""
+"""The threads in which requests wait for their answers, and how waiting ends when a run is interrupted.
+
+How many requests are in flight at once says the setting ``concurrency``.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """How many rows and bytes a commit holds at most, and how long rows wait for it: these say how often a run commits.
 
-The defaults are those of DuckDB; other warehouses state their own as ``commits`` in ``load/destinations``.
+The defaults are those of DuckDB; BigQuery, MotherDuck and all that dlt alone knows state others as ``commits`` in
+``load/destinations``. ``seconds`` also says how long a run of another machine counts as active after its last
+commit, see ``runs/run_lock``.
 """
 
 from __future__ import annotations

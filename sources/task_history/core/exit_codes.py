@@ -1,4 +1,8 @@
-"""The exit codes of the command, for schedulers that react to them; listed in ``docs/reference/exit-codes.md``, too."""
+"""The exit codes of the command, for schedulers that react to them.
+
+Which error ends with which code stands in ``errors``. ``docs/reference/exit-codes.md`` is made from this list; what
+schedulers do with a code stands in ``docs/how-to/other-engines.md`` and the files of ``docs/how-to/engines``.
+"""
 
 from __future__ import annotations
 

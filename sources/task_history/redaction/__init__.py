@@ -22,6 +22,9 @@ value_spans  finds the span of the value after a name
 names        classifies names by the values that are secrets under them; the names are in data/*.toml
 two_word_names  names that two words make in other languages
 judging      judges whether a value under such a name is a secret
+no_values    texts behind such a name that are no secret
+placeholders values that stand for a secret and are none
+schemas      recognizes JSON schemas, which describe fields
 randomness   judges whether a text looks random
 lookalikes   letters that look like Latin ones
 folding      converts escaped and look-alike letters to plain ones

@@ -1,4 +1,4 @@
-"""What stands behind a name and a sign in text and is none of its value: a report, an instruction, a postal code."""
+"""Texts behind the name of a secret and a colon that are no secret: a report, an instruction, a postal code."""
 
 from __future__ import annotations
 

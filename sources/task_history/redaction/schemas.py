@@ -1,4 +1,4 @@
-"""JSON schemas: what describes a field for a secret and does not hold it, but in its defaults and examples."""
+"""Recognizes JSON schemas: they describe fields for secrets, and hold secrets only as defaults and examples."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 In the order in which a run uses them::
 
+    lanes               the kinds of runs that a dataset has, each with a pipeline of its own
     run_lock            one run at a time per pipeline
     day_leases          the days of a range that a backfill loads, beside others
     runner              starts a run and commits its batches

@@ -1,4 +1,4 @@
-"""The days of a range that this run loads, where other runs may load others of the same range at once.
+"""Which days of a range a process loads where several share it: the shards of ``backfill``, and other machines.
 
 A run takes the lease of a day before it reads the day's coverage, and releases it once the day is committed, with a mark
 that says what was done. So no day is loaded twice, and the days of a run that was killed are taken by another.

@@ -1,4 +1,4 @@
-"""Has runs ask about what is left to read on those days alone that may have some, see ``warehouse.left_days``."""
+"""Limits the questions of a sync to the days that may have something left to read, see ``warehouse.left_days``."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core import files, lock_waits
+from ..core.commit_limits import CommitLimits
 from ..core.errors import AlreadyRunning, ConfigurationError, WarehouseUnavailable
 from ..core.file_lock import file_lock
 from ..core.log import log
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 _MAX_HOLDER_BYTES = 10_000
-_ACTIVE_AFTER_COMMIT = timedelta(minutes=2)
-"""How long after its last commit a run on another machine counts as active: an active run commits more often."""
+_COMMITS_AWAITED = 2
+"""For so many times the longest time between two commits a run on another machine counts as active after its last one."""
 
 
 def lock_path(pipelines_dir: str | Path, pipeline: str) -> Path:
@@ -48,33 +49,40 @@ def was_killed(run: Mapping[str, Any]) -> bool:
     return bool(path) and run.get("host") == host() and not _is_held(Path(str(path)))
 
 
-def check_other_machines(running: Iterable[Mapping[str, Any]], command: str, now: datetime) -> None:
-    """Raises AlreadyRunning where a run of that command has committed from another machine within two minutes.
+def check_other_machines(
+    running: Iterable[Mapping[str, Any]], command: str, now: datetime, commits: CommitLimits
+) -> None:
+    """Raises AlreadyRunning where a run of that command has committed from another machine a short time ago.
 
     The lock covers the processes of one machine and one working folder. ``running`` are rows of ``sync_runs`` without an
-    end; a run that was killed counts as active for these two minutes.
+    end, ``commits`` says how often they commit: for two minutes on DuckDB, ten on BigQuery, a run that was killed counts
+    as active.
     """
+    active_for = timedelta(seconds=_COMMITS_AWAITED * commits.seconds)
     for run in running:
         machine, written_at = run.get("host"), run.get("written_at")
         if run["command"] != command or machine in (None, host()) or written_at is None:
             continue
-        if abs(now - written_at) < _ACTIVE_AFTER_COMMIT:
+        if abs(now - written_at) < active_for:
             raise AlreadyRunning(
                 f"Another run of {command} is active on the machine {machine}; its last commit was at "
                 f"{written_at:%H:%M:%S} UTC. A DuckDB file is for one machine at a time: let several machines load into "
                 "Postgres or BigQuery. If that run was killed, this command goes on "
-                f"{_ACTIVE_AFTER_COMMIT.total_seconds():.0f} s after that commit."
+                f"{active_for.total_seconds():.0f} s after that commit."
             )
 
 
-def check_any_machine(running: Iterable[Mapping[str, Any]], held: Collection[str], now: datetime) -> None:
+def check_any_machine(
+    running: Iterable[Mapping[str, Any]], held: Collection[str], now: datetime, commits: CommitLimits
+) -> None:
     """Raises AlreadyRunning where any run seems to be active that does not take its lock from this working folder.
 
-    ``running`` are rows of ``sync_runs`` without an end, ``held`` the lock files that this process holds.
+    ``running`` are rows of ``sync_runs`` without an end, which commit as often as ``commits`` says; ``held`` are the
+    lock files that this process holds.
     """
     runs = list(running)
     for command in sorted({str(run["command"]) for run in runs}):
-        check_other_machines(runs, command, now)
+        check_other_machines(runs, command, now, commits)
     for run in runs:
         path = run.get("lock_file")
         if run.get("host") == host() and path and str(path) not in held and _is_held(Path(str(path))):

@@ -145,7 +145,7 @@ def start_run(
                 loader.prepare()
             warehouse = loader.warehouse().reaching(settings.retention)
             if loader.backend.is_exclusive:
-                check_other_machines(warehouse.unfinished_runs(), command, started_at)
+                check_other_machines(warehouse.unfinished_runs(), command, started_at, loader.backend.commits)
             check_column_rules(loader, warehouse, accepts_new_key=accepts_new_key)
             if settings.retention is not None:
                 loader.backend.limit_merges(warehouse.since)

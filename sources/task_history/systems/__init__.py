@@ -1,6 +1,7 @@
 """The systems: one package per vendor, ending in ``SYSTEM = System(…)``, whose fields ``protocol`` defines.
 
-Each package here is a system; the modules beside them are what several systems use.
+Each package here is a system and found by its name; the modules beside them are what several systems use.
+``docs/how-to/add-a-system.md`` shows how to write one.
 """
 
 from __future__ import annotations

@@ -195,7 +195,7 @@ class SystemSettings:
         most=1_000,
     )
     max_name_length: int = setting(
-        "Characters of such a column's name; fields with longer ones go into other_fields.",
+        "Characters of the name of a column for an undocumented field; fields with longer names go into other_fields.",
         default=ColumnLimits().name_length,
         least=1,
         most=255,

@@ -4,7 +4,7 @@ A system is a value of ``System``: facts, and functions that turn a question int
 Nothing here or in a vendor's module opens a connection, reads a clock or knows dlt. What a vendor can do besides listing
 executions and giving their steps is an object each, such as ``Payloads`` or ``Replay``; None where it cannot.
 
-To add a system, write one module or package in this folder that ends in ``SYSTEM = System(…)``;
+To add a system, write a package in this folder that ends in ``SYSTEM = System(…)``;
 ``docs/how-to/add-a-system.md`` lists the other steps. What has no default has to be stated: Python and mypy name what
 is missing.
 """

@@ -1,4 +1,8 @@
-"""Integrity checks of the warehouse: each is a query for the rows that violate it."""
+"""Runs the integrity checks of the warehouse: each is a query for the rows that violate it.
+
+A file in ``checks`` is a check. Its header says what is promised (Promise), whether a row breaks it or is worth a look
+(Level) and which tables it reads (Reads); ``{since}`` stands for the first day that is checked.
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,10 @@ former_tables   columns and tables that an earlier version did not create, read 
 dataset         base of all queries: names of tables, selection of executions
 backlog         values of the backlog: open executions, missing details, instants of the next try
 left_days       on which days something may be left to read, from the notes of runs and packages
+recent_queries  executions that began lately; recent_executions answers many questions by one of them
+query_cache     answers that are kept until a commit changes their tables
+day_conditions  conditions on days by which BigQuery reads few of them
+cost            what a run is billed on BigQuery
 backlog_queries details and payloads that are not loaded, and those that could not be read
 coverage        the loaded windows, with their number of rows
 verified_days   when a window or a day counts as verified
@@ -16,7 +20,9 @@ retry_schedule  when something that could not be read is tried again
 column_rules    exclude_columns and hash_columns; old_values what was stored before such a rule was set
 keep_days       since when rows are kept (keep_days_…), and which are older
 forgotten_people the executions of forgotten people; erasure the statements that erase a person's rows
+user_map        customer, plan and region of users, of a file; user_map_query of a table or query
 duckdb_file     read-only connections to a DuckDB file
+copied_tables   creates the tables of a DuckDB dataset as copies of another one's
 table_names     qualified names of tables, and which part of a table a query reads
 sql_text        names and texts quoted for SQL
 """

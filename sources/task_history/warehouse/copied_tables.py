@@ -1,4 +1,4 @@
-"""Makes the tables of a DuckDB dataset like those of another one of the same system, which dlt takes a second for."""
+"""Creates the tables of a DuckDB dataset as copies of another one's, since dlt takes a second to create them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which days the questions about what is left to read reach, where each day that a query reads is billed.
+"""The days that may have something left to read: a query on BigQuery is billed for each day that it reads.
 
 A commit merges each table by a job of its own. Where a machine is lost between two merges, together with its working
 folder, executions are stored that no row of ``sync_runs`` tells of. So the days of a package are noted in

@@ -20,17 +20,37 @@ def events() -> dict[str, tuple[set[str], set[str]]]:
     found: dict[str, tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
     for folder in FOLDERS:
         for path in (ROOT / folder).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            tree = ast.parse(path.read_text("utf-8"))
+            chosen = _chosen_levels(tree)
+            for node in ast.walk(tree):
                 match node:
                     case ast.Call(
-                        func=ast.Attribute(value=ast.Name(id="log"), attr=level),
-                        args=[ast.Constant(value=str(event))],
-                        keywords=keywords,
-                    ) if level in LEVELS:
+                        func=function, args=[ast.Constant(value=str(event))], keywords=keywords
+                    ) if written := _level(function) or chosen.get(ast.unparse(function)):
                         levels, fields = found[event]
-                        levels.add(level)
+                        levels |= written
                         fields |= {keyword.arg for keyword in keywords if keyword.arg}
     return dict(found)
+
+
+def _level(node: ast.AST) -> set[str]:
+    """The level of ``log.<level>``; empty where the node is something else."""
+    match node:
+        case ast.Attribute(value=ast.Name(id="log"), attr=level) if level in LEVELS:
+            return {level}
+    return set()
+
+
+def _chosen_levels(tree: ast.AST) -> dict[str, set[str]]:
+    """The levels by name, of assignments such as ``write = log.info if … else log.warning``."""
+    return {
+        node.targets[0].id: levels
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.IfExp)
+        and (levels := _level(node.value.body) | _level(node.value.orelse))
+    }
 
 
 def table() -> str:

@@ -159,6 +159,7 @@ def client_of(url: str, folder: Path, **options: Any) -> Client:
         "authorization": lambda: {"Authorization": f"Bearer {KEY}"},
         "budget": Budget(0, 1.0, origin=url, key=KEY, state_dir=folder),
         "stop": StopSignal(),
+        "concurrency": 8,
         "fault_deadline_s": 20.0,
         "timeout_s": 5.0,
         "uniform": lambda low, high: min(0.02, high),

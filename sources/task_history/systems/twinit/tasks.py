@@ -1,4 +1,6 @@
-"""The tasks of a Twinit run: nested in undocumented ways, in several lists, with ids that need not be unique.
+"""Reads the tasks of a Twinit run: nested in undocumented ways, in several lists, with ids that need not be unique.
+
+Their columns, and how the views show them, stand in ``tables``.
 
 https://twinit.dev/docs/apis/rest/workflowsvc/tasks
 """
