@@ -26,79 +26,8 @@ from ..runtime.views import asked
 EVERYTHING = "all"
 SHOWN = 500
 """Rows of a list, at most."""
-_FIGURES = ("executions", "executions_before", "failures", "failure_rate")
-COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "days": ("day", *_FIGURES, "tasks", "open_executions"),
-    "integrations": (
-        "system",
-        "instance",
-        "integration",
-        *_FIGURES,
-        "failure_rate_before",
-        "tasks",
-        "users",
-        "users_affected",
-    ),
-    "workflows": (
-        "workflow_name",
-        "workflow_id",
-        "integration",
-        "failures",
-        "failures_before",
-        "executions",
-        "executions_before",
-        "users_affected",
-    ),
-    "incidents": (
-        "kind",
-        "workflow_name",
-        "workflow_id",
-        "integration",
-        "started_at",
-        "last_failed_at",
-        "is_over",
-        "failures",
-        "executions",
-        "failure_rate",
-        "usual_failure_rate",
-        "users",
-    ),
-    "customers": (
-        "user_id",
-        "integration",
-        "failures",
-        "failures_before",
-        "executions",
-        "workflows",
-        "last_failure_at",
-        "last_success_at",
-    ),
-    "steps": (
-        "step_name",
-        "step_type",
-        "step_id",
-        "workflow_name",
-        "workflow_id",
-        "complete_runs",
-        "complete_failures",
-        "p50_duration_ms",
-        "p95_duration_ms",
-        "max_duration_ms",
-    ),
-    "stuck": (
-        "execution_id",
-        "workflow_name",
-        "workflow_id",
-        "user_id",
-        "vendor_status",
-        "started_at",
-        "open_ms",
-        "p99_duration_ms",
-    ),
-    "quiet": ("user_id", "system", "instance", "last_execution_at", "executions", "failures"),
-    "coverage": ("day", "system", "instance", "state", "executions", "api_total", "reason", "checked_at"),
-}
-"""Columns of the app's tables, by the report's rows."""
+_ACCOUNT = ("system", "instance")
+"""Columns that stand last in a table of the app: most warehouses hold one account."""
 
 _REASONS = """
 SELECT
@@ -175,8 +104,10 @@ def totals(found: Report) -> list[tuple[str, str, str]]:
 
 
 def table(found: Report, name: str) -> Rows:
-    """The rows of a table of the app."""
-    return [{column: _short(row[column]) for column in COLUMNS[name]} for row in getattr(found, name)]
+    """The rows of one of the report's tables, with all columns of its query in ``report.queries``."""
+    rows: Rows = getattr(found, name)
+    columns = sorted(rows[0], key=_ACCOUNT.__contains__) if rows else []
+    return [{column: _short(row[column]) for column in columns} for row in rows]
 
 
 def _short(value: Any) -> Any:

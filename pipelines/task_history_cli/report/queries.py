@@ -1,6 +1,7 @@
 """The queries of the report over the views, in DuckDB SQL with the period's bounds in braces.
 
-``{since}`` and ``{until}`` are the period's, ``{before}`` and ``{before_until}`` those of the one before it.
+``{since}`` and ``{until}`` are the period's, ``{before}`` and ``{before_until}`` those of the one before it. A new column
+stands in the tables of ``explore`` at once, and in the report where ``sections`` shows it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The sections of the report: their texts, and the columns and rows of their tables, which filters go through."""
+"""The sections of the report: their texts, and the columns and rows of their tables, which filters go through.
+
+A row here is a row of the query of that name in ``queries``.
+"""
 
 from __future__ import annotations
 
