@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -303,10 +304,13 @@ def _steps(access: ViewAccess, window: Window, *, top: int) -> Rows:
     def inserted(view: str) -> str:
         return cut(view, f"SELECT * FROM {quoted_name(DATASET)}.{view}")
 
+    def cut_relation(name: str, columns: Collection[str] | None) -> str:
+        return cut(name, shown[name](None if columns is None else {*columns, *starts.values()}))
+
     shown = relations(create.datasets(access), views().values())
     measured = named(
         views()["step_performance"].sql,
-        {name: cut(name, sql) for name, sql in shown.items()},
+        {name: partial(cut_relation, name) for name in shown},
         views().keys(),
         inserted,
     )

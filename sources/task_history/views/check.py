@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..warehouse.sql_text import BIGQUERY, Query
+from .branches import Relation
 from .dialects import named, rendered
 from .relations import ShownDataset, relations
 from .sql_files import Check, checks, views
@@ -97,7 +98,7 @@ def _broken(query: Query, texts: Mapping[str, str]) -> set[str]:
 
 
 @lru_cache(maxsize=2)
-def _relations(datasets: tuple[ShownDataset, ...]) -> tuple[Mapping[str, str], Mapping[str, str]]:
+def _relations(datasets: tuple[ShownDataset, ...]) -> tuple[Mapping[str, Relation], Mapping[str, Relation]]:
     """The relations of the checks: those limited to executions since an instant, and those over all time."""
     limited = relations([replace(dataset, since=_EVER) for dataset in datasets])
     return limited, relations(datasets, views().values())

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from ..core.dataset_names import VIEWS_DATASET
 from ..warehouse.sql_text import BIGQUERY, DUCKDB, POSTGRES, quoted_name
+from .branches import Relation, named_columns
 
 DIALECTS = (DUCKDB, BIGQUERY, POSTGRES)
 DATASET = VIEWS_DATASET
@@ -37,7 +38,7 @@ def rendered(
     sql: str,
     dialect: str,
     *,
-    relations: Mapping[str, str],
+    relations: Mapping[str, Relation],
     views: Collection[str],
     project: str | None = None,
     inserted: Callable[[str], str] | None = None,
@@ -68,17 +69,21 @@ def _of_list(percentile: re.Match[str]) -> str:
 
 def named(
     sql: str,
-    relations: Mapping[str, str],
+    relations: Mapping[str, Relation],
     views: Collection[str],
     inserted: Callable[[str], str] | None = None,
 ) -> str:
-    """The SQL with relations inserted, and views qualified or replaced by what ``inserted`` gives."""
+    """The SQL with relations inserted, and views qualified or replaced by what ``inserted`` gives.
+
+    Of a relation it gets the columns that it names.
+    """
     own = set(_CTE.findall(sql))
+    columns = named_columns(sql)
 
     def put(match: re.Match[str]) -> str:
         name = match["name"]
         if match["systems"]:
-            replacement = f"(\n{relations[name]}\n)"
+            replacement = f"(\n{relations[name](columns)}\n)"
         elif name is not None and name in views and name not in own:
             replacement = f"(\n{inserted(name)}\n)" if inserted else f"{quoted_name(DATASET)}.{name}"
         else:

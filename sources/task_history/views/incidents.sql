@@ -146,7 +146,8 @@ bad AS (
 
 edges AS (
     SELECT
-        *,
+        system, instance, kind, subject, integration, workflow_id, workflow_name, first_hour, end_hour, executions,
+        failures, first_failed_at, last_failed_at, rate,
         max(end_hour) OVER (
             PARTITION BY system, instance, kind, subject ORDER BY first_hour NULLS FIRST
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
@@ -156,7 +157,8 @@ edges AS (
 
 numbered AS (
     SELECT
-        *,
+        system, instance, kind, subject, integration, workflow_id, workflow_name, first_hour, end_hour, executions,
+        failures, first_failed_at, last_failed_at, rate,
         sum(CASE WHEN first_hour < end_before + 6 THEN 0 ELSE 1 END) OVER (
             PARTITION BY system, instance, kind, subject ORDER BY first_hour NULLS FIRST
             ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW

@@ -21,6 +21,7 @@ from ..systems.view_mapping import ViewMapping, Views
 from ..warehouse import tables
 from ..warehouse.sql_text import quoted_name, quoted_text, sql_type
 from ..warehouse.user_map import USER_MAP
+from .branches import Branch, Relation, union
 from .calendars import day_of, present
 from .sql_files import View
 
@@ -220,10 +221,11 @@ def of_name(name: str, owners: Mapping[str, Account] | None = None) -> ShownData
 
 def relations(
     datasets: Sequence[ShownDataset], views: Iterable[View] = (), *, fingerprint: str = ""
-) -> Mapping[str, str]:
-    """The SQL of each relation of ``systems``, by its name; ``questions`` is about these views."""
+) -> Mapping[str, Relation]:
+    """The relations of ``systems``, by name; ``questions`` is about these views."""
+    questions = _questions(views, fingerprint)
     return {
-        "questions": _questions(views, fingerprint),
+        "questions": lambda _: questions,
         "datasets": _union(datasets, DATASETS, _facts),
         "users": _union([dataset for dataset in datasets if dataset.has_users], USERS, _users),
         "executions": _shown(datasets, EXECUTIONS, lambda shown: shown.executions),
@@ -260,10 +262,6 @@ def _questions(views: Iterable[View], fingerprint: str) -> str:
     )
 
 
-Branch = tuple[str, Mapping[str, str]]
-"""The FROM clause, and the expression of each column."""
-
-
 def _facts(dataset: ShownDataset) -> Branch:
     system = dataset.system
     days = system.retention.days if system.retention else None
@@ -289,7 +287,7 @@ def _users(dataset: ShownDataset) -> Branch:
     )
 
 
-def _step_counts(datasets: Sequence[ShownDataset]) -> str:
+def _step_counts(datasets: Sequence[ShownDataset]) -> Relation:
     """The union over all lists of all datasets, of which each has steps of its own."""
     every = [
         replace(dataset, system=listing)
@@ -331,7 +329,7 @@ def _listed(dataset: ShownDataset) -> Branch:
 
 def _shown(
     datasets: Sequence[ShownDataset], types: Mapping[str, str], of: Callable[[Views], ViewMapping | None]
-) -> str:
+) -> Relation:
     has_status = "vendor_status" in types
     own = {dataset.name: rows for dataset in datasets if (rows := of(_views(dataset.system))) is not None}
 
@@ -358,7 +356,7 @@ def _copied(
     table: Table,
     more: Mapping[str, str] | None = None,
     of: Callable[[ShownDataset], Mapping[str, str]] = lambda _: {},
-) -> str:
+) -> Relation:
     """The union of one table of all datasets; ``more`` adds columns by expressions."""
 
     def columns(dataset: ShownDataset) -> dict[str, str]:
@@ -396,27 +394,8 @@ def _state(dataset: ShownDataset) -> Mapping[str, str]:
 
 def _union(
     datasets: Collection[ShownDataset], types: Mapping[str, str], of: Callable[[ShownDataset], Branch]
-) -> str:
-    if not datasets:
-        nothing = ", ".join(
-            f"CAST(NULL AS {sql_type(kind)}) AS {name}"
-            for name, kind in {**_ACCOUNT_COLUMNS, **types}.items()
-        )
-        return f"SELECT {nothing} FROM (SELECT 1 AS one) AS only_one WHERE FALSE"
-    return "\nUNION ALL\n".join(_select(dataset, types, *of(dataset)) for dataset in datasets)
-
-
-_ACCOUNT_COLUMNS = {"system": "text", "instance": "text"}
-
-
-def _select(dataset: ShownDataset, types: Mapping[str, str], rows: str, columns: Mapping[str, str]) -> str:
-    expressions = {
-        "system": quoted_text(dataset.system.name),
-        "instance": quoted_text(dataset.instance),
-        **{name: columns.get(name, f"CAST(NULL AS {sql_type(kind)})") for name, kind in types.items()},
-    }
-    shown = ",\n    ".join(f"{value} AS {name}" for name, value in expressions.items())
-    return f"SELECT\n    {shown}\nFROM {rows}"
+) -> Relation:
+    return union(types, [(dataset.system.name, dataset.instance, of(dataset)) for dataset in datasets])
 
 
 def _status(column: str, statuses: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from task_history.views.dialects import DATASET, rendered
 
-RELATIONS = {"steps": "SELECT 1 AS id"}
+RELATIONS = {"steps": lambda _: "SELECT 1 AS id"}
 VIEWS = ("executions", "steps")
 
 

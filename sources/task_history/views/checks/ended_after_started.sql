@@ -1,5 +1,5 @@
 -- Promise: No execution ended before it began.
 -- Level: notice
 SELECT system, instance, execution_id, started_at, ended_at
-FROM executions
+FROM systems.executions
 WHERE ended_at < started_at AND started_at >= {since}

@@ -4,7 +4,7 @@ FROM systems.steps AS s
 LEFT JOIN (
     -- An execution may have been ordered long before its steps began.
     SELECT system, instance, execution_id
-    FROM executions
+    FROM systems.executions
     WHERE started_at >= {since} - INTERVAL 720 HOUR OR started_at IS NULL
 ) AS e
     ON e.system = s.system AND e.instance = s.instance AND e.execution_id = s.execution_id
