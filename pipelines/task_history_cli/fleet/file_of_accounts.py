@@ -11,11 +11,13 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from task_history.core import lock_waits
+from task_history.core.awaited_file import is_awaited
 from task_history.core.errors import TaskHistoryError
 from task_history.core.log import log
 from task_history.load.memory import freeze_imports, release_memory
@@ -157,7 +159,9 @@ def _serve(shared: SharedFile, control: Connection[Any, Any], environment: Mappi
         settings = load(system, instance=instance)
         target = find_target(shared.destination, settings.pipeline_name, dataset=settings.dataset_name)
         loader = views.loader_of_views(target, lock_wait_s=lock_waits.FILE_WAIT_OF_RUN_WITH_ROWS_S)
-        server = FileServer(loader.opened, loader.close_connection)
+        server = FileServer(
+            loader.opened, loader.close_connection, is_awaited=partial(is_awaited, Path(str(target.file)))
+        )
     except Exception as error:  # noqa: BLE001 - the syncs open the file in turn, or fail with the reason
         log.debug("file_not_served", reason=f"{type(error).__name__}: {error}")
         return

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..core import lock_waits
+from ..core.awaited_file import WaitForFile
 from ..core.errors import TaskHistoryError
 from ..core.log import log
 from .duckdb_file_server import address_of
@@ -238,28 +239,12 @@ class SharedConnection:
                 self._opened_at = since
 
     def _connect(self) -> None:
-        client = self._client()
         time.sleep(max(0.0, self.reopens_at - time.monotonic()))
-        began = time.monotonic()
-        is_logged = False
-        while True:
-            waited_s = time.monotonic() - began
-            is_long, is_over = waited_s > lock_waits.FILE_WAIT_LOGGED_S, waited_s > self.lock_wait_s
-            # Without its turn it tries where DuckDB shall say who has the file.
-            if self._may_open() or is_over or (is_long and not is_logged):
-                try:
-                    client.open_connection()
-                    break
-                except Exception as error:
-                    if self._turn is not None:
-                        self._turn.end()
-                    if not is_locked(error) or is_over:
-                        raise
-                    if is_long and not is_logged:
-                        is_logged = True
-                        reason = str(error).splitlines()[0]
-                        log.info("waiting_for_file", reason=reason, seconds=self.lock_wait_s)
-            time.sleep(random.uniform(*lock_waits.FILE_POLL_S))
+        if self._is_exclusive:
+            with WaitForFile(Path(self._file)) as wait:
+                self._open_in_turn(wait.announce)
+        else:
+            self._open_in_turn(lambda: None)
         self._is_open.set()
         self._was_open = True
         self._has_waited = False
@@ -269,6 +254,32 @@ class SharedConnection:
             threading.Thread(
                 target=self._close_when_idle, args=(self._is_closed,), name="watch", daemon=True
             ).start()
+
+    def _open_in_turn(self, announce: Callable[[], None]) -> None:
+        """Opens the warehouse once other processes let it; ``announce`` tells them that this one waits."""
+        client = self._client()
+        began = time.monotonic()
+        is_logged = False
+        while True:
+            waited_s = time.monotonic() - began
+            is_long, is_over = waited_s > lock_waits.FILE_WAIT_LOGGED_S, waited_s > self.lock_wait_s
+            # Without its turn it tries where DuckDB shall say who has the file.
+            if self._may_open() or is_over or (is_long and not is_logged):
+                try:
+                    client.open_connection()
+                except Exception as error:
+                    if self._turn is not None:
+                        self._turn.end()
+                    if not is_locked(error) or is_over:
+                        raise
+                    if is_long and not is_logged:
+                        is_logged = True
+                        reason = str(error).splitlines()[0]
+                        log.info("waiting_for_file", reason=reason, seconds=self.lock_wait_s)
+                else:
+                    return
+            announce()
+            time.sleep(random.uniform(*lock_waits.FILE_POLL_S))
 
     def _may_open(self) -> bool:
         """Whether it is this process's turn at the file."""

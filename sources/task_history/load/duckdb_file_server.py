@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
+from math import inf
 from multiprocessing.connection import Client, Connection, Listener
 from typing import Any
 
@@ -132,11 +133,18 @@ class SharedFileConnection:
 class FileServer:
     """Opens a DuckDB file when a process wants it, and runs the statements of all processes on it.
 
-    ``opened`` is a context manager that gives dlt's client with the file open, which stays open until ``close``.
+    ``opened`` is a context manager that gives dlt's client with the file open, which stays open until ``close``;
+    ``is_awaited`` says whether another process waits for the file.
     """
 
-    def __init__(self, opened: Callable[[], AbstractContextManager[Any]], close: Callable[[], None]) -> None:
-        self._opened, self._close = opened, close
+    def __init__(
+        self,
+        opened: Callable[[], AbstractContextManager[Any]],
+        close: Callable[[], None],
+        *,
+        is_awaited: Callable[[], bool],
+    ) -> None:
+        self._opened, self._close, self._is_awaited = opened, close, is_awaited
         self._listener = Listener(
             family="AF_UNIX", backlog=64, authkey=bytes(multiprocessing.current_process().authkey)
         )
@@ -161,7 +169,7 @@ class FileServer:
         """Has the file closed once no process uses it; it is opened again when one wants it."""
         with self._changed:
             if self._opened_at is not None:
-                self._opened_at = time.monotonic() - lock_waits.FILE_OPEN_OF_ACCOUNTS_S
+                self._opened_at = -inf
 
     def stop(self) -> None:
         """Closes the file once no process uses it."""
@@ -219,10 +227,7 @@ class FileServer:
         while True:
             time.sleep(lock_waits.FILE_POLL_S[0])
             with self._changed:
-                if (
-                    self._opened_at is None
-                    or time.monotonic() - self._opened_at < lock_waits.FILE_OPEN_OF_ACCOUNTS_S
-                ):
+                if not self._is_due():
                     continue
                 self._is_closing = True
                 self._changed.wait_for(lambda: not self._sessions)
@@ -231,6 +236,15 @@ class FileServer:
                 self._changed.wait(lock_waits.FILE_POLL_S[1])
                 self._is_closing = False
                 self._changed.notify_all()
+
+    def _is_due(self) -> bool:
+        """Whether the file has been open for so long that it has to be closed for other processes."""
+        if self._opened_at is None:
+            return False
+        open_s = time.monotonic() - self._opened_at
+        return open_s >= lock_waits.FILE_OPEN_OF_UNAWAITED_ACCOUNTS_S or (
+            open_s >= lock_waits.FILE_OPEN_OF_ACCOUNTS_S and self._is_awaited()
+        )
 
     def _close_file(self) -> None:
         if self._opened_at is not None:

@@ -8,6 +8,7 @@ from threading import Lock
 from typing import Any
 
 from ..core import lock_waits
+from ..core.awaited_file import WaitForFile
 from ..core.errors import WarehouseUnavailable
 from ..core.log import log
 
@@ -43,34 +44,40 @@ def open_for_reading(file: Path, *, is_locked: bool = True) -> Any:
     Raises:
         WarehouseUnavailable: another process keeps the file, or it is no DuckDB file.
     """
-    import duckdb
-
-    began = time.monotonic()
-    is_logged = False
-    while True:
-        try:
-            connection = duckdb.connect(str(file), read_only=True, config={"threads": 2})
-            break
-        except duckdb.IOException as error:
-            waited_s = time.monotonic() - began
-            if "lock" not in str(error).lower() or waited_s > lock_waits.FILE_WAIT_OF_READER_S:
-                raise WarehouseUnavailable(_explained(file, error)) from error
-            if waited_s > lock_waits.FILE_WAIT_LOGGED_S and not is_logged:
-                is_logged = True
-                log.info(
-                    "waiting_for_file",
-                    reason=str(error).splitlines()[0],
-                    seconds=lock_waits.FILE_WAIT_OF_READER_S,
-                )
-            time.sleep(0.1)
-        except duckdb.Error as error:
-            raise WarehouseUnavailable(_explained(file, error)) from error
+    connection = _opened(file)
     with _SETTING:
         # All connections of a process to one file share the settings.
         ((is_done,),) = connection.execute("SELECT current_setting('lock_configuration')").fetchall()
         for setting in () if is_done else _SETTINGS[: None if is_locked else -1]:
             connection.execute(f"SET {setting}")
     return connection
+
+
+def _opened(file: Path) -> Any:
+    """A connection that may be waited for. Raises WarehouseUnavailable."""
+    import duckdb
+
+    began = time.monotonic()
+    is_logged = False
+    with WaitForFile(file) as wait:
+        while True:
+            try:
+                return duckdb.connect(str(file), read_only=True, config={"threads": 2})
+            except duckdb.IOException as error:
+                waited_s = time.monotonic() - began
+                if "lock" not in str(error).lower() or waited_s > lock_waits.FILE_WAIT_OF_READER_S:
+                    raise WarehouseUnavailable(_explained(file, error)) from error
+                wait.announce()
+                if waited_s > lock_waits.FILE_WAIT_LOGGED_S and not is_logged:
+                    is_logged = True
+                    log.info(
+                        "waiting_for_file",
+                        reason=str(error).splitlines()[0],
+                        seconds=lock_waits.FILE_WAIT_OF_READER_S,
+                    )
+                time.sleep(0.1)
+            except duckdb.Error as error:
+                raise WarehouseUnavailable(_explained(file, error)) from error
 
 
 def _explained(file: Path, error: Exception) -> str:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ import duckdb
 import pytest
 
 from task_history.core import lock_waits
+from task_history.core.awaited_file import WaitForFile, is_awaited
 from task_history.load import duckdb_file_server
 from task_history.load.duckdb_file_server import FileServer, SharedFileConnection
 
@@ -49,7 +51,7 @@ def opened(tmp_path: Path) -> Opened:
 
 @pytest.fixture
 def server(opened: Opened) -> Iterator[FileServer]:
-    server = FileServer(opened, opened.close)
+    server = FileServer(opened, opened.close, is_awaited=partial(is_awaited, opened.file))
     server.start()
     yield server
     server.stop()
@@ -127,10 +129,10 @@ def test_one_session_writes_at_a_time_and_later_ones_know_its_instant(server: Fi
 def test_the_file_is_closed_for_others_from_time_to_time(
     server: FileServer, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once its time is over and no session is left, the file is closed; the next session opens it again."""
+    """Where none waits it takes longer; no session may be left, and the next one opens the file again."""
     first = SharedFileConnection(server.address)
     first.execute("CREATE TABLE t AS SELECT 1 AS a")
-    monkeypatch.setattr(lock_waits, "FILE_OPEN_OF_ACCOUNTS_S", 0.0)
+    monkeypatch.setattr(lock_waits, "FILE_OPEN_OF_UNAWAITED_ACCOUNTS_S", 0.0)
     second = first.duplicate()
     assert second.execute("SELECT a FROM t").fetchall() == [
         (1,)
@@ -145,9 +147,33 @@ def test_the_file_is_closed_for_others_from_time_to_time(
     third.close()
 
 
+def test_the_file_is_closed_when_another_process_waits_for_it(
+    server: FileServer, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closing a file of many accounts costs seconds: while none waits, it stays open much longer."""
+    monkeypatch.setattr(lock_waits, "FILE_OPEN_OF_ACCOUNTS_S", 0.0)
+    connection = SharedFileConnection(server.address)
+    connection.execute("CREATE TABLE t AS SELECT 1 AS a")
+    connection.close()
+    looks: list[bool] = []
+    look = server._is_awaited
+
+    def noted() -> bool:
+        looks.append(look())
+        return looks[-1]
+
+    monkeypatch.setattr(server, "_is_awaited", noted)
+    wait_until(lambda: len(looks) >= 2)
+    assert opened.is_open
+    with WaitForFile(opened.file) as wait:
+        wait.announce()
+        wait_until(lambda: not opened.is_open)
+    assert looks[:2] == [False, False]
+
+
 def test_where_the_server_has_ended_an_error_says_so(tmp_path: Path, opened: Opened) -> None:
     """A statement, and a new connection: DuckDB's error, which says what to do."""
-    server = FileServer(opened, opened.close)
+    server = FileServer(opened, opened.close, is_awaited=partial(is_awaited, opened.file))
     server.start()
     duckdb_file_server.use(str(opened.file), server.address)
     try:
@@ -175,7 +201,7 @@ def test_a_file_that_cannot_be_opened_is_an_error_of_each_session(tmp_path: Path
             raise ValueError("it is wrapped") from error
         yield
 
-    server = FileServer(refused, lambda: None)
+    server = FileServer(refused, lambda: None, is_awaited=lambda: False)
     server.start()
     for _ in range(2):
         connection = SharedFileConnection(server.address)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from task_history.core import lock_waits
+from task_history.core.awaited_file import is_awaited
 from task_history.core.errors import WarehouseUnavailable
 from task_history.warehouse import duckdb_file
 
@@ -36,3 +38,23 @@ def test_a_wait_for_a_locked_file_is_said_once(
     assert line.startswith("waiting_for_file ")
     assert str(holder.pid) in line
     assert "seconds=0.5" in line
+
+
+def test_a_reader_that_waits_says_so_to_the_process_that_has_the_file(tmp_path: Path) -> None:
+    """From its second attempt on, until it has the file."""
+    file = tmp_path / "held.duckdb"
+    command = [sys.executable, "-c", _HOLD, str(file)]
+    connections = []
+    reader = threading.Thread(target=lambda: connections.append(duckdb_file.open_for_reading(file)))
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"open\n"
+        assert not is_awaited(file)
+        reader.start()
+        while not is_awaited(file):
+            assert reader.is_alive()
+        holder.stdin.close()
+    reader.join(60)
+    assert not is_awaited(file)
+    connections[0].close()
