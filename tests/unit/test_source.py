@@ -6,7 +6,6 @@ import inspect
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 import task_history
 from task_history import systems
 from task_history.settings_reader import settings_of
+from tests.support.forked import Forked
 from tests.support.place import ROOT
 
 SECTION = "sources.task_history.paragon"
@@ -37,21 +37,16 @@ def resolved(
     (folder / ".dlt" / "secrets.toml").write_text(f"[{SECTION}]\n{secrets}")
     own = {name: value for name, value in os.environ.items() if not name.startswith("SOURCES__")}
     prefix = SECTION.replace(".", "__").upper()
-    return subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps(given)],
-        cwd=folder,
-        env={
-            **own,
-            "PYTHONPATH": str(ROOT),
-            "DLT_DATA_DIR": str(folder / "dlt"),
-            "RUNTIME__DLTHUB_TELEMETRY": "false",
-            **{f"{prefix}__{name.upper()}": value for name, value in environ.items()},
-        },
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    env = {
+        **own,
+        "PYTHONPATH": str(ROOT),
+        "DLT_DATA_DIR": str(folder / "dlt"),
+        "RUNTIME__DLTHUB_TELEMETRY": "false",
+        **{f"{prefix}__{name.upper()}": value for name, value in environ.items()},
+    }
+    process = Forked([PROGRAM, json.dumps(given)], folder, env, program="scripts")
+    output, errors = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(PROGRAM, process.returncode, output, errors)
 
 
 def test_dlt_finds_settings_in_all_its_places(tmp_path: Path) -> None:

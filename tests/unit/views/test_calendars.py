@@ -90,7 +90,7 @@ def _access(connection: Any, **calendars: Calendar) -> ViewAccess:
     return replace(access(connection), owners=owners)
 
 
-def _made(zone: str, now: str, *, executions: int = 3_000) -> Any:
+def _made(zone: str, now: str, *, executions: int = 1_000) -> Any:
     """A warehouse whose first account is in the zone, and whose second is in UTC."""
     connection = duckdb.connect()
     for seed, dataset in enumerate(("paragon", "paragon_eu")):
