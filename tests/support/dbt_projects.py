@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -98,32 +97,21 @@ def make_bigquery_adapter(folder: Path) -> None:
     (package / "macros" / "macros.sql").write_text(BIGQUERY_MACROS)
 
 
-def run_dbt(folder: Path, *words: str, **environ: str) -> None:
-    """Runs dbt in the project, to success, as a process of its own with those variables."""
-    done = subprocess.run(
-        [str(environments.dbt()), *_OPTIONS, *words, *_PROFILES],
-        cwd=folder,
-        env={**_environ(), **environ},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-3000:]
-
-
 @contextmanager
-def imported_dbt(folder: Path) -> Iterator[Callable[..., None]]:
-    """Runs dbt in the project, to success, with the words that are given: each in a process of its own."""
-    python = environments.dbt().parent / "python"
-    with ImportedPython(python, f"import dbt.adapters.duckdb; {_IMPORT}", _environ(), folder) as imported:
+def imported_dbt(folder: Path, **environ: str) -> Iterator[Callable[..., None]]:
+    """Runs dbt in the project, to success, with the words that are given: each in a process of its own.
+
+    ``environ`` are variables of all of them.
+    """
+    python, env = environments.dbt().parent / "python", {**_environ(), **environ}
+    with ImportedPython(python, f"import dbt.adapters.duckdb; {_IMPORT}", env, folder) as imported:
 
         def run(*words: str) -> None:
             done = imported.run(
                 f"{_IMPORT}; import sys; sys.exit(not dbtRunner().invoke(sys.argv[1:]).success)",
                 *(*_OPTIONS, *words, *_PROFILES),
                 folder=folder,
-                env=_environ(),
+                env=env,
             )
             assert done.returncode == 0, done.stdout[-3000:]
 

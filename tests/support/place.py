@@ -58,7 +58,7 @@ def _reader() -> duckdb.DuckDBPyConnection:
 
 
 @contextlib.contextmanager
-def _without_checks() -> Iterator[None]:
+def without_checks() -> Iterator[None]:
     """Runs do not look for rows that violate what holds of the views, as they do at their end."""
     from task_history_cli.runtime import views
 
@@ -154,7 +154,7 @@ class Place:
         """As ``run``, where views are taken to be there, and to hold: both take half of a first run's seconds."""
         from task_history_cli.runtime import views
 
-        with mock.patch.object(views, "_are_unchanged", return_value=True), _without_checks():
+        with mock.patch.object(views, "_are_unchanged", return_value=True), without_checks():
             return self.run(*words, expect=expect)
 
     def sync(self, *words: str, expect: int | None = 0) -> dict[str, Any]:
@@ -171,7 +171,7 @@ class Place:
         from task_history_cli.commands import sync
         from task_history_cli.runtime.target import find_target
 
-        with self._inside(), _without_checks():
+        with self._inside(), without_checks():
             found = settings_reader.load(self.system)
             return sync.sync(found, find_target(None, found.pipeline_name), has_views=True)
 

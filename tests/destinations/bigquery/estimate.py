@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import sqlglot
 from local_bigquery.catalog import tables
 from local_bigquery.engine import database
 from local_bigquery.errors import STATUSES, BigQueryError
@@ -78,24 +77,19 @@ def read(project: str, config: Any) -> Size:
     default = config.defaultDataset.datasetId if config.defaultDataset else None
     sql, literals = templates.template(config.query or "")
     try:
-        trees = _parse(sql)
-    except sqlglot.errors.SqlglotError:
+        trees = translations.parse(sql)
+    except BigQueryError:
         return NOTHING  # refused where it runs
     found, known = 0, _Known(project, default)
     referenced = set()
     with templates.using(literals):
         for tree in trees:
-            if tree is None:
-                continue
             # Trees are shared, those with parameters in them are not.
             own = bound(tree.copy(), parameters) if parameters else tree
             used = list(uses(own, known.partition_column))
             found += sum(_bytes(use, known) for use in used)
             referenced |= {known.reference(use.table) for use in used if known.stored(use.table) is not None}
     return Size(found, len(referenced))
-
-
-_parse = translations.Parsed(lambda sql: sqlglot.parse(sql, dialect="bigquery"))
 
 
 class _Known:

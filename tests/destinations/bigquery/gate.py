@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlglot.dialects.bigquery import BigQuery
 from sqlglot.tokens import Token, TokenType  # type: ignore[attr-defined] # not listed as its own
@@ -26,7 +26,6 @@ from zetasql.types import (
     ProductMode,
     ResolvedNodeKind,
     SimpleCatalog,
-    SimpleColumn,
     SimpleTable,
     Type,
     TypeKind,
@@ -42,6 +41,7 @@ _TEXT_OF_A_ROW = re.compile(r"(?<=[ (])'(?:[^'\\]|\\.)*'(?= AS `)")
 _NUMBER_OF_A_ROW = re.compile(r"(?<=[ (])\d+(?= AS `)")
 _MORE_DAYS = re.compile(r"( OR \(t\.`\w+` >= TIMESTAMP '' AND t\.`\w+` < TIMESTAMP ''\))+")
 Path = tuple[str, ...]
+_Model = TypeVar("_Model")
 Columns = list[tuple[str, Any]]
 """Names with their types."""
 
@@ -140,6 +140,7 @@ class Gate:
         self._language.supported_statement_kinds = [
             getattr(ResolvedNodeKind, name) for name in dir(ResolvedNodeKind) if name.endswith("_STMT")
         ]
+        _sent_as(self._language.to_proto(), self._language)
         self._passed: set[str] = set()
         self._unchanged = 0
         self._registered: dict[str | None, int] = {}
@@ -147,6 +148,8 @@ class Gate:
         self._functions_of_tables = ZetaSQLBuiltinFunctionOptions(
             language_options=self._language, include_function_ids=_OF_PARTITIONS
         )
+        for functions in (self._functions, self._functions_of_tables):
+            _sent_as(functions.to_proto(), functions)
 
     def declare(self, dataset: str, table: str, columns: Iterable[tuple[str, str]]) -> None:
         """The project has a table with columns of these names and types."""
@@ -405,11 +408,29 @@ def _type_of(parameter: dict[str, Any]) -> Any:
 
 
 def _table(name: str, columns: Columns, identity: int) -> SimpleTable:
-    return SimpleTable(
-        name=name,
-        serialization_id=identity,
-        column=[SimpleColumn(name=column, type=kind, is_writable_column=True) for column, kind in columns],
-    )
+    table = SimpleTable(name=name, serialization_id=identity)
+    message = table.to_proto()
+    for column, kind in columns:
+        message.column.add(name=column, is_writable_column=True).type.CopyFrom(_message_of(kind))
+    return _sent_as(message, table)
+
+
+def _message_of(kind: Any) -> Any:
+    if kind.type_kind not in _MESSAGES:
+        if kind.type_kind not in _KINDS.values():
+            return kind.to_proto()
+        _MESSAGES[kind.type_kind] = kind.to_proto()
+    return _MESSAGES[kind.type_kind]
+
+
+_MESSAGES: dict[Any, Any] = {}
+"""Of the types without parts."""
+
+
+def _sent_as(message: Any, model: _Model) -> _Model:
+    """The model, which is always sent as this message: to make one field by field takes longer than the analysis."""
+    model.to_proto = lambda: message  # type: ignore[attr-defined]
+    return model
 
 
 def _split(sql: str) -> Iterator[tuple[str, int]]:

@@ -29,6 +29,7 @@ What is bridged here, in this process alone:
 11. ``MERGE`` that replaces rows whole takes three statements instead of seven, see ``merges``.
 12. Which columns a table has is asked of DuckDB once, until a statement, a load or a request may have changed it;
     what else is known of datasets, tables and jobs is held in dictionaries, see ``memory``.
+    Partitions by the time of arrival and policies of rows are not looked for, see ``known``.
 13. ``DELETE /projects/{project}`` throws a project away, so that what tests leave costs the next ones nothing.
 14. Statements that were parsed and translated into DuckDB's SQL are kept, see ``translations``, also for those that
     differ in instants, ids and numbers alone, see ``templates``, and for other emulators, see ``stored_translations``.
@@ -77,7 +78,15 @@ from local_bigquery.models import JobConfiguration, Table, TableSchema
 from local_bigquery.settings import settings
 from local_bigquery.sql import native
 
-from tests.destinations.bigquery import estimate, memory, merges, stored_translations, templates, translations
+from tests.destinations.bigquery import (
+    estimate,
+    known,
+    memory,
+    merges,
+    stored_translations,
+    templates,
+    translations,
+)
 
 
 @functools.cache
@@ -200,8 +209,8 @@ _submit = runner.submit
 
 def submit(project: str, job: str, configuration: Any, upload: str | None = None) -> Any:
     request = configuration.query and getattr(configuration.query, "requestId", None)
-    known = store.load(project, job) if request == job else None
-    return known or _submit(project, job, configuration, upload)
+    former = store.load(project, job) if request == job else None
+    return former or _submit(project, job, configuration, upload)
 
 
 _results = jobs_api.results
@@ -263,9 +272,10 @@ def changed(*path: str) -> None:
     """
     global _last_change  # noqa: PLW0603 - of this process
     _last_change = next(_changes)
-    for known in (_there, _fields):
-        for key in [key for key in list(known) if key[: len(path)] == path]:
-            known.pop(key, None)
+    known.forget(*path[:1])
+    for kept in (_there, _fields):
+        for key in [key for key in list(kept) if key[: len(path)] == path]:
+            kept.pop(key, None)
 
 
 def objects(project: str, dataset: str, table: str | None = None) -> Any:
@@ -370,6 +380,7 @@ def counted(project: str, dataset: str, table: str, *options: Any) -> Any:
 def bridge() -> None:
     merges.bridge()
     memory.bridge()
+    known.bridge()
     translations.bridge()
     stored_translations.open_file()
     gc.set_threshold(100_000)  # trees of SQL are rings

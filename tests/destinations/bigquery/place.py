@@ -15,7 +15,7 @@ from google.oauth2 import service_account
 from task_history_cli.runtime import views
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.bigquery.recorder import Recorder
-from tests.support.place import FIELDS, STEP_FIELDS, Place
+from tests.support.place import FIELDS, STEP_FIELDS, Place, without_checks
 
 
 class BigQueryPlace(Place):
@@ -74,10 +74,10 @@ class BigQueryPlace(Place):
 
 
 class BigQueryPlaceWithoutViews(BigQueryPlace):
-    """One whose runs make no views, which takes most of the time of a first sync: for tests of all else."""
+    """One whose runs make no views and check none: both take most of the time of a first sync. For tests of all else."""
 
     def run(self, *words: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
-        with pytest.MonkeyPatch.context() as patch:
+        with without_checks(), pytest.MonkeyPatch.context() as patch:
             patch.setattr(views, "refresh", lambda access: None)
             return super().run(*words, expect=expect)
 

@@ -19,7 +19,7 @@ from typing import Any
 _FILE = Path(sys.prefix) / "translations.sqlite"
 _MAX_BYTES = 100 << 20
 _WAITS_S = 30
-_MODULES = ("launcher", "merges", "stored_translations", "templates", "translations")
+_MODULES = ("known", "launcher", "merges", "stored_translations", "templates", "translations")
 _PARTS = ("local-bigquery", "sqlglot", "duckdb")
 _lock = threading.Lock()
 _connection: sqlite3.Connection | None = None

@@ -12,7 +12,9 @@ from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.bigquery.emulator import Emulator
 from tests.destinations.bigquery.place import BigQueryPlace
 from tests.destinations.bigquery.recorder import Recorder
+from tests.support.few_views import few_views
 from tests.support.user_maps import (
+    VIEWS,
     check_round,
     check_views,
     facts_of,
@@ -30,7 +32,11 @@ def test_the_views_follow_the_file_and_the_table(bigquery: Emulator, tmp_path: P
 
     The customers' table is followed as in a DuckDB file; each sync reads it once, by a job that has a limit of bytes.
     """
-    with SandboxProcess(executions=40, seed=5, freeze=True) as sandbox, Recorder(bigquery.url) as recorder:
+    with (
+        SandboxProcess(executions=40, seed=5, freeze=True) as sandbox,
+        Recorder(bigquery.url) as recorder,
+        few_views("users", *VIEWS),
+    ):
         path = tmp_path / "users.csv"
         place = BigQueryPlace(tmp_path, sandbox, recorder, **QUIET)
         place.set(user_map=str(path))

@@ -11,6 +11,7 @@ from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.bigquery.emulator import Emulator
 from tests.destinations.bigquery.place import BigQueryPlace
 from tests.destinations.bigquery.recorder import Recorder
+from tests.support.few_views import few_views
 from tests.support.place import Place
 from tests.support.torture import rest_as_torture
 from tests.support.views_of_all import synced_machines
@@ -21,7 +22,7 @@ def test_views_show_the_accounts_of_all_configurations(
     bigquery: Emulator, tmp_path: Path, synced: list[int]
 ) -> None:
     """Whichever of the configurations on several machines synced last, the views show the rows of all."""
-    with Recorder(bigquery.url) as recorder:
+    with Recorder(bigquery.url) as recorder, few_views("executions"):
 
         def machine(name: str, sandbox: SandboxProcess, **settings: Any) -> Place:
             return BigQueryPlace(tmp_path / name, sandbox, recorder, **settings)

@@ -23,7 +23,7 @@ from local_bigquery.sql.dialect import BigQueryDialect
 from local_bigquery.sql.rules import STATEMENT_RULES, information_schema
 from sqlglot import exp
 
-from tests.destinations.bigquery import stored_translations, templates
+from tests.destinations.bigquery import known, stored_translations, templates
 
 _PROJECT = "<project>"
 _OF_TREE = "task_history_names"
@@ -34,7 +34,7 @@ _NOT_KEPT = re.compile(r"@@|INFORMATION_SCHEMA|_PARTITION|__TABLES__|SESSION_USE
 _KEPT_KINDS = (exp.Query, exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.TruncateTable, exp.Create)
 _MAX_PARSED = 1_000_000
 """Characters of the statements whose trees are kept, each of which takes some hundred bytes."""
-_translate, _values = translation.translate, information_schema._values
+_translate, _values = known.translate, information_schema._values
 _parse, _parse_script, _evaluator = translation.parse, script.parse_script, query_jobs._evaluator
 _named: threading.local = threading.local()
 
