@@ -19,13 +19,14 @@ from task_history import systems
 from task_history.client.responses import vendor_message
 from task_history.core.errors import TaskHistoryError, UnexpectedResponse
 from task_history.extract import warehouse_rows
-from task_history.extract.warehouse_rows import Stamp, UndocumentedFields
+from task_history.extract.warehouse_rows import Stamp
 from task_history.redaction.redactor import MARK, Redactor
 from task_history.runs.run_loop import RunLoop
 from task_history.systems.parsing import rows_under
 from task_history.systems.protocol import Detail
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
+from tests.support.stamps import undocumented
 from tests.support.torture import rest_as_torture
 
 
@@ -123,7 +124,7 @@ def test_redactions_of_every_system_are_counted(tmp_path: Path, modes: str) -> N
 
 SYSTEM = systems.find("paragon")
 KEY = "planted_key"
-STAMP = Stamp("run", datetime(2026, 1, 1, tzinfo=UTC), UndocumentedFields(Redactor(["iban"], secrets=[KEY])))
+STAMP = Stamp("run", datetime(2026, 1, 1, tzinfo=UTC), undocumented(Redactor(["iban"], secrets=[KEY])))
 ROW = {"id": "a", "status": "FAILED", "dateStarted": "2026-01-02T00:00:00.000Z"}
 
 LEAKS: dict[str, Any] = {
@@ -182,7 +183,7 @@ def test_harmless_fields_that_no_column_takes_stay() -> None:
 
 def test_numbers_that_are_the_key_are_taken_out() -> None:
     """A key of digits is found in numbers of fields that no column takes."""
-    stamp = Stamp("run", STAMP.at, UndocumentedFields(Redactor(secrets=["12345678"])))
+    stamp = Stamp("run", STAMP.at, undocumented(Redactor(secrets=["12345678"])))
     for _ in range(2):
         written = warehouse_rows.execution(
             SYSTEM, {**ROW, "n": 12345678, "m": 7}, stamp, read_by=warehouse_rows.LIST

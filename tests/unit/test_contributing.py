@@ -130,14 +130,19 @@ def test_each_notice_is_in_the_page_about_alerts() -> None:
     page = (ROOT / "docs" / "how-to" / "alerting.md").read_text("utf-8")
     listed = page[page.index("A message goes out") :].split("\n\n")[1]
     everything = {
-        "command": "sync",
         "lost": {"from": datetime(2026, 1, 1, tzinfo=UTC), "until": datetime(2026, 1, 2, tzinfo=UTC)},
         "unverified_windows": 1,
         "rejected": 1,
         "schema_changes": 1,
         "covered_until": datetime(2026, 1, 1, tzinfo=UTC),
     }
-    told = list(notices.events(everything, datetime(2026, 2, 1, tzinfo=UTC), behind_hours=1.0))
+    told = {
+        event
+        for command in ("sync", "backfill")
+        for event, _, _ in notices.events(
+            {**everything, "command": command}, datetime(2026, 2, 1, tzinfo=UTC), behind_hours=1.0
+        )
+    }
     source = inspect.getsource(notices.events)
     assert len(told) == source.count("yield ("), "the result above lacks what a notice is about"
     assert listed.count("\n- ") + listed.startswith("- ") == 1 + len(told)

@@ -195,7 +195,7 @@ def backfill(
         TaskHistoryError: what stopped it, after everything fetched was written.
     """
     from task_history.runs.backfill import Backfill
-    from task_history.runs.day_leases import DayLeases
+    from task_history.runs.shared_days import DayLeases
 
     began = time.monotonic()
     selection = date_range.selection(requested, filters)

@@ -1,6 +1,6 @@
-"""Importing this module makes the process one from which worker processes are forked, with all imported that they need.
+"""The fork server of a fleet: the process that imports all that a sync needs, and from which worker processes are forked.
 
-``multiprocessing`` imports it in its fork server, before it forks.
+``multiprocessing`` imports this module in that process before it forks.
 """
 
 import importlib

@@ -124,7 +124,11 @@ def _apprise() -> Any:
 
 
 def events(result: Mapping[str, Any], now: datetime, behind_hours: float) -> Iterator[tuple[str, str, str]]:
-    """The events in a run's result: a name, a title, and a sentence with figures."""
+    """The events in the result of a sync or backfill: a name, a title, and a sentence with figures.
+
+    ``docs/reference/json.md`` describes the result; the setting ``notify`` and ``docs/how-to/alerting.md`` list the
+    events.
+    """
     if result.get("lost"):
         lost = result["lost"]
         yield (

@@ -1,6 +1,6 @@
 """The threads in which requests wait for their answers, and how waiting ends when a run is interrupted.
 
-How many requests are in flight at once says the setting ``concurrency``.
+How many there are is the setting ``concurrency`` in ``systems/common_settings``.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _END_S = 0.5
 
 
 class InFlight:
-    """Runs requests in threads, at most ``concurrency`` of those that are mapped, until each has its answer.
+    """Runs requests in threads until each has its answer; ``map`` runs at most ``concurrency`` of them at once.
 
-    A thread that reads what a silent vendor has begun to send cannot be interrupted: it is left behind, and keeps
-    nothing up, the end of the process included.
+    A thread that reads what a silent vendor has begun to send cannot be interrupted. It is left behind as a daemon, so
+    that nothing waits for it, nor does the end of the process.
     """
 
     def __init__(self, transport: Transport, stop: StopSignal, *, concurrency: int) -> None:

@@ -23,7 +23,8 @@ class Action(Enum):
     REFUSE = "the credentials are refused: the run stops"
     WAIT = "all processes wait, then it is tried again; never a reason to fail"
     WAIT_OR_RETRY = (
-        "with a Retry-After as WAIT, until fault_deadline_s have passed beyond it; without one as RETRY"
+        "with a Retry-After it is waited for, as in WAIT, but for at most fault_deadline_s longer than the vendor asked; "
+        "without one it is tried again, as in RETRY"
     )
     RETRY = "it is tried again until fault_deadline_s have passed since its first fault"
     REJECT = "this one request is refused; its caller decides what that means"

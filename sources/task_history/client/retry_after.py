@@ -56,8 +56,8 @@ class Holds:
     def seconds_for(self, asked: RetryAfter, *, sent_at: float, now: float) -> float | None:
         """How long nothing is sent from ``now`` on, after the answer to a request of ``sent_at``; None for no longer.
 
-        What the vendor says, and where it says nothing longer each time. Several requests under way are answered so at
-        once: only one that was sent after the last hold began counts as asked again.
+        That is what the vendor says; where it says nothing, it is longer each time. Several requests under way are
+        answered so at once: only one that was sent after the last hold began counts as asked again.
         """
         with self._lock:
             is_news = sent_at > self._began_at
@@ -90,7 +90,7 @@ class Unavailability:
     def is_beyond(self, deadline_s: float, asked: RetryAfter, now: float) -> bool:
         """Whether that has gone on for ``deadline_s`` beyond the longest wait that was asked for.
 
-        An ``Action.WAIT`` is no fault: others use the key, and it is waited for as long as it comes.
+        Statuses of ``Action.WAIT`` never are: others use the key, which is no fault, and no deadline ends the wait.
         """
         if asked.seconds is None or rule_of(asked.status).action is Action.WAIT:
             return False

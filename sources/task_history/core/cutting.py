@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from .json_writing import exact_json, json_bytes, unused_name
 from .models import Json
 
-MAX_PAYLOAD_BYTES = 65_536
-"""The size to which payloads are cut where no setting says otherwise."""
 _MIN_SEARCHED_CHARS = 1 << 20
 _SEARCHED_FACTOR = 4
 """How many times more than can be stored is searched for secrets: without secrets a text is shorter."""
@@ -45,9 +43,7 @@ def cut_note(characters: int) -> str:
     return f"…[cut {characters} characters]"
 
 
-def to_text(
-    value: Json, max_bytes: int = MAX_PAYLOAD_BYTES, *, cut_before: Mapping[str, int] | None = None
-) -> PayloadText:
+def to_text(value: Json, max_bytes: int, *, cut_before: Mapping[str, int] | None = None) -> PayloadText:
     """The value as exact JSON text of at most ``max_bytes`` bytes.
 
     A longer one is cut and stays valid JSON: the longest strings, lists and objects are shortened,

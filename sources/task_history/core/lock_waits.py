@@ -14,7 +14,8 @@ FILE_OPEN_OF_RUN_S = 4.0
 FILE_OPEN_OF_ACCOUNTS_S = 8.0
 """The same for the process that has it open for the syncs of many accounts, while another one waits."""
 FILE_OPEN_OF_UNAWAITED_ACCOUNTS_S = 60.0
-"""The same while no process says that it waits: a program that only tries again and again gets its turn, too."""
+"""How long that process has it open at most while none of this project's commands waits: other programs, which can only
+try to open the file, get their turn, too."""
 FILE_WAIT_LOGGED_S = 3.0
 """After this many seconds of waiting the log says that the file is waited for."""
 FILE_POLL_S = 0.05, 0.15

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..core.columns import OCCURRENCE
-from ..core.cutting import MAX_PAYLOAD_BYTES, to_text
+from ..core.cutting import to_text
 from ..core.json_reading import parse_text
 from ..core.models import OTHER_FIELDS, Answer, Column, Json, Row, Table, iso_ms
 from ..core.naming import folded_column
@@ -50,7 +50,7 @@ class UndocumentedFields:
         self,
         redactor: Redactor,
         *,
-        max_bytes: int = MAX_PAYLOAD_BYTES,
+        max_bytes: int,
         rules: ColumnRules | None = None,
     ) -> None:
         self._redactor = redactor
@@ -160,9 +160,7 @@ class Stamp:
 
     run_id: str
     at: datetime
-    undocumented: UndocumentedFields = field(
-        default_factory=lambda: UndocumentedFields(Redactor()), repr=False, compare=False
-    )
+    undocumented: UndocumentedFields = field(repr=False, compare=False)
 
     def on(self, row: Mapping[str, Json]) -> Row:
         """The row with the stamp."""

@@ -4,13 +4,13 @@ In the order in which a run uses them::
 
     lanes               the kinds of runs that a dataset has, each with a pipeline of its own
     run_lock            one run at a time per pipeline
-    day_leases          the days of a range that a backfill loads, beside others
+    shared_days         the days of a range that a process loads, where several share it
     runner              starts a run and commits its batches
     context             settings, client, warehouse, partitions and counters of one run
-    left_days           reads, and notes at the end, on which days something is left to read
+    days_to_ask         the days that a sync asks of; at its end it notes those on which something is left to read
     run_loop            groups the chunks of the work into batches; ends at a stop or an error
     sync, backfill, audit, replay   the work of each command, as chunks of rows
-    partitions          reads the partitions of a listing concurrently
+    listing_partitions  reads the partitions of a listing concurrently
     listed_windows      what pages show of executions → chunks of rows and coverage
     rejected_rows       rows without a usable id, as rows of ``rejected_rows``
     column_changes      checks the settings of columns against what is stored

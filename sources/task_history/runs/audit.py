@@ -38,7 +38,7 @@ from . import common_phases
 from .audit_findings import Difference, Findings
 from .audit_steps import StepAudit, StepDifferences
 from .context import Context, Partition
-from .partitions import Partitions
+from .listing_partitions import Partitions
 from .rejected_rows import take_rejected_in
 from .statistics import bucket_start, read_buckets
 

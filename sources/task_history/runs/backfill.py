@@ -18,8 +18,8 @@ from ..core.models import Selection, Window
 from ..extract.listing import ComparedWindow, ListedWindow
 from . import common_phases
 from .context import RETENTION_MARGIN, Context, Partition
-from .day_leases import DayLeases
-from .partitions import Event, Partitions
+from .listing_partitions import Event, Partitions
+from .shared_days import DayLeases
 
 
 class Backfill:

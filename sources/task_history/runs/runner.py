@@ -37,8 +37,8 @@ from ..systems.protocol import System
 from ..warehouse.column_rules import column_rules
 from ..warehouse.tables import SYNC_RUNS
 from .column_changes import check_column_rules
+from .days_to_ask import note_left_days, read_left_days
 from .lanes import SYNC, Lane
-from .left_days import note_left_days, read_left_days
 from .run_counters import Tally
 from .run_lock import check_other_machines, lock_path
 from .run_row import RunRow

@@ -28,7 +28,7 @@ from ..warehouse.keep_days import KeptSince
 from ..warehouse.queries import Warehouse
 from . import common_phases
 from .context import RETENTION_MARGIN, Context, Partition
-from .partitions import Event, Partitions
+from .listing_partitions import Event, Partitions
 from .statistics import VendorStatistics
 
 _COMPARISON_INTERVAL = timedelta(hours=24)

@@ -17,7 +17,6 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from ..core.calendars import UTC_ZONE, WEEKDAYS, check_timezone
 from ..core.cron import check_cron
-from ..core.cutting import MAX_PAYLOAD_BYTES
 from ..core.models import ColumnLimits
 
 
@@ -184,7 +183,7 @@ class SystemSettings:
     )
     payload_max_bytes: int = setting(
         "Longer inputs and outputs are cut, stay valid JSON and say so.",
-        default=MAX_PAYLOAD_BYTES,
+        default=65_536,
         least=64,
         most=10_000_000,
     )

@@ -56,7 +56,7 @@ def findings(
 
     Checks of the views that are ``missing``, as before the first sync of a newer version, are left out.
 
-    With ``since`` they look at these datasets alone, and at no others that the views show: at the views' SQL over them.
+    With ``since`` they read these datasets only, not all that the stored views show: each runs over the views' SQL.
 
     Raises:
         WarehouseUnavailable: the views are not there, or the warehouse cannot answer.

@@ -21,14 +21,14 @@ from task_history.extract.columnar import ColumnarRows, ColumnReader, PageReader
 from task_history.extract.counted_window import Pages, Reading
 from task_history.extract.listed_rows import Rows
 from task_history.extract.sorted_listing import SortedListing
-from task_history.extract.warehouse_rows import Stamp
 from task_history.load.arrow_table import Columns, to_arrow
 from task_history_cli.sandbox.paragon_world import Spec
 from tests.support.paragon_in_process import NOW, VALUES, Vendor
+from tests.support.stamps import stamp
 
 PARAGON = systems.find("paragon")
 EXECUTIONS = PARAGON.executions
-STAMP = Stamp("run", NOW)
+STAMP = stamp("run", NOW)
 NORMALIZE = NamingConvention().normalize_identifier
 SIZE = 3
 WINDOW = Window(NOW - timedelta(days=1), NOW + timedelta(days=1))

@@ -12,11 +12,11 @@ from task_history import systems
 from task_history.core.models import Table
 from task_history.extract import warehouse_rows
 from task_history.extract.status_redaction import StatusRedaction
-from task_history.extract.warehouse_rows import Stamp
 from task_history.redaction.redactor import MARK, Redactor
 from task_history.warehouse import tables
 from task_history.warehouse.status_history import StoredStatus
 from tests.support.data_lines import for_each
+from tests.support.stamps import stamp
 
 SECRET = "hV8k2Qz9" + "TrW4mN1x"
 NOT_STORED = [
@@ -84,7 +84,7 @@ def test_such_a_status_does_not_change_with_each_sync(name: str) -> None:
     row = {"id": "a", "_id": "a", "executionId": "a", "status": f"password={SECRET}"}
     stored = {system.identity(row): StoredStatus(f"password={MARK}", now, now, "list", "run")}
     fresh, earlier = warehouse_rows.executions(
-        system, [row], Stamp("run-2", now), read_by="list", stored=stored
+        system, [row], stamp("run-2", now), read_by="list", stored=stored
     )
     assert [SECRET in str(one) for one in fresh] == [False]
     assert earlier == []

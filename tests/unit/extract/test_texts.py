@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 from task_history import systems
 from task_history.core.models import Column, Row, Table
 from task_history.core.row_keys import read_back
-from task_history.extract.warehouse_rows import UndocumentedFields
 from task_history.extract.window_comparison import differing_columns
 from task_history.load.arrow_table import to_arrow
-from task_history.redaction.redactor import Redactor
 from task_history.warehouse import tables
+from tests.support.stamps import undocumented
 
 FOUND = [
     (f"{system.name}-{table.name}-{column.name}", table, column)
@@ -30,7 +29,7 @@ FOUND = [
 COLUMNS = [pytest.param(table, column, id=name) for name, table, column in FOUND]
 JSON = [pytest.param(table, column, id=name) for name, table, column in FOUND if column.is_json]
 PROSE = [pytest.param(table, column, id=name) for name, table, column in FOUND if not column.is_json]
-UNDOCUMENTED = UndocumentedFields(Redactor())
+UNDOCUMENTED = undocumented()
 
 
 def stored(table: Table, row: Mapping[str, Any]) -> Row:

@@ -107,7 +107,7 @@ def test_stored_row_that_is_written_again(mode: str) -> None:
         "shoe_size": 43,
         **OWN,
     }
-    undocumented = UndocumentedFields(Redactor(mode=mode), rules=rules())
+    undocumented = UndocumentedFields(Redactor(mode=mode), max_bytes=1_000, rules=rules())
     kept = dict(undocumented.kept(TABLE, read_back(TABLE, stored)))
     table = convert([{**kept, **OWN}], stored={"account_no": "text", "shoe_size": "bigint"}).table
     assert table["user_id"].to_pylist() == [HASH.of("zelda")]
@@ -120,7 +120,7 @@ def test_stored_row_that_is_written_again(mode: str) -> None:
 
 def test_rejected_row() -> None:
     """A row without an id is kept without what may not stand in its table."""
-    stamp = Stamp("r", NOW, UndocumentedFields(Redactor(), rules=rules()))
+    stamp = Stamp("r", NOW, UndocumentedFields(Redactor(), max_bytes=1_000, rules=rules()))
     row = RejectedRow(0, {"userId": "zelda", "taskCount": 1, "shoe_size": 43, "status": "FAILED"}, "no id")
     made = rejected(TABLE, "", Rejection(row, None, 0, None), stamp)
     assert json.loads(made["value"]) == {"userId": HASH.of("zelda"), "status": "FAILED"}

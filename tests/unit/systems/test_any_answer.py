@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from task_history import systems
 from task_history.core.errors import UnexpectedResponse
 from task_history.core.models import Json, Row, Table, Window
-from task_history.extract.warehouse_rows import Stamp, children, details_log_row, execution, steps
+from task_history.extract.warehouse_rows import children, details_log_row, execution, steps
 from task_history.settings_reader import build
 from task_history.systems.protocol import System
 from tests.support.plain_vendor import NOW, PlainVendor
+from tests.support.stamps import stamp
 
 WINDOW = Window(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC))
 GIVEN: dict[str, dict[str, Any]] = {
@@ -79,27 +80,27 @@ def _written(system: System, table: Table, rows: list[Row]) -> None:
 
 
 def _page(system: System, values: Any, data: Json) -> None:
-    stamp = Stamp("r", WINDOW.start)
+    run = stamp("r", WINDOW.start)
     rows = system.listing.read(data).rows
     for row in rows:
         system.identity(row)
         system.started_at(row)
-    _written(system, system.executions, [execution(system, row, stamp, read_by="list") for row in rows])
+    _written(system, system.executions, [execution(system, row, run, read_by="list") for row in rows])
 
 
 def _detail(system: System, values: Any, data: Json) -> None:
-    stamp = Stamp("r", WINDOW.start)
+    run = stamp("r", WINDOW.start)
     request = system.details.request(values, "e", "n")
     for asked in filter(None, (request, request.instead)):
         detail = system.details.read(values, asked, data)
-        _written(system, system.details.steps, steps(system.details.steps, detail, WINDOW.start, stamp))
+        _written(system, system.details.steps, steps(system.details.steps, detail, WINDOW.start, run))
         _written(
             system,
             system.details.log,
-            [details_log_row(system.details.log, "e", None, "loaded", stamp, detail)],
+            [details_log_row(system.details.log, "e", None, "loaded", run, detail)],
         )
         tables = {table.name: table for table in system.details.children}
-        for name, rows in children(system, detail, WINDOW.start, stamp).items():
+        for name, rows in children(system, detail, WINDOW.start, run).items():
             _written(system, tables[name], rows)
         for further in detail.more[:3]:
             system.details.read(values, further, data)
@@ -113,11 +114,11 @@ def _single(system: System, values: Any, data: Json) -> None:
 def _definitions(system: System, values: Any, data: Json) -> None:
     if system.workflows is not None:
         rows = system.workflows.read(data).rows
-        stamp = Stamp("r", WINDOW.start)
+        run = stamp("r", WINDOW.start)
         _written(
             system,
             system.workflows.table,
-            [stamp.on(stamp.undocumented.kept(system.workflows.table, row)) for row in rows],
+            [run.on(run.undocumented.kept(system.workflows.table, row)) for row in rows],
         )
 
 

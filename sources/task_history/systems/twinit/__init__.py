@@ -32,10 +32,10 @@ from ..protocol import (
     System,
     Workflows,
 )
+from .nested_tasks import LOOPS_READ_ONCE, merge_tasks, tasks_in
 from .settings import RATE_LIMIT, TwinitSettings
 from .statuses import FAILED, UNLOGGED, is_open, is_task_open
 from .tables import DEFS, DETAILS, LOGS, RUNS, TASKS, VIEWS
-from .tasks import LOOPS_READ_ONCE, merge_tasks, tasks_in
 
 PAGE = 100
 _ROOT = "/workflowsvc/api/v1"
