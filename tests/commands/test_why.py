@@ -424,12 +424,13 @@ def test_after_the_cursor_then_late(tmp_path: Path) -> None:
     """What began since waits for the next sync; what became visible behind it is brought late, and told so."""
     with SandboxProcess(executions=400, seed=6, days=2, future_hours=3, freeze=True, late=0) as sandbox:
         place = Place(tmp_path, sandbox, integrations=None, steps="none")
-        late = began(sandbox, NOW - timedelta(hours=1.5), NOW)[0]
+        now = datetime.now(UTC)
+        late = began(sandbox, now - timedelta(hours=1.5), now)[0]
         sandbox.post("unlisted", {"ids": [late]})
         place.quick_sync()
         sandbox.post("unlisted", {"ids": []})
         sandbox.advance(2 * 3600)
-        fresh = began(sandbox, NOW + timedelta(hours=1), NOW + timedelta(hours=2))[0]
+        fresh = began(sandbox, now + timedelta(hours=1), now + timedelta(hours=2))[0]
         found = why(place, fresh, "--live")
         assert (found["code"], found["requests"]) == ("after_cursor", 1)
         missing = why(place, late, "--live")
@@ -448,7 +449,8 @@ def test_purged_by_the_vendor(tmp_path: Path) -> None:
     with SandboxProcess(executions=150, seed=8, days=1, open_days=0.3, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, integrations=None)
         first = place.quick_sync()
-        ended = began(sandbox, NOW - timedelta(hours=1), NOW, status="SUCCEEDED")[-1]
+        now = datetime.now(UTC)
+        ended = began(sandbox, now - timedelta(hours=1), now, status="SUCCEEDED")[-1]
         waiting = next(row["id"] for row in sandbox.truth() if row["status"] == "DELAYED")
         sandbox.post("purge", {"ids": [ended, waiting]})
         assert why(place, ended)["code"] == "loaded"
