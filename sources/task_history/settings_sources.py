@@ -29,8 +29,11 @@ class Environment:
     environ: Mapping[str, str] = field(repr=False)
     _by_prefix: Mapping[str, Sequence[str]] = field(init=False, repr=False, compare=False)
     """The variables by each of their beginnings that ends with two underscores: many accounts are looked for."""
+    _paths: Sequence[tuple[tuple[str, ...], bool]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        paths = tuple((tuple(name.lower().split("__")), False) for name in self.environ)
+        object.__setattr__(self, "_paths", paths)
         by_prefix: dict[str, list[str]] = {}
         for name in self.environ:
             end = name.find("__")
@@ -50,8 +53,7 @@ class Environment:
 
     def paths(self) -> Iterator[tuple[tuple[str, ...], bool]]:
         """The paths of all entries, and whether each is a section."""
-        for name in self.environ:
-            yield tuple(name.lower().split("__")), False
+        return iter(self._paths)
 
     def spelled(self, path: Sequence[str], *, is_table: bool) -> str:
         """The path in the notation of this source."""
@@ -116,7 +118,7 @@ ConfigSource = Environment | TomlFile
 def config_sources(environ: Mapping[str, str], folder: Path | None = None) -> list[ConfigSource]:
     """The sources of settings in order of precedence. Raises ConfigurationError."""
     project = folder or Path(environ.get("DLT_PROJECT_DIR") or ".")
-    sources: list[ConfigSource] = [Environment(dict(environ))]
+    sources: list[ConfigSource] = [_environment(tuple(environ.items()))]
     for name in ("secrets.toml", "config.toml"):
         for parent in (project / ".dlt", data_folder(environ)):
             path = parent / name
@@ -131,7 +133,12 @@ def config_sources(environ: Mapping[str, str], folder: Path | None = None) -> li
     return sources
 
 
-# The settings of many accounts are read from one file.
+# The settings of many accounts are read from one environment and one file.
+@lru_cache(maxsize=2)
+def _environment(variables: tuple[tuple[str, str], ...]) -> Environment:
+    return Environment(dict(variables))
+
+
 @lru_cache(maxsize=8)
 def _toml_file(path: Path, text: str) -> TomlFile:
     return TomlFile(path, tomllib.loads(text))

@@ -8,7 +8,7 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -264,5 +264,6 @@ def _check_spelling(found: Sequence[ConfigSource], name: str) -> None:
                     )
 
 
+@lru_cache(maxsize=8192)
 def _is_near(word: str, right: str) -> bool:
     return bool(difflib.get_close_matches(word.lower(), (right,), cutoff=0.75))

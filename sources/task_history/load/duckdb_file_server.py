@@ -59,6 +59,8 @@ class SharedFileConnection:
         self._lock = threading.Lock()
         self._rows: list[tuple[Any, ...]] = []
         self._is_writing = False
+        self._begins = False
+        """Whether the next statement is the first one of a transaction."""
         self.is_clean = True
         """Whether no transaction is open, nothing failed and no other process is kept from committing."""
         self.description: list[tuple[Any, ...]] | None = None
@@ -66,7 +68,8 @@ class SharedFileConnection:
 
     def execute(self, sql: str, values: Any = None) -> SharedFileConnection:
         """Runs a statement; its rows are there at once."""
-        self.description, self._rows = self._asked("execute", sql, values)
+        begins, self._begins = self._begins, False
+        self.description, self._rows = self._asked("execute", sql, values, begins)
         return self
 
     sql = execute
@@ -83,16 +86,21 @@ class SharedFileConnection:
         return next(iter(self.fetchmany(1)), None)
 
     def begin(self) -> None:
-        self.is_clean = False
-        self.execute("BEGIN TRANSACTION")
+        self.is_clean, self._begins = False, True
 
     def commit(self) -> None:
-        self.execute("COMMIT")
+        self._end_transaction("COMMIT")
         self.is_clean = True
 
     def rollback(self) -> None:
         self.is_clean = False
-        self.execute("ROLLBACK")
+        self._end_transaction("ROLLBACK")
+
+    def _end_transaction(self, sql: str) -> None:
+        if self._begins:
+            self._begins = False  # nothing was sent since it began
+        else:
+            self.execute(sql)
 
     def begin_writing(self) -> datetime | None:
         """Waits until no other process commits; returns the last instant at which rows were written.
@@ -276,7 +284,11 @@ class _Session:
         except duckdb.Error as error:
             log.debug("not_closed", reason=str(error))
 
-    def _execute(self, sql: str, values: Sequence[Any] | None) -> tuple[Any, list[tuple[Any, ...]]]:
+    def _execute(
+        self, sql: str, values: Sequence[Any] | None, begins: bool
+    ) -> tuple[Any, list[tuple[Any, ...]]]:
+        if begins:
+            self._connection.execute("BEGIN TRANSACTION")
         done = self._connection.execute(sql, values)
         names = done.description
         if names is None:

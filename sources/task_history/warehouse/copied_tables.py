@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from .sql_text import Query, quoted_name, quoted_text
 
@@ -20,26 +20,21 @@ def schema_names(query: Query) -> frozenset[str]:
 class TablesOfDataset:
     """The tables of a dataset that dlt has just made and that holds no rows, as statements that make them elsewhere.
 
+    Without descriptions: to write these takes most of the time, and each account's sync writes those that are missing,
+    side by side.
+
     Raises WarehouseUnavailable.
     """
 
     def __init__(self, query: Query, dataset: str) -> None:
         self._dataset = dataset
-        of_dataset = f"WHERE database_name = current_database() AND schema_name = {quoted_text(dataset)}"
         self._tables = [
-            (str(name), str(sql), comment)
-            for name, sql, comment in query(
-                f"SELECT table_name, sql, comment FROM duckdb_tables() {of_dataset}"
+            (str(name), str(sql))
+            for name, sql in query(
+                "SELECT table_name, sql FROM duckdb_tables() "
+                f"WHERE database_name = current_database() AND schema_name = {quoted_text(dataset)}"
             )[1]
         ]
-        self._columns = query(
-            f"SELECT table_name, column_name, comment FROM duckdb_columns() {of_dataset} AND comment IS NOT NULL"
-        )[1]
-
-    @property
-    def names(self) -> Collection[str]:
-        """The names of the tables."""
-        return [name for name, _, _ in self._tables]
 
     def copied(self, dataset: str) -> str:
         """The statements that make a new dataset with such tables, as one transaction."""
@@ -47,12 +42,7 @@ class TablesOfDataset:
 
     def _statements(self, dataset: str) -> Iterator[str]:
         yield f"CREATE SCHEMA {quoted_name(dataset)}"
-        for table, sql, comment in self._tables:
-            name = quoted_name(dataset, table)
-            yield f"{_CREATE}{name}{sql[sql.index('(') :].rstrip(';')}"
-            if comment is not None:
-                yield f"COMMENT ON TABLE {name} IS {quoted_text(str(comment))}"
-        for table, column, comment in self._columns:
-            yield f"COMMENT ON COLUMN {quoted_name(dataset, table, column)} IS {quoted_text(str(comment))}"
+        for table, sql in self._tables:
+            yield f"{_CREATE}{quoted_name(dataset, table)}{sql[sql.index('(') :].rstrip(';')}"
         versions = quoted_name(dataset, _VERSIONS)
         yield f"INSERT INTO {versions} SELECT * FROM {quoted_name(self._dataset, _VERSIONS)}"

@@ -183,6 +183,11 @@ class _Client(DuckDbClient):
     def should_load_data_to_staging_dataset(self, table_name: str) -> bool:  # noqa: ARG002
         return False
 
+    def initialize_storage(self, truncate_tables: Any = None) -> None:
+        # dlt would make a staging dataset after each load, to empty the tables of which there are none.
+        if not self.in_staging_dataset_mode or truncate_tables:
+            super().initialize_storage(truncate_tables)
+
 
 class _Merge(RunnableLoadJob, HasFollowupJobs):
     """Load job that replaces stored rows by the rows of a file with the same keys.
@@ -274,8 +279,7 @@ def _write(client: Any, statements: Sequence[str], long_bytes: int) -> None:
         size = times * (_MEMORY_BYTES + _COPIES_HELD * long_bytes)
         try:
             with _memory(client, size), client.begin_transaction():
-                for statement in statements:
-                    client.execute_sql(statement)
+                client.execute_sql(";\n".join(statements))
         except (DatabaseException, duckdb.Error) as error:
             if times == _MEMORY_MULTIPLES[-1] or not any(
                 sign in str(error).lower() for sign in _OUT_OF_MEMORY_SIGNS
