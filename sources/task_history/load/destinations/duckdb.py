@@ -186,7 +186,8 @@ class _Client(DuckDbClient):
     def initialize_storage(self, truncate_tables: Any = None) -> None:
         # dlt would make a staging dataset after each load, to empty the tables of which there are none.
         if not self.in_staging_dataset_mode or truncate_tables:
-            super().initialize_storage(truncate_tables)
+            # Without dlt's warning of a file named like the dataset, which takes a query: such a name is refused.
+            super(DuckDbClient, self).initialize_storage(truncate_tables)
 
 
 class _Merge(RunnableLoadJob, HasFollowupJobs):
