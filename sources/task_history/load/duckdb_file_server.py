@@ -24,6 +24,9 @@ from ..core import lock_waits
 from ..core.log import log
 from .errors import causes
 
+MEMORY_BYTES = 128_000_000
+"""DuckDB's memory limit in bytes: statements of several processes run at once, and what they write stays in memory until
+a checkpoint, 60 MB of it for a write-ahead log of 16 MB."""
 _ENDED = "The process that has the DuckDB file open for all accounts has ended: run the same command again."
 
 _addresses: dict[str, str] = {}
@@ -219,6 +222,7 @@ class FileServer:
             with self._opened() as client:
                 connection = client.native_connection.duplicate()
             if self._opened_at is None:
+                connection.execute(f"SET memory_limit = '{MEMORY_BYTES}B'")
                 self._opened_at = time.monotonic()
                 self.last_instant = None
             self._sessions[process] += 1

@@ -18,6 +18,7 @@ import pytest
 from task_history.core import lock_waits
 from task_history.core.awaited_file import WaitForFile, is_awaited
 from task_history.load import duckdb_file_server
+from task_history.load.destinations import duckdb as duckdb_destination
 from task_history.load.duckdb_file_server import FileServer, SharedFileConnection
 
 
@@ -145,6 +146,29 @@ def test_the_file_is_closed_for_others_from_time_to_time(
     assert third.execute("SELECT a FROM t").fetchall() == [(1,)]
     assert opened.times == 2
     third.close()
+
+
+def test_statements_of_many_accounts_share_more_memory_than_one_has(
+    server: FileServer, opened: Opened
+) -> None:
+    """What all wrote since the last checkpoint is in memory, too; a commit that needs more gets it for a while."""
+    connection = SharedFileConnection(server.address)
+    client = SimpleNamespace(
+        native_connection=connection, execute_sql=lambda sql: connection.execute(sql).fetchall()
+    )
+
+    def limit() -> Any:
+        return connection.execute("SELECT current_setting('memory_limit')").fetchone()
+
+    usual = limit()
+    assert usual == ("122.0 MiB",)
+    with duckdb_destination._memory(client, 100_000_000):
+        assert limit() == usual
+    with duckdb_destination._memory(client, 200_000_000):
+        assert limit() == ("190.7 MiB",)
+    assert limit() == usual
+    connection.close()
+    assert opened.times == 1
 
 
 def test_the_file_is_closed_when_another_process_waits_for_it(

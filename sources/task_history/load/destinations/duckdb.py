@@ -292,8 +292,10 @@ def _write(client: Any, statements: Sequence[str], long_bytes: int) -> None:
 
 @contextmanager
 def _memory(client: Any, size: int | None) -> Iterator[None]:
-    """Context manager: sets DuckDB's memory limit in bytes within the block; None for all of the machine."""
-    if size == _MEMORY_BYTES:
+    """Context manager: DuckDB may use at least these bytes of memory within the block; None for all of the machine."""
+    is_shared = isinstance(client.native_connection, duckdb_file_server.SharedFileConnection)
+    usual = duckdb_file_server.MEMORY_BYTES if is_shared else _MEMORY_BYTES
+    if size is not None and size <= usual:
         yield
         return
     client.execute_sql("RESET GLOBAL memory_limit" if size is None else f"SET memory_limit = '{size}B'")
@@ -302,7 +304,7 @@ def _memory(client: Any, size: int | None) -> Iterator[None]:
     finally:
         # What is not written to the file yet may need more for a while.
         with suppress(DatabaseException, duckdb.Error):
-            client.execute_sql(f"SET memory_limit = '{_MEMORY_BYTES}B'")
+            client.execute_sql(f"SET memory_limit = '{usual}B'")
 
 
 class DuckDbBackend(Backend):
