@@ -69,6 +69,9 @@ def without_checks() -> Iterator[None]:
 class Place:
     """A folder with a warehouse, and the settings for one sandbox."""
 
+    makes_views = True
+    """Whether commands that are started as processes make views, where they can be forked."""
+
     def __init__(
         self, folder: Path, sandbox: SandboxProcess | None, *, system: str = "paragon", **settings: Any
     ) -> None:
@@ -101,7 +104,8 @@ class Place:
     def start(self, *words: str, start_new_session: bool = False) -> subprocess.Popen[str]:
         """The command as a process that runs on: a fork of one that has imported what it needs, where it can be."""
         if can_fork(self.env):
-            return Forked(words, self.folder, self.env, start_new_session=start_new_session)
+            program = "commands" if self.makes_views else "commands without views"
+            return Forked(words, self.folder, self.env, start_new_session=start_new_session, program=program)
         return self.start_new(*words, start_new_session=start_new_session)
 
     def start_new(self, *words: str, **options: Any) -> subprocess.Popen[str]:

@@ -28,6 +28,12 @@ TWO_DAYS = ("--from", "2026-09-01", "--to", "2026-09-03")
 SETTINGS: dict[str, Any] = {"payloads": "none", "integrations": None, "retention_days": 0}
 
 
+class LoadingPlace(PostgresPlace):
+    """One whose processes make no views: what they load is the promise."""
+
+    makes_views = False
+
+
 def inside(rows: dict[str, dict[str, Any]], *, days: int) -> dict[str, Any]:
     """The executions that began in the first days of September."""
     end = f"{datetime(2026, 9, 1, tzinfo=UTC) + timedelta(days=days):%Y-%m-%d}"
@@ -73,7 +79,7 @@ def test_shards_share_the_days_of_a_range(
 ) -> None:
     """Several processes: the range is complete, nothing was read twice, and a later backfill finds nothing to do."""
     with SandboxProcess(executions=executions, seed=61, **WHOLE) as sandbox:
-        place = PostgresPlace(tmp_path, sandbox, postgres, **SETTINGS)
+        place = LoadingPlace(tmp_path, sandbox, postgres, **SETTINGS)
         result = ended(start(place, *words, "--shards", str(shards)))
         check_days(place, sandbox, days=days)
         assert (result["complete"], result["not_covered"]) == (True, [])
@@ -90,7 +96,7 @@ def test_shards_share_the_days_of_a_range(
 def test_days_of_a_shard_that_is_killed_are_taken_by_another(tmp_path: Path, postgres: Server) -> None:
     """SIGKILL of one process amid the work: the command ends well and the range is complete."""
     with SandboxProcess(executions=1_500, seed=62, latency_ms=50, **WHOLE) as sandbox:
-        place = PostgresPlace(tmp_path, sandbox, postgres, **SETTINGS)
+        place = LoadingPlace(tmp_path, sandbox, postgres, **SETTINGS)
         process = start(place, *FIVE_DAYS, "--shards", "2")
         wait_for_requests(sandbox, 40)
         os.kill(running_workers(process.pid)[0], signal.SIGKILL)
@@ -106,7 +112,7 @@ def test_two_machines_share_a_range(tmp_path: Path, postgres: Server) -> None:
         places = []
         for name in ("a", "b", "c"):
             (tmp_path / name).mkdir()
-            place = PostgresPlace(tmp_path / name, sandbox, postgres, **SETTINGS)
+            place = LoadingPlace(tmp_path / name, sandbox, postgres, **SETTINGS)
             place.env["TASK_HISTORY_STATE"] = postgres.url
             places.append(place)
         running = [start(place, *FIVE_DAYS, "--shards", "1") for place in places]
@@ -122,7 +128,7 @@ def test_two_machines_share_a_range(tmp_path: Path, postgres: Server) -> None:
 def test_the_shared_state_holds_no_user(tmp_path: Path, postgres: Server) -> None:
     """A shard of one user's executions leaves marks without that user's name, and removes those of earlier versions."""
     with SandboxProcess(executions=200, seed=68, **WHOLE) as sandbox:
-        place = PostgresPlace(tmp_path, sandbox, postgres, **SETTINGS)
+        place = LoadingPlace(tmp_path, sandbox, postgres, **SETTINGS)
         place.env["TASK_HISTORY_STATE"] = postgres.url
         ended(start(place, *TWO_DAYS, "--shards", "1"))
         place.execute(
@@ -139,7 +145,7 @@ def test_the_shared_state_holds_no_user(tmp_path: Path, postgres: Server) -> Non
 def test_two_backfills_of_different_ranges_run_at_once(tmp_path: Path, postgres: Server) -> None:
     """Two ranges of one account side by side: both end well, and both are complete."""
     with SandboxProcess(executions=1_000, seed=63, latency_ms=50, **WHOLE) as sandbox:
-        place = PostgresPlace(tmp_path, sandbox, postgres, **SETTINGS)
+        place = LoadingPlace(tmp_path, sandbox, postgres, **SETTINGS)
         ranges = (
             ("--from", "2026-09-01", "--to", "2026-09-02"),
             ("--from", "2026-09-02", "--to", "2026-09-03"),
@@ -152,7 +158,7 @@ def test_two_backfills_of_different_ranges_run_at_once(tmp_path: Path, postgres:
 def test_a_second_backfill_of_the_same_range_is_told_so(tmp_path: Path, postgres: Server) -> None:
     """While one loads a range, another one of it ends with exit code 5 and sends nothing."""
     with SandboxProcess(executions=2_000, seed=64, latency_ms=200, **WHOLE) as sandbox:
-        place = PostgresPlace(tmp_path, sandbox, postgres, **SETTINGS)
+        place = LoadingPlace(tmp_path, sandbox, postgres, **SETTINGS)
         place.env["TASK_HISTORY_STATE"] = postgres.url
         first = start(place, *MONTH)
         wait_for_requests(sandbox, 1)
@@ -171,7 +177,7 @@ def test_two_machines_never_sync_one_account_at_once(tmp_path: Path, postgres: S
         places = []
         for name in ("a", "b"):
             (tmp_path / name).mkdir()
-            place = PostgresPlace(tmp_path / name, sandbox, postgres, **SETTINGS)
+            place = LoadingPlace(tmp_path / name, sandbox, postgres, **SETTINGS)
             place.env["TASK_HISTORY_STATE"] = postgres.url
             places.append(place)
         first = places[0].start("sync", "paragon", *ON_POSTGRES)
@@ -189,7 +195,7 @@ def test_two_machines_never_sync_one_account_at_once(tmp_path: Path, postgres: S
 def test_a_list_without_times_is_not_shared(tmp_path: Path, postgres: Server, system: str) -> None:
     """Where each process would read the whole list, --shards is refused with the reason."""
     with SandboxProcess(system, executions=20, freeze=True) as sandbox:
-        place = PostgresPlace(tmp_path, sandbox, postgres, system=system)
+        place = LoadingPlace(tmp_path, sandbox, postgres, system=system)
         words = ("backfill", system, *MONTH, "--shards", "2", *ON_POSTGRES)
         done = place.run(*words, expect=ExitCode.USAGE)
         assert "does not filter its lists by time" in done.stderr
@@ -201,7 +207,7 @@ def test_how_many_backfills_of_an_account_run_at_once(
 ) -> None:
     """A scheduler is told: two, but one where each would read whole lists."""
     with SandboxProcess(system, executions=5, freeze=True) as sandbox:
-        place = PostgresPlace(tmp_path, sandbox, postgres, system=system)
+        place = LoadingPlace(tmp_path, sandbox, postgres, system=system)
         (account,) = json.loads(place.run("fleet", "list", "--json", *ON_POSTGRES).stdout)["accounts"]
         assert account["backfills_at_once"] == number
 

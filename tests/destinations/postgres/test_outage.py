@@ -62,6 +62,7 @@ def machines(
                 **settings,
             )
             place.env["TASK_HISTORY_STATE"] = server.url
+            place.makes_views = False
             places.append(place)
         yield sandbox, places
 
@@ -166,6 +167,7 @@ def test_a_warehouse_that_is_away_amid_a_run(tmp_path: Path, own_postgres: Serve
             tmp_path, sandbox, own_postgres, integrations=None, concurrency=CONCURRENCY, **limited
         )
         place.env["TASK_HISTORY_STATE"] = own_postgres.url
+        place.makes_views = False
         running = place.start("sync", "paragon", "--json", *ON_POSTGRES)
         wait_for_requests(sandbox, 60)
         begin_outage(own_postgres, kind)
@@ -194,6 +196,7 @@ def test_a_warehouse_that_stays_away(tmp_path: Path, own_postgres: Server) -> No
             rate_limit_requests=LIMIT,
             rate_limit_period_s=PERIOD_S,
         )
+        place.makes_views = False
         running = place.start("sync", "paragon", *ON_POSTGRES)
         wait_for_requests(sandbox, 60)
         own_postgres.shut_down()

@@ -21,7 +21,7 @@ from tests.destinations.postgres.server import PASSWORD, Server
 from tests.support import refusing_warehouse
 from tests.support.altering_proxy import altering
 from tests.support.killed_runs import kill_first_runs
-from tests.support.place import STEP_FIELDS, Place, truth
+from tests.support.place import STEP_FIELDS, Place, truth, without_checks
 from tests.support.torture import rest_as_torture
 
 NOW = "2026-10-20T12:00:00+00:00"
@@ -65,10 +65,10 @@ class PostgresPlace(Place):
 
 
 class PostgresPlaceWithoutViews(PostgresPlace):
-    """One whose runs within this process make no views: for tests of all else."""
+    """One whose runs within this process make no views and check none: for tests of all else."""
 
     def run(self, *words: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
-        with pytest.MonkeyPatch.context() as patch:
+        with without_checks(), pytest.MonkeyPatch.context() as patch:
             patch.setattr(views, "refresh", lambda access: None)
             return super().run(*words, expect=expect)
 

@@ -35,6 +35,7 @@ def test_a_new_field_that_a_sync_and_a_backfill_see_at_once_is_noted_once(
         place = PostgresPlaceWithoutViews(
             tmp_path, sandbox, postgres, base_url=url, retention_days=0, start_date="2026-02-27"
         )
+        place.makes_views = False
         place.set(dataset_name="changing", integrations=None, payloads="none")
         place.run("sync", "paragon", *ON_POSTGRES)
         fields["lateField"] = "true"
