@@ -59,7 +59,7 @@ def compare_accounts(sizes: Accounts, folder: Path, tell: Tell) -> dict[str, Any
 def _measured(executions: int, folder: Path, accounts: int, *words: str) -> dict[str, Any]:
     folder.mkdir(parents=True)
     with SandboxProcess(executions=executions, days=DAYS, seed=SEED, freeze=True) as sandbox:
-        place = Place(folder, sandbox, integrations=None)
+        place = Place(folder, sandbox, start_date="2026-01-01")
         for number in range(1, accounts):
             add_account(place, f"a{number}", sandbox)
         command = [sys.executable, "-m", "task_history_cli.cli", *words]

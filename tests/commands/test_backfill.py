@@ -32,7 +32,7 @@ def inside(
 
 
 def backfill(place: Place, *words: str, expect: int | None = 0) -> dict[str, Any]:
-    done = place.run_without_views("backfill", "paragon", "--json", *words, expect=expect)
+    done = place.run("backfill", "paragon", "--json", *words, expect=expect)
     found: dict[str, Any] = json.loads(done.stdout)
     found["stderr"] = done.stderr
     return found
@@ -257,7 +257,7 @@ def _side_by_side(tmp_path: Path, *, executions: int, latency_ms: int) -> None:
         executions=executions, seed=66, days=75, now=NOW, freeze=True, latency_ms=latency_ms
     ) as sandbox:
         place = Place(tmp_path, sandbox, start_date="2026-10-10", integrations=None, retention_days=0)
-        place.sync_without_views("--max-requests", "1")
+        place.sync("--max-requests", "1")
         old = place.start("backfill", "paragon", *MONTH)
         new = place.start("sync", "paragon")
         for process in (new, old):
@@ -288,7 +288,7 @@ def test_a_run_that_ends_by_an_unexpected_error_says_so_in_its_row(
                 "NULL AS ended_at, NULL AS is_complete) FROM paragon.sync_runs WHERE command = 'backfill'"
             )
         monkeypatch.setattr(common_phases, "settle_open_executions", fails)
-        place.run_without_views("backfill", "paragon", *days, expect=1)
+        place.run("backfill", "paragon", *days, expect=1)
     outcomes = place.query(
         "SELECT outcome, run_id = 'killed', reason FROM paragon.sync_runs WHERE command = 'backfill'"
     )

@@ -209,7 +209,7 @@ def test_a_schema_without_tables_is_no_warehouse_yet(tmp_path: Path) -> None:
             connection.execute("CREATE SCHEMA paragon")
         said = place.run("check", "paragon", "--destination", "duckdb").stdout
         assert "the dataset paragon will be created by the first sync" in said
-        assert place.sync_without_views()["complete"]
+        assert place.sync()["complete"]
 
 
 def test_what_the_rules_for_columns_are_about(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from task_history_cli.cli import COMMANDS
 from task_history_cli.commands.status_text import calendar
 from task_history_cli.runtime import interactive_client
 from task_history_cli.sandbox.process import SandboxProcess
-from tests.support.place import PERFECT, PREFIX, STEP_FIELDS, Place, differences
+from tests.support.place import INTEGRATIONS, PERFECT, PREFIX, STEP_FIELDS, Place, differences
 from tests.support.torture import rest_as_torture
 from tests.unit.client.test_client import serving
 from tests.unit.systems.test_any_answer import GIVEN
@@ -79,7 +79,8 @@ DEAD: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-PLAN = ("plan", "paragon", "--month", "2026-08")
+# A month that the vendor keeps, whenever this runs.
+PLAN = ("plan", "paragon", "--month", f"{datetime.now(UTC).replace(day=1) - timedelta(days=1):%Y-%m}")
 ASKED_OF_THE_DEAD = [*((("check", "paragon"), name) for name in DEAD), (PLAN, "refused"), (PLAN, "503")]
 
 
@@ -207,7 +208,7 @@ def test_every_column_carries_its_sentence(tmp_path: Path) -> None:
 def test_integrations_are_learned_once(tmp_path: Path) -> None:
     """Each workflow's integration is asked for once, and not again in later syncs."""
     with SandboxProcess(executions=300, seed=6, freeze=True, future_hours=5) as sandbox:
-        place = Place(tmp_path, sandbox, steps="none", payloads="none")
+        place = Place(tmp_path, sandbox, steps="none", payloads="none", integrations=INTEGRATIONS)
         place.quick_sync()
         asked = sandbox.counters()["integration"]
         assert asked <= 12 * 6

@@ -174,7 +174,7 @@ def test_terminating_a_run_keeps_what_it_has_read(
     out = "".join(file.read_text("utf-8") for file in files)
     outcomes = wait_until(lambda: place.query("SELECT outcome FROM paragon.sync_runs"))
     assert outcomes == [("stopped",)], out[-3000:]
-    place.run_without_views("sync", "paragon")
+    place.run("sync", "paragon")
     assert place.executions() == truth(sandbox)
 
 

@@ -18,7 +18,7 @@ def test_the_names_that_work_are_found(tmp_path: Path) -> None:
     with SandboxProcess(executions=300, seed=5, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, integrations=None, steps="none", payloads="none")
         for words in (("sync", "paragon"), ("check", "paragon")):
-            done = place.run_without_views(*words)
+            done = place.run(*words)
             assert "task-history check paragon --find-integrations" in done.stdout + done.stderr
         assert "--find-integrations" in place.run("status", "paragon").stdout
         sandbox.reset_counters()
@@ -29,7 +29,7 @@ def test_the_names_that_work_are_found(tmp_path: Path) -> None:
         assert {"salesforce", "hubspot", "slack"} <= set(names)
         (tmp_path / ".dlt").mkdir()
         (tmp_path / ".dlt" / "config.toml").write_text(printed)
-        done = place.run_without_views("sync", "paragon")
+        done = place.run("sync", "paragon")
         assert "--find-integrations" not in done.stderr
         learned = place.query(
             "SELECT DISTINCT integration FROM paragon.workflows WHERE integration IS NOT NULL"
@@ -85,7 +85,7 @@ def test_a_sync_whose_key_may_not_filter_by_integration_goes_on(tmp_path: Path) 
     with SandboxProcess(executions=30, seed=5, freeze=True) as sandbox:
         sandbox.switches(integration_filter="forbidden")
         place = Place(tmp_path, sandbox, integrations=["slack"])
-        done = place.run_without_views("sync", "paragon")
+        done = place.run("sync", "paragon")
         assert "integration_refused" in done.stderr
         assert "workflow_map" in done.stderr
         assert place.query("SELECT count(*) FROM paragon.execution_details")[0][0] > 0

@@ -18,7 +18,7 @@ from task_history.runs.run_lock import lock_path, run_lock
 from task_history.settings_reader import build
 from task_history_cli.fleet.accounts import first_month
 from task_history_cli.sandbox.process import SandboxProcess
-from tests.support.place import Place, truth
+from tests.support.place import INTEGRATIONS, Place, truth
 from tests.support.torture import rest_as_torture
 
 KEY = "key-that-nothing-prints"
@@ -132,7 +132,7 @@ def test_without_an_account_it_says_what_to_set(tmp_path: Path) -> None:
 def test_a_broken_account_holds_up_no_other(tmp_path: Path, sandbox: SandboxProcess) -> None:
     """Accounts side by side: each has its line and, by three loads, its rows, a refused one its reason; worst code is
     the end's."""
-    place = Place(tmp_path, sandbox)
+    place = Place(tmp_path, sandbox, integrations=INTEGRATIONS)
     add_account(place, "two", sandbox)
     set_sailpoint(place, sandbox.base_url)
     done = place.run_process("fleet", "sync", "--jobs", "2")

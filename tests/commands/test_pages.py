@@ -91,7 +91,9 @@ def synced(
     def place_of(system: str) -> Place:
         if system not in kept:
             folder = tmp_path_factory.mktemp(system)
-            place = Place(folder, sandboxes[system], system=system, hash_key=HASH_KEY)
+            place = Place(
+                folder, sandboxes[system], system=system, hash_key=HASH_KEY, start_date="2026-01-01"
+            )
             place.sync()
             kept[system] = Snapshot(place)
         return kept[system].restore()
@@ -108,6 +110,7 @@ DEAR_PAGES = {"report.md", "query-the-views.md"}
 """Pages of what the tutorial and other pages run too, which take seconds."""
 
 
+@pytest.mark.usefixtures("views")
 @pytest.mark.parametrize(
     "page",
     rest_as_torture(SHELL_PAGES, [page for page in SHELL_PAGES if page.name not in DEAR_PAGES]),

@@ -109,7 +109,7 @@ def test_a_run_sends_its_metrics_and_spans(
     commit; no secret of the vendor's payloads and none of ours."""
     place = Place(tmp_path, sandbox, rate_limit_requests=10_000)
     place.env["OTEL_EXPORTER_OTLP_ENDPOINT"] = receiver.url
-    result = place.sync_without_views()
+    result = place.sync()
     points = receiver.points()
     assert set(points) == set(telemetry.METRICS) - {"task_history.bytes_billed"}
     assert values(points["task_history.requests"], "kind") == {
@@ -147,7 +147,7 @@ def test_a_failed_run_says_so_without_its_text(
     place = Place(tmp_path, sandbox, fault_deadline_s=0)
     place.env["OTEL_EXPORTER_OTLP_ENDPOINT"] = receiver.url
     sandbox.faults({"kind": "status503", "times": None})
-    place.run_without_views("sync", "paragon", expect=4)
+    place.run("sync", "paragon", expect=4)
     (run,) = (span for span in receiver.spans() if span.name == telemetry.RUN_SPAN)
     assert attributes(run)["error.type"] == "VendorUnavailable"
     assert (run.status.code, run.status.message) == (2, "")
@@ -157,9 +157,9 @@ def test_a_receiver_that_is_away_ends_no_run(tmp_path: Path, sandbox: SandboxPro
     """Metrics that nobody takes are a warning; the run is what it would be without."""
     place = Place(tmp_path, sandbox, steps="none", integrations=None)
     place.env |= {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
-    assert place.sync_without_views()["complete"]
+    assert place.sync()["complete"]
     place.env["OTEL_SDK_DISABLED"] = "true"
-    assert "127.0.0.1:9" not in place.sync_without_views()["stderr"]
+    assert "127.0.0.1:9" not in place.sync()["stderr"]
 
 
 def test_one_message_for_each_event_and_day(
@@ -174,14 +174,14 @@ def test_one_message_for_each_event_and_day(
         notify=[f"json://user:Sup3rS3cret@{receiver.url[7:]}/"],
     )
     sandbox.faults({"kind": "status503", "times": None})
-    done = [place.run_without_views("sync", "paragon", expect=4) for _ in range(2)]
+    done = [place.run("sync", "paragon", expect=4) for _ in range(2)]
     (post,) = receiver.posts
     message = json.loads(post[1])
     assert message["title"] == "task-history paragon: sync failed"
     assert "VendorUnavailable, exit code 4" in message["message"]
     assert "task-history status paragon" in message["message"]
     assert not any("Sup3rS3cret" in one.stderr + one.stdout for one in done)
-    place.run_without_views("backfill", "paragon", "--from", "2026-02-01", "--to", "2026-02-02", expect=4)
+    place.run("backfill", "paragon", "--from", "2026-02-01", "--to", "2026-02-02", expect=4)
     assert [json.loads(body)["title"] for _, body in receiver.posts[1:]] == [
         "task-history paragon: backfill failed"
     ]
@@ -194,10 +194,10 @@ def test_a_message_that_does_not_arrive_is_sent_by_the_next_run(
     place = Place(tmp_path, sandbox, fault_deadline_s=0, notify=[f"json://{receiver.url[7:]}/"])
     sandbox.faults({"kind": "status503", "times": None})
     receiver.status = 500
-    assert "notice_not_sent" in place.run_without_views("sync", "paragon", expect=4).stderr
+    assert "notice_not_sent" in place.run("sync", "paragon", expect=4).stderr
     receiver.status = 200
-    place.run_without_views("sync", "paragon", expect=4)
-    place.run_without_views("sync", "paragon", expect=4)
+    place.run("sync", "paragon", expect=4)
+    place.run("sync", "paragon", expect=4)
     assert len(receiver.posts) == 2
 
 
@@ -206,7 +206,7 @@ def test_an_address_that_is_none_is_refused_before_anything_is_sent(
 ) -> None:
     """A wrong address in ``notify`` ends with exit code 3 and is not shown."""
     place = Place(tmp_path, sandbox, notify=["nothing-known://Sup3rS3cret"])
-    done = place.run_without_views("sync", "paragon", expect=3)
+    done = place.run("sync", "paragon", expect=3)
     assert "notify: an address is not one that apprise knows" in done.stderr
     assert "Sup3rS3cret" not in done.stderr
     assert not sandbox.counters().get("status_200")

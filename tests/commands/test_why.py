@@ -393,7 +393,7 @@ def test_before_the_first_sync(tmp_path: Path) -> None:
             pass
         found = why(place, began(sandbox, days_ago(30), NOW)[0], "--live")
         assert (found["code"], found["live"]["status_code"]) == ("never_synced", 200)
-        place.sync_without_views("--max-requests", "0")
+        place.sync("--max-requests", "0")
         assert why(place, "x")["code"] == "never_synced"
 
 
@@ -529,7 +529,7 @@ def test_refused_details(tmp_path: Path) -> None:
     """Steps that a run left in its backlog, and steps that the vendor does not give, are told apart."""
     with SandboxProcess(executions=60, seed=3, days=2, open_days=0, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, integrations=None, payloads="none", concurrency=1)
-        place.sync_without_views("--max-requests", "20")
+        place.sync("--max-requests", "20")
         missing = place.query(
             "SELECT id FROM paragon.workflow_executions WHERE id NOT IN (SELECT id FROM paragon.execution_details)"
         )

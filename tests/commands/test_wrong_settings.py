@@ -254,10 +254,7 @@ def test_how_much_of_a_workflow_map_matches_is_told(tmp_path: Path) -> None:
             tmp_path, sandbox, workflow_map=str(tmp_path / "map.json"), integrations=None, steps="none"
         )
         assert "1 of the 3 workflows in workflow_map" in place.run("check", "paragon").stdout
-        assert (
-            "workflow_map workflows=3 matched=1 first_unmatched=no-such"
-            in place.sync_without_views()["stderr"]
-        )
+        assert "workflow_map workflows=3 matched=1 first_unmatched=no-such" in place.sync()["stderr"]
         [found] = json.loads(place.run("status", "paragon", "--json").stdout)["systems"]
         assert found["workflow_map"] == {"workflows": 3, "matched": 1, "first_unmatched": "no-such"}
         assert "1 of the 3 workflows in workflow_map ran here" in place.run("status", "paragon").stdout
@@ -268,7 +265,7 @@ def test_an_integration_that_no_workflow_belongs_to_is_named(tmp_path: Path) -> 
     with SandboxProcess(executions=200, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, steps="none", payloads="none")
         place.set(integrations=["slak", *INTEGRATIONS])
-        told = place.sync_without_views()["stderr"]
+        told = place.sync()["stderr"]
         [line] = [line for line in told.splitlines() if "integrations_match_nothing" in line]
         assert "slak" in line
         status = place.run("status", "paragon").stdout
@@ -284,7 +281,7 @@ def test_a_workflow_map_that_matches_nothing_is_named(tmp_path: Path) -> None:
         place = Place(
             tmp_path, sandbox, workflow_map=str(tmp_path / "map.csv"), steps="none", payloads="none"
         )
-        said = place.sync_without_views()["stderr"]
+        said = place.sync()["stderr"]
     [(known,)] = place.query("SELECT min(workflow_id) FROM paragon.workflow_executions")
     assert "workflow_map_matches_nothing first=no-such-workflow" in said
     assert known in said

@@ -20,7 +20,7 @@ from task_history import systems
 from task_history.core.errors import UnexpectedResponse, UnusableId
 from task_history.systems.checked_ids import MAX_ID_CHARS, check_id, path_of
 from task_history_cli.sandbox.process import SandboxProcess
-from tests.support.place import Place
+from tests.support.place import INTEGRATIONS, Place
 from tests.support.sandbox_proxy import Between
 from tests.support.torture import rest_as_torture
 
@@ -424,7 +424,7 @@ def test_an_integration_by_an_answer_of_another_workflow_is_asked_again(tmp_path
             between.asks = lambda target: re.sub(
                 r"(workflowId=)([^&]+)&integration=[^&]+", lambda found: found[1] + pairs[found[2]], target
             )
-            place = Place(tmp_path, sandbox, base_url=between.url, steps="none")
+            place = Place(tmp_path, sandbox, base_url=between.url, steps="none", integrations=INTEGRATIONS)
             assert "is about another workflow" in place.sync()["stderr"]
             assert {row[1] for row in place.query(right)} == {None}
             between.asks = lambda target: target

@@ -43,12 +43,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 TOGETHER: dict[str, dict[str, Any]] = {
-    "inclusive_unstable_ties_relative_link": {
-        "after": "inclusive",
-        "before": "inclusive",
-        "ties": "unstable",
-        "next_link": "relative",
-    },
     "newest_first_inclusive_end_same_link_extra_fields": {
         "ignore_sort": True,
         "before": "inclusive",
@@ -82,7 +76,8 @@ TOGETHER: dict[str, dict[str, Any]] = {
         "next_link": "empty",
         "short_pages": True,
     },
-    "shallow_unstable_ties_inclusive": VARIANTS["shallow_unstable_ties_inclusive"] | {"max_offset": 700},
+    "shallow_unstable_ties_inclusive_relative_link": VARIANTS["shallow_unstable_ties_inclusive"]
+    | {"max_offset": 700, "next_link": "relative"},
     "appearing_while_paging": VARIANTS["appearing_while_paging"],
 }
 """The same values of all switches, several at once."""

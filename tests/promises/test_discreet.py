@@ -25,7 +25,7 @@ from task_history.runs.run_loop import RunLoop
 from task_history.systems.parsing import rows_under
 from task_history.systems.protocol import Detail
 from task_history_cli.sandbox.process import SandboxProcess
-from tests.support.place import Place
+from tests.support.place import INTEGRATIONS, Place
 from tests.support.stamps import undocumented
 from tests.support.torture import rest_as_torture
 
@@ -45,7 +45,7 @@ def test_planted_secrets_are_found_nowhere(tmp_path: Path) -> None:
     with SandboxProcess(
         executions=350, seed=41, failed=0.35, freeze=True, api_key="planted-api-key-9f8e7d6c"
     ) as sandbox:
-        place = Place(tmp_path, sandbox, payloads="failed")
+        place = Place(tmp_path, sandbox, payloads="failed", integrations=INTEGRATIONS)
         place.env["RUNTIME__LOG_LEVEL"] = "DEBUG"
         sandbox.faults(
             {"kind": "status500", "share": 0.05, "times": None}, {"kind": "reset", "times": 2, "after": 50}

@@ -16,8 +16,9 @@ from task_history import systems
 from task_history.core.models import Table
 from task_history.systems.protocol import System
 from task_history_cli.sandbox.process import SandboxProcess
-from tests.support.place import Place
+from tests.support.place import INTEGRATIONS, Place
 from tests.support.torture import rest_as_torture
+from tests.support.views_of_runs import without_views
 
 WORLD: dict[str, Any] = {"days": 8, "workflows": 5, "failed": 0.2, "open_days": 0.05, "freeze": True}
 
@@ -56,11 +57,13 @@ def copied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     name = request.param
     system = systems.find(name)
     with SandboxProcess(name, executions=40, seed=11, future_hours=30, **WORLD) as sandbox:
-        place = Place(tmp_path_factory.mktemp(name), sandbox, system=name)
+        own = {"integrations": INTEGRATIONS} if name == "paragon" else {}
+        place = Place(tmp_path_factory.mktemp(name), sandbox, system=name, **own)
         results, copies = [], []
         for hours in (0, 26, 0):
             sandbox.advance(hours * 3600)
-            done = place.run_without_views("sync", name, "--json")
+            with without_views():
+                done = place.run("sync", name, "--json")
             results.append({**json.loads(done.stdout), "stderr": done.stderr})
             copies.append((held(place, system), truth(sandbox, system)))
         yield Copied(name, system, place, sandbox, results, copies)

@@ -53,7 +53,7 @@ def test_only_the_owner_reads_what_is_made(tmp_path: Path) -> None:
                 place.env["TASK_HISTORY_UMASK"] = mask
             made = [place.file, folder / "dlt", folder / "state"]
             if mask:
-                place.run_without_views("sync", "paragon")
+                place.run("sync", "paragon")
             else:
                 place.run_process("sync", "paragon")
                 place.run("report")
@@ -80,7 +80,7 @@ def test_what_others_can_read_is_named_once(tmp_path: Path) -> None:
     """A warehouse made earlier at 0644 keeps its rights; one line says so, and the next run says nothing."""
     with SandboxProcess(executions=20, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, steps="none", integrations=None)
-        place.run_without_views("sync", "paragon")
+        place.run("sync", "paragon")
         place.file.chmod(0o644)
         told = place.run("sync", "paragon").stderr
         assert told.count("open_to_others") == 1

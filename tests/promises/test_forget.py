@@ -34,6 +34,7 @@ from tests.support.forked import Forked
 from tests.support.place import Place
 from tests.support.snapshot import Snapshot
 from tests.support.torture import rest_as_torture
+from tests.support.views_of_runs import without_views
 
 WITH_PEOPLE = ("b3os", "paragon")
 WORLD: dict[str, Any] = {"days": 8, "workflows": 4, "failed": 0.3, "open_days": 0.05, "freeze": True}
@@ -173,7 +174,8 @@ def synced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Snapshot,
     """A place after its first sync, with its vendor and the vendor's clock."""
     with SandboxProcess(executions=60, seed=6, **WORLD) as sandbox:
         place = Place(tmp_path_factory.mktemp("synced"), sandbox, integrations=None, retention_days=0)
-        place.sync()
+        with without_views():
+            place.sync()
         yield Snapshot(place), sandbox, sandbox.get("clock")["at"]
 
 

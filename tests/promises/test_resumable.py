@@ -11,7 +11,7 @@ import pytest
 
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.killed_runs import contents, kill_first_runs
-from tests.support.place import PERFECT, Place, differences
+from tests.support.place import INTEGRATIONS, PERFECT, Place, differences
 
 NOW = "2026-09-04T12:00:00+00:00"
 COMMIT = 1_000
@@ -23,11 +23,11 @@ def killed_again_and_again(folder: Path, kills: int, executions: int, longest_s:
         quiet, harried = folder / "quiet", folder / "harried"
         quiet.mkdir()
         harried.mkdir()
-        undisturbed = Place(quiet, sandbox)
+        undisturbed = Place(quiet, sandbox, integrations=INTEGRATIONS)
         undisturbed.quick_sync()
         needed = sandbox.counters()
         sandbox.reset_counters()
-        place = Place(harried, sandbox)
+        place = Place(harried, sandbox, integrations=INTEGRATIONS)
         rng = random.Random(5)
         for _ in range(kills):
             process = place.start("sync", "paragon")

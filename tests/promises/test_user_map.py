@@ -20,12 +20,15 @@ from tests.support.user_maps import (
     check_views,
     facts_of,
     shown,
+    user_views,
     users_of,
     users_that_ran,
     write_csv,
 )
 
-pytestmark = pytest.mark.usefixtures("views")
+__all__ = ["user_views"]
+
+pytestmark = pytest.mark.usefixtures("views", "user_views")
 
 PERSON = {"paragon": "workflow_executions.user_id", "b3os": "*.triggered_by"}
 

@@ -21,8 +21,11 @@ from tests.support.user_maps import (
     facts_of,
     queried_table,
     shown,
+    user_views,
     users_of,
 )
+
+__all__ = ["user_views"]
 
 pytestmark = pytest.mark.usefixtures("views")
 
@@ -34,6 +37,7 @@ def execute(place: Place, *statements: str) -> None:
             connection.execute(statement)
 
 
+@pytest.mark.usefixtures("user_views")
 @pytest.mark.parametrize("system", rest_as_torture(["paragon", "b3os"], ["paragon"]))
 def test_the_views_follow_the_customers_table(tmp_path: Path, system: str) -> None:
     """Each sync takes a table, or a query, as it is then; without the setting nothing is left of it."""
@@ -111,6 +115,7 @@ def wrong_place(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield place, sandbox
 
 
+@pytest.mark.usefixtures("user_views")
 @pytest.mark.parametrize("rule", rest_as_torture(["hash_columns", "exclude_columns"], ["hash_columns"]))
 def test_ids_that_may_not_be_stored_are_not(tmp_path: Path, rule: str) -> None:
     """As for files: a hashed column joins by its hash, and of an excluded one no row is stored."""
@@ -126,6 +131,7 @@ def test_ids_that_may_not_be_stored_are_not(tmp_path: Path, rule: str) -> None:
         assert len(rows) == (len(facts) if rule == "hash_columns" else 0)
 
 
+@pytest.mark.usefixtures("user_views")
 def test_a_forgotten_user_does_not_come_back(tmp_path: Path) -> None:
     """``forget`` erases the person's row, and no later query that names the person brings it back."""
     with SandboxProcess(**WORLD) as sandbox:

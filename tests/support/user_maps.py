@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from task_history.warehouse.sql_text import DUCKDB, quoted_text
 from task_history_cli.sandbox.process import SandboxProcess
+from tests.support.few_views import few_views
 from tests.support.place import Place
 
 Facts = tuple[str | None, str | None, str | None]
@@ -21,6 +24,13 @@ WORLD: dict[str, Any] = {"executions": 60, "seed": 5, "freeze": True}
 """Options of the sandbox's worlds."""
 HASH_KEY = "a key of more than sixteen characters"
 VIEWS = ("customer_health", "usage_by_user", "user_activity", "billing_tasks")
+
+
+@pytest.fixture
+def user_views() -> Iterator[None]:
+    """Of the views there are those that tell of users, and what they read."""
+    with few_views("users", "executions", *VIEWS):
+        yield
 
 
 def facts_of(users: list[str]) -> dict[str, Facts]:

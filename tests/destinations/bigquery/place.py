@@ -21,6 +21,8 @@ from tests.support.place import FIELDS, STEP_FIELDS, Place, without_checks
 class BigQueryPlace(Place):
     """The commands' environment, and a client that looks at what they left."""
 
+    LOADS_ALL = True
+
     def __init__(
         self, folder: Path, sandbox: SandboxProcess | None, recorder: Recorder, **settings: Any
     ) -> None:

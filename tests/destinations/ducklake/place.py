@@ -40,6 +40,8 @@ def install_extensions(home: Path) -> None:
 class DuckLakePlace(Place):
     """The commands run as processes of the environment that has DuckLake."""
 
+    LOADS_ALL = True
+
     def __init__(
         self, folder: Path, sandbox: SandboxProcess, *, home: Path, catalog: str, **settings: Any
     ) -> None:

@@ -122,6 +122,8 @@ class _Session:
 class MotherDuckPlace(Place):
     """The commands run in this process, where the stand-in answers."""
 
+    LOADS_ALL = True
+
     def __init__(
         self, folder: Path, sandbox: SandboxProcess | None, server: MotherDuck, **settings: Any
     ) -> None:

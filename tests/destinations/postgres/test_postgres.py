@@ -33,6 +33,8 @@ ON_POSTGRES = ("--destination", "postgres")
 class PostgresPlace(Place):
     """A place whose warehouse is a database."""
 
+    LOADS_ALL = True
+
     def __init__(self, folder: Path, sandbox: SandboxProcess | None, server: Server, **settings: Any) -> None:
         super().__init__(folder, sandbox, **settings)
         self.url = server.url

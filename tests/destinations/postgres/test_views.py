@@ -17,7 +17,7 @@ from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import Server
 from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlace
 from tests.support.made_warehouse import ENDED
-from tests.support.place import Place
+from tests.support.place import INTEGRATIONS, Place
 from tests.support.torture import rest_as_torture
 
 OF_THE_RUN = {"fetched_at", "loaded_at", "run_id", "checked_at", "last_run_at", "loaded_until"}
@@ -100,7 +100,8 @@ def test_both_say_the_same(
             wanted: dict[str, Any] = {"system": system, "steps": "all", "payloads": "all"}
             if not systems.find(system).payloads:
                 del wanted["payloads"]
-            local = Place(local_folder, sandbox, **wanted)
+            own: dict[str, Any] = {"integrations": INTEGRATIONS} if system == "paragon" else {}
+            local = Place(local_folder, sandbox, start_date="2026-01-01", **wanted, **own)
             remote = PostgresPlace(remote_folder, sandbox, postgres, **wanted)
             local.run("sync", system)
             said = remote.run("sync", system, *ON_POSTGRES).stderr

@@ -155,14 +155,14 @@ def test_every_line_of_a_sync_is_an_object(tmp_path: Path, sandbox: SandboxProce
     """With ``--log-format json`` commits, waits, the summary and errors are objects, figures are fields."""
     place = Place(tmp_path, sandbox, fault_deadline_s=0)
     sandbox.faults({"kind": "status503_retry_after", "times": 1, "after": 1})
-    lines = objects(place.run_without_views("sync", "paragon", "--log-format", "json").stderr)
+    lines = objects(place.run("sync", "paragon", "--log-format", "json").stderr)
     commits = [line for line in lines if line["message"] == "commit"]
     assert commits[-1]["executions"] == len(sandbox.truth())
     assert commits[-1]["budget_left"] is None
     assert any(line["message"] == "waiting" and line["cause"] == "retry_after" for line in lines)
     assert any("executions read" in line["message"] for line in lines)
     sandbox.faults({"kind": "status503", "times": None})
-    lines = objects(place.run_without_views("sync", "paragon", "--log-format", "json", expect=4).stderr)
+    lines = objects(place.run("sync", "paragon", "--log-format", "json", expect=4).stderr)
     assert (lines[-1]["level"], lines[-1]["exit_code"]) == ("error", 4)
     assert "HTTP 503" in lines[-1]["message"]
 

@@ -195,7 +195,7 @@ def test_the_open_file_is_opened_by_nothing_else_in_the_process(
         place.quick_sync()
         sys.addaudithook(note)
         place.quick_sync()
-        place.run_without_views("sync", "paragon")
+        place.run("sync", "paragon")
         is_watched = False
     monkeypatch.setattr(lock_waits, "FILE_OPEN_OF_RUN_S", 0.0)
     assert opened == []

@@ -484,8 +484,8 @@ def test_work_grows_with_the_length_only(part: str) -> None:
     def text(size: int) -> str:
         return "{" * (part.startswith('"a"')) + part * (size // len(part))
 
-    small, large = _steps(text(1_000)), _steps(text(4_000))
-    assert large <= 6 * small + 500
+    small, large = _steps(text(2_000)), _steps(text(8_000))
+    assert large <= 6 * small + 1_000
 
 
 @pytest.mark.parametrize(

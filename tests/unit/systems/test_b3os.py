@@ -150,7 +150,7 @@ def test_statistics_are_asked_for_once_and_prove_the_copy(tmp_path: Path) -> Non
     with SandboxProcess(
         "b3os", executions=600, seed=4, days=6, future_hours=30, freeze=True, switch={"success_rate": "share"}
     ) as sandbox:
-        place = Place(tmp_path, sandbox, system="b3os", start_date=None, steps="none")
+        place = Place(tmp_path, sandbox, system="b3os", steps="none")
         place.quick_sync()
         first = place.query("SELECT min(window_start) FROM b3os.execution_stats_summary")[0][0]
         sandbox.advance(20 * 3600)
@@ -189,7 +189,7 @@ def test_a_copy_that_differs_from_the_statistics_says_so(tmp_path: Path) -> None
     """Of a row that is not stored, the sync and status tell by numbers, and of a whole copy nothing."""
     with SandboxProcess("b3os", executions=120, seed=4, days=6, open_days=0.0, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, system="b3os", steps="none", start_date=RECENT)
-        assert place.sync_without_views()["statistics_difference"] is None
+        assert place.sync()["statistics_difference"] is None
         import duckdb
 
         with duckdb.connect(str(place.file)) as connection:
@@ -197,7 +197,7 @@ def test_a_copy_that_differs_from_the_statistics_says_so(tmp_path: Path) -> None
                 "DELETE FROM b3os.executions WHERE id = "
                 "(SELECT id FROM b3os.executions ORDER BY created_at LIMIT 1 OFFSET 9)"
             )
-        again = place.sync_without_views()
+        again = place.sync()
         difference = again["statistics_difference"]
         assert difference["vendor"] - difference["stored"] == 1
         assert "statistics_differ" in again["stderr"]

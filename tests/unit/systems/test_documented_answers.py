@@ -200,7 +200,9 @@ def documented(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
 def test_the_examples_of_the_documentation_load(tmp_path: Path, documented: tuple[str, str]) -> None:
     """One row of each, however often the same page is given, and an end to it."""
     name, base_url = documented
-    place = Place(tmp_path, None, system=name, base_url=base_url, start_date="2022-01-01", **SETTINGS[name])
+    # Each hour from then on is a row of B3OS's statistics.
+    start = "2026-03-01" if name == "b3os" else "2022-01-01"
+    place = Place(tmp_path, None, system=name, base_url=base_url, start_date=start, **SETTINGS[name])
     place.run("check", name)
     place.quick_sync()
     for table, rows in ROWS[name].items():

@@ -173,7 +173,7 @@ def test_a_difficult_tenant(tmp_path: Path) -> None:
         place = Place(tmp_path, sandbox, system="sailpoint")
         for hours in (0, 26):
             sandbox.advance(hours * 3600)
-            result = place.sync_without_views()
+            result = place.sync()
             right = {row["id"]: row for row in sandbox.truth()}
             mine = held(place, SYSTEM)
             forbidden = {row["workflowId"] for key, row in right.items() if key not in mine}
@@ -228,7 +228,7 @@ def test_what_will_be_removed_is_said(tmp_path: Path) -> None:
     with SandboxProcess("sailpoint", executions=5, freeze=True, workflows=1) as sandbox:
         place = Place(tmp_path, sandbox, system="sailpoint", api_version="v3")
         assert "October 2027" in place.run("check", "sailpoint").stdout
-        assert "July 2028" in place.sync_without_views()["stderr"]
+        assert "July 2028" in place.sync()["stderr"]
         place.set(api_version="v2025")
         assert "2028" not in place.run("check", "sailpoint").stdout
 
