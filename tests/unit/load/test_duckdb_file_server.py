@@ -148,7 +148,7 @@ def test_the_file_is_closed_for_others_from_time_to_time(
     third.close()
 
 
-def test_statements_of_many_accounts_share_more_memory_than_one_has(
+def test_statements_of_many_accounts_share_more_memory_and_take_one_thread_each(
     server: FileServer, opened: Opened
 ) -> None:
     """What all wrote since the last checkpoint is in memory, too; a commit that needs more gets it for a while."""
@@ -162,6 +162,7 @@ def test_statements_of_many_accounts_share_more_memory_than_one_has(
 
     usual = limit()
     assert usual == ("122.0 MiB",)
+    assert connection.execute("SELECT current_setting('threads')").fetchone() == (1,)
     with duckdb_destination._memory(client, 100_000_000):
         assert limit() == usual
     with duckdb_destination._memory(client, 200_000_000):
