@@ -36,14 +36,12 @@ OF_BIGQUERY = {
             "killed",
             "pruning",
             "report_analysed",
-            "short_keys",
-            "user_map",
             "views_analysed",
         ),
         "analysed",
     ),
     **dict.fromkeys(("days_needed", "idle_bill"), "billed"),
-    **dict.fromkeys(("forget", "governed", "sync"), "synced"),
+    **dict.fromkeys(("forget", "governed", "sync", "user_map"), "synced"),
 }
 """The groups of that folder's files; all other files are a fourth one. Each has a worker: the longest one decides."""
 

@@ -77,6 +77,7 @@ def test_killed_between_upload_and_poll(bigquery: Emulator, tmp_path: Path) -> N
         place = BigQueryPlaceWithoutViews(
             tmp_path / "a", sandbox, recorder, steps="none", payloads="none", integrations=None
         )
+        place.makes_views = False
         held = recorder.add(method="PUT", path="/upload/", text="user_id", holds_answer=True)
         process = place.start(*WORDS)
         assert held.reached.wait(60)

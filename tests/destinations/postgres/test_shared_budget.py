@@ -418,6 +418,7 @@ def test_two_machines_sync_one_account_within_its_limit(
                 integrations=None,
             )
             place.env["TASK_HISTORY_STATE"] = postgres.url
+            place.makes_views = False
             places.append(place)
         places[1].env |= moved
         check_shared_budget(sandbox, places, limit=limit, period_s=period_s, periods=periods)
