@@ -16,13 +16,14 @@ Branch = tuple[str, Mapping[str, str]]
 """The FROM clause, and the expression of each column."""
 
 _ACCOUNT_COLUMNS = {"system": "text", "instance": "text"}
-_ALL_COLUMNS = re.compile(r"(?:\bSELECT|\bDISTINCT|,)\s+\*|\w\.\*|\bCOLUMNS\s*\(", re.IGNORECASE)
-_TEXT = re.compile(r"'(?:[^']|'')*'")
+_ALL_COLUMNS = re.compile(r"(?:\bSELECT|\bDISTINCT|,)\s*\*|[\w\"]\.\*|\bCOLUMNS\s*\(", re.IGNORECASE)
+_TEXT = re.compile(r"--[^\n]*|'(?:[^']|'')*'")
+"""A comment or a text: an apostrophe in a comment begins no text."""
 
 
 def named_columns(sql: str) -> frozenset[str] | None:
     """The words of the SQL, names of columns among them; None where it selects all columns of something."""
-    return None if _ALL_COLUMNS.search(_TEXT.sub("''", sql)) else frozenset(re.findall(r"\w+", sql))
+    return None if _ALL_COLUMNS.search(_TEXT.sub(" ", sql)) else frozenset(re.findall(r"\w+", sql))
 
 
 def union(types: Mapping[str, str], branches: Iterable[tuple[str, str, Branch]]) -> Relation:

@@ -31,6 +31,10 @@ _ROWS = union(
         pytest.param("SELECT a, e.* FROM t AS e", None, id="all of one"),
         pytest.param("SELECT DISTINCT * FROM t", None, id="distinct"),
         pytest.param("SELECT a, * FROM t", None, id="all after one"),
+        pytest.param("SELECT*FROM t", None, id="all without a space"),
+        pytest.param('SELECT "e".* FROM t AS "e"', None, id="all of a quoted one"),
+        pytest.param("SELECT a -- it's\nFROM (SELECT * FROM t) -- isn't", None, id="between apostrophes"),
+        pytest.param("SELECT a -- , * and e.*\nFROM t", {"a"}, id="in a comment"),
         pytest.param("SELECT COLUMNS('a.*') FROM t", None, id="by a pattern"),
     ],
 )

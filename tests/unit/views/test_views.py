@@ -696,6 +696,32 @@ def test_checks_of_a_run_look_at_its_dataset_alone() -> None:
     connection.close()
 
 
+def test_an_execution_that_was_ordered_before_the_time_has_the_steps_of_its_later_run() -> None:
+    """With a time between order and run, the steps are those of an execution that is there; another one's are not."""
+    from datetime import UTC, datetime
+
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    made_warehouse.empty(connection, "b3os", "b3os")
+    connection.execute(
+        "INSERT INTO b3os.executions (id, workflow_run_id, created_at, is_open) "
+        "VALUES ('x', 'r', '2026-11-04 22:00:00+00', FALSE)"
+    )
+    connection.execute("INSERT INTO b3os.runs (id, started_at) VALUES ('r', '2026-11-05 02:00:00+00')")
+    steps = (
+        "INSERT INTO b3os.run_nodes (id, workflow_execution_id, execution_date_started) "
+        "VALUES (?, ?, '2026-11-05 02:00:00+00')"
+    )
+    connection.execute(steps, ["n", "r"])
+    creating.refresh(access(connection))
+    since = datetime(2026, 11, 5, tzinfo=UTC)
+    assert found_by(connection)["steps_have_executions"]
+    assert found_by(connection, since=since)["steps_have_executions"]
+    connection.execute(steps, ["m", "another"])
+    assert not found_by(connection, since=since)["steps_have_executions"]
+    connection.close()
+
+
 @pytest.mark.parametrize("name", systems.names())
 def test_a_system_says_how_it_is_shown(name: str) -> None:
     """Columns and statuses are those that there are, and what the views cannot do without is given."""
