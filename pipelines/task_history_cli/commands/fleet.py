@@ -23,6 +23,7 @@ from ..fleet.accounts import FleetAccount, configured_accounts, selected
 from ..fleet.file_of_accounts import SharedFile, prepare, served
 from ..fleet.worker_processes import WorkerProcesses
 from ..runtime import result_output
+from ..runtime.reader import left_open
 from ..runtime.target import find_target
 from .status import is_stale, status
 from .sync import sync
@@ -275,9 +276,12 @@ def _summary(result: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _status(args: argparse.Namespace, accounts: Sequence[FleetAccount]) -> int:
+def _statuses(
+    args: argparse.Namespace, accounts: Sequence[FleetAccount]
+) -> tuple[list[dict[str, Any]], list[ExitCode]]:
+    """The status of each account or why it cannot be read, and the exit codes of those that are not well."""
     entries: list[dict[str, Any]] = []
-    codes = []
+    codes: list[ExitCode] = []
     for account in accounts:
         entry: dict[str, Any] = {"account": account.name, "error": None, "status": None}
         try:
@@ -290,6 +294,12 @@ def _status(args: argparse.Namespace, accounts: Sequence[FleetAccount]) -> int:
             entry["error"] = str(error)
             codes.append(error.exit_code)
         entries.append(entry)
+    return entries, codes
+
+
+def _status(args: argparse.Namespace, accounts: Sequence[FleetAccount]) -> int:
+    with left_open():
+        entries, codes = _statuses(args, accounts)
     code = worst(codes)
     if args.json:
         output.emit({"command": "fleet status", "exit_code": code, "accounts": entries})

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol
 
+from task_history.core import lock_waits
 from task_history.core.errors import WarehouseUnavailable
 from task_history.settings_reader import Settings
 from task_history.warehouse import tables
@@ -64,11 +67,47 @@ def queried(target: Target, settings: Settings) -> Iterator[Reader | None]:
     elif not is_made(target.file):
         yield None
     else:
-        connection = open_for_reading(target.file)
-        try:
+        with _opened(target.file) as connection:
             yield _DuckDbReader(connection, settings)
-        finally:
+
+
+@contextmanager
+def left_open() -> Iterator[None]:
+    """Context manager: a DuckDB file that was read stays open for the next dataset, for a few seconds.
+
+    A sync of many accounts has the file open for longer than that, and each opening waits until it closes it.
+    """
+    global _left_open  # noqa: PLW0603 - the next dataset finds it there
+    _left_open = {}
+    try:
+        yield
+    finally:
+        opened, _left_open = _left_open, None
+        for connection, _ in opened.values():
             connection.close()
+
+
+_left_open: dict[Path, tuple[Any, float]] | None = None
+"""The open files, and since when; None where each is closed after each use."""
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
+    if _left_open is None:
+        with closing(open_for_reading(file)) as connection:
+            yield connection
+        return
+    connection, since = _left_open.get(file, (None, 0.0))
+    if connection is not None and time.monotonic() - since >= lock_waits.FILE_OPEN_OF_RUN_S:
+        del _left_open[file]
+        connection.close()
+        # A waiting process tries that often.
+        time.sleep(lock_waits.FILE_POLL_S[1])
+        connection = None
+    if connection is None:
+        connection = open_for_reading(file)
+        _left_open[file] = connection, time.monotonic()
+    yield connection
 
 
 def probed(target: Target, settings: Settings) -> list[str]:
