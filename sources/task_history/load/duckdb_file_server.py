@@ -24,7 +24,7 @@ from ..core import lock_waits
 from ..core.log import log
 from .errors import causes
 
-MEMORY_BYTES = 128_000_000
+MEMORY_BYTES = 96_000_000
 """DuckDB's memory limit in bytes: statements of several processes run at once, and what they write stays in memory until
 a checkpoint, 60 MB of it for a write-ahead log of 16 MB."""
 _ENDED = "The process that has the DuckDB file open for all accounts has ended: run the same command again."

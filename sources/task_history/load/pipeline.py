@@ -95,6 +95,8 @@ class Loader(LoaderQueries):
         self._uses_internals = dlt_internals.are_used()
         dlt_internals.warn_of_another_version()
         self._described: set[tuple[str, str]] | None = None
+        self._has_dlts_tables = False
+        """Whether dlt's own tables are there: it is asked once."""
         self._staged: set[str] = set()
         self._stored_state = StoredState(pipeline, self.backend)
         self._package_writer: PackageWriter | None = None
@@ -394,8 +396,9 @@ class Loader(LoaderQueries):
     def _make_dlts_tables(self) -> None:
         """Creates dlt's own tables in a dataset that was created without: dlt reads them before it creates any table."""
         # Asked first, since to make another client takes dlt as long as a small commit.
-        if self._client().has_dataset():
+        if not self._has_dlts_tables and self._client().has_dataset():
             dlt_internals.make_own_tables(self.pipeline, self._schema() or dlt.Schema(self.system.name))
+            self._has_dlts_tables = True
 
     def _migrate(self) -> None:
         """Brings the rows of an earlier version to the columns and keys of this one, once."""

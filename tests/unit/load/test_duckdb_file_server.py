@@ -161,9 +161,9 @@ def test_statements_of_many_accounts_share_more_memory_and_take_one_thread_each(
         return connection.execute("SELECT current_setting('memory_limit')").fetchone()
 
     usual = limit()
-    assert usual == ("122.0 MiB",)
+    assert usual == ("91.5 MiB",)
     assert connection.execute("SELECT current_setting('threads')").fetchone() == (1,)
-    with duckdb_destination._memory(client, 100_000_000):
+    with duckdb_destination._memory(client, 90_000_000):
         assert limit() == usual
     with duckdb_destination._memory(client, 200_000_000):
         assert limit() == ("190.7 MiB",)
