@@ -360,7 +360,7 @@ class DuckDbBackend(Backend):
         return literal
 
     def after_commit(self, client: Any) -> None:
-        log = Path(f"{client.credentials.database}.wal")
+        log = Path(f"{Path(str(client.credentials.database)).resolve()}.wal")
         with suppress(FileNotFoundError):
             if log.stat().st_size >= _MAX_LOG_BYTES:
                 self.checkpoint(client)
