@@ -28,10 +28,36 @@ def test_a_long_log_is_moved_into_the_file(
         client = SimpleNamespace(
             credentials=SimpleNamespace(database=str(named)),
             native_connection=connection,
-            execute_sql=connection.execute,
+            execute_sql=lambda sql: connection.execute(sql).fetchall(),
         )
         connection.execute("CREATE TABLE t AS SELECT range AS a FROM range(1000)")
         log = Path(f"{file}.wal")
         assert log.stat().st_size > 1
         duckdb_destination.DuckDbBackend(None).after_commit(client)
         assert not log.exists() or log.stat().st_size == 0
+
+
+def test_many_small_tables_do_not_use_up_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of many small tables, whose log is short, are in the file before they fill a third of DuckDB's memory.
+
+    DuckDB keeps a block of memory for each column of a table whose rows are only in the log, and cannot free it.
+    """
+    monkeypatch.setattr(duckdb_destination, "_MEMORY_BYTES", 12_000_000)
+    columns = ", ".join(f"'text' AS c{number}" for number in range(20))
+    file = tmp_path / "warehouse.duckdb"
+    limits: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": "12MB",
+        "wal_autocheckpoint": "1TB",
+    }
+    with duckdb.connect(str(file), config=limits) as connection:
+        client = SimpleNamespace(
+            credentials=SimpleNamespace(database=str(file)),
+            native_connection=connection,
+            execute_sql=lambda sql: connection.execute(sql).fetchall(),
+        )
+        backend = duckdb_destination.DuckDbBackend(None)
+        for number in range(300):
+            connection.execute(f"CREATE TABLE t{number} AS SELECT {columns} FROM range(10)")
+            backend.after_commit(client)
+    with duckdb.connect(str(file), read_only=True) as connection:
+        assert connection.execute("SELECT count(*) FROM duckdb_tables()").fetchall() == [(300,)]

@@ -290,11 +290,23 @@ def _write(client: Any, statements: Sequence[str], long_bytes: int) -> None:
             return
 
 
+def _usual_memory(client: Any) -> int:
+    """DuckDB's memory limit in bytes: of this process, or of the one that has the file open for many accounts."""
+    is_shared = isinstance(client.native_connection, duckdb_file_server.SharedFileConnection)
+    return duckdb_file_server.MEMORY_BYTES if is_shared else _MEMORY_BYTES
+
+
+def _unwritten_bytes(client: Any) -> int:
+    """Bytes of memory that hold rows which are not in the file yet. DuckDB cannot free them before a checkpoint."""
+    sql = "SELECT coalesce(sum(memory_usage_bytes), 0)::BIGINT FROM duckdb_memory() WHERE tag = 'IN_MEMORY_TABLE'"
+    ((size,),) = client.execute_sql(sql)
+    return int(size)
+
+
 @contextmanager
 def _memory(client: Any, size: int | None) -> Iterator[None]:
     """Context manager: DuckDB may use at least these bytes of memory within the block; None for all of the machine."""
-    is_shared = isinstance(client.native_connection, duckdb_file_server.SharedFileConnection)
-    usual = duckdb_file_server.MEMORY_BYTES if is_shared else _MEMORY_BYTES
+    usual = _usual_memory(client)
     if size is not None and size <= usual:
         yield
         return
@@ -362,7 +374,8 @@ class DuckDbBackend(Backend):
     def after_commit(self, client: Any) -> None:
         log = Path(f"{Path(str(client.credentials.database)).resolve()}.wal")
         with suppress(FileNotFoundError):
-            if log.stat().st_size >= _MAX_LOG_BYTES:
+            # Each column of a small table takes a block of memory until its rows are in the file, however short the log.
+            if log.stat().st_size >= _MAX_LOG_BYTES or _unwritten_bytes(client) >= _usual_memory(client) / 3:
                 self.checkpoint(client)
 
     def unused(self, client: Any) -> None:
