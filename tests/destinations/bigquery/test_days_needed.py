@@ -138,11 +138,11 @@ def _questions(found: Reads) -> list[tuple[set[date], str]]:
 
 
 def test_an_idle_sync_asks_of_the_days_that_have_something_left(synced: SyncedTwice) -> None:
-    """After a sync to its end no question reaches further back than yesterday, where the lookback begins."""
+    """After a sync to its end no question reaches further back than the day on which the lookback begins."""
     synced.place.sync()
     asked = _questions(synced.reads("sync", "paragon"))
     assert asked
-    assert [sql for days, sql in asked if min(days) < synced.day(1)] == []
+    assert [sql for days, sql in asked if min(days) < _lookback_day()] == []
 
 
 def test_the_days_of_a_package_are_noted_before_it_is_merged(synced: SyncedTwice) -> None:
