@@ -107,6 +107,7 @@ def test_every_list_of_systems_names_each(system: str) -> None:
     docs = ROOT / "docs"
     assert f"(docs/systems/{system}.md)" in (ROOT / "README.md").read_text("utf-8")
     assert f"(systems/{system}.md)" in (docs / "index.md").read_text("utf-8")
+    assert f'"systems/{system}"' in (docs / "conf.py").read_text("utf-8"), "the sidebar of the site"
     assert title in (docs / "index.md").read_text("utf-8")
     glossary = (docs / "explanation" / "glossary.md").read_text("utf-8")
     assert f"`{system}`" in next(line for line in glossary.splitlines() if line.startswith("| **system**"))

@@ -1,4 +1,7 @@
-"""The tables of Paragon, and the SQL by which views read them."""
+"""The tables of Paragon, and the SQL by which views read them.
+
+Tests see a new column filled once the sandbox sends it (``sandbox/paragon_world.py``).
+"""
 
 from __future__ import annotations
 
