@@ -28,6 +28,8 @@ SHOWN = 500
 """Rows of a list, at most."""
 _ACCOUNT = ("system", "instance")
 """Columns that stand last in a table of the app: most warehouses hold one account."""
+_WORKFLOW = ("integration", "workflow_id", "workflow_name")
+"""Columns that stand after the figures of a step."""
 
 _REASONS = """
 SELECT
@@ -106,7 +108,8 @@ def totals(found: Report) -> list[tuple[str, str, str]]:
 def table(found: Report, name: str) -> Rows:
     """The rows of one of the report's tables, with all columns of its query in ``report.queries``."""
     rows: Rows = getattr(found, name)
-    columns = sorted(rows[0], key=_ACCOUNT.__contains__) if rows else []
+    last = (*_WORKFLOW, *_ACCOUNT) if rows and "step_id" in rows[0] else _ACCOUNT
+    columns = sorted(rows[0], key=last.__contains__) if rows else []
     return [{column: _short(row[column]) for column in columns} for row in rows]
 
 
