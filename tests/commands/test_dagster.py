@@ -117,6 +117,7 @@ def test_every_account_has_its_assets_schedule_and_checks(
 
 
 @pytest.mark.torture
+@pytest.mark.usefixtures("views")
 def test_a_month_has_its_report(python: ImportedPython, tmp_path: Path, sandbox: SandboxProcess) -> None:
     """The asset of reports writes the page of each month that is asked for, and says where it is."""
     place = Place(tmp_path, sandbox)
