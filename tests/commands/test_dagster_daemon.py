@@ -306,7 +306,9 @@ def test_two_months_at_once(tmp_path: Path, own_postgres: Server) -> None:  # no
     """Of the months of an account's backfill two are loaded at a time where the warehouse takes it; all are complete."""
     began = half_past()
     with SandboxProcess(executions=600, days=150, seed=4, now=began.isoformat(), freeze=True) as vendor:
-        place = PostgresPlace(tmp_path, vendor, own_postgres, integrations=None, payloads="none")
+        place = PostgresPlace(
+            tmp_path, vendor, own_postgres, integrations=None, payloads="none", retention_days="200"
+        )
         place.env |= {"TASK_HISTORY_STATE": own_postgres.url, "TASK_HISTORY_DESTINATION": "postgres"}
         dagster = Dagster(place, tmp_path / "dagster", began)
         try:
