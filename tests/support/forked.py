@@ -124,7 +124,7 @@ def _command(words: list[str]) -> Any:
 
 
 def _command_without_views(words: list[str]) -> Any:
-    """As ``_command``, where views are made and checked by nobody: both take half of a first sync's seconds."""
+    """As ``_command``, without making and checking views, which takes half of the time of a first sync."""
     from task_history_cli.runtime import views
 
     with (

@@ -1,4 +1,4 @@
-"""Runs within the tests' process make and check views only for tests that ask for it: half of the seconds they take.
+"""Runs in the process of the tests make and check views only where a test asks for it: that halves the time of a sync.
 
 A folder's ``conftest.py`` has both fixtures by importing them.
 """
@@ -20,7 +20,10 @@ def views() -> None:
 
 @pytest.fixture(autouse=True)
 def views_are_as_they_are(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Runs take the views to be up to date, and to hold. What is made before a test, for several, is as without this."""
+    """Runs neither make nor check views, unless the test has the fixture ``views``.
+
+    It does not reach fixtures of a wider scope, which begin before it.
+    """
     if "views" in request.fixturenames:
         yield
     else:
@@ -30,7 +33,7 @@ def views_are_as_they_are(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @contextmanager
 def without_views() -> Iterator[None]:
-    """Runs take the views to be up to date, and to hold, for as long as this lasts."""
+    """Within the block runs neither make nor check views."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(views_of_runs, "_are_unchanged", lambda *_: True)
         patch.setattr(views_of_runs, "findings", lambda *_, **__: ())

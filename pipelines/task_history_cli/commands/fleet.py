@@ -23,7 +23,7 @@ from ..fleet.accounts import FleetAccount, configured_accounts, selected
 from ..fleet.file_of_accounts import SharedFile, prepare, served
 from ..fleet.worker_processes import WorkerProcesses
 from ..runtime import result_output
-from ..runtime.reader import left_open
+from ..runtime.reader import files_kept_open
 from ..runtime.target import find_target
 from .status import is_stale, status
 from .sync import sync
@@ -298,7 +298,7 @@ def _statuses(
 
 
 def _status(args: argparse.Namespace, accounts: Sequence[FleetAccount]) -> int:
-    with left_open():
+    with files_kept_open():
         entries, codes = _statuses(args, accounts)
     code = worst(codes)
     if args.json:

@@ -25,7 +25,7 @@ from task_history.warehouse.queries import Warehouse
 from task_history.warehouse.tables import SCHEMA_CHANGES, SYNC_RUNS, WINDOW_READS, of_one
 
 from ..console import arguments, output
-from ..runtime.reader import Reader, left_open, queried, warehouse_of
+from ..runtime.reader import Reader, files_kept_open, queried, warehouse_of
 from ..runtime.target import Target, find_target, working_folder
 from . import status_integrations, status_text
 
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     names = (args.system,) if args.system else systems.names()
-    with left_open():
+    with files_kept_open():
         statuses = [status(name, args.instance, args.destination) for name in names]
     # Without SYSTEM, systems that were never synced do not count as stale.
     is_any_stale = args.fail_if_stale is not None and any(

@@ -72,41 +72,41 @@ def queried(target: Target, settings: Settings) -> Iterator[Reader | None]:
 
 
 @contextmanager
-def left_open() -> Iterator[None]:
+def files_kept_open() -> Iterator[None]:
     """Context manager: a DuckDB file that was read stays open for the next dataset, for a few seconds.
 
     A sync of many accounts has the file open for longer than that, and each opening waits until it closes it.
     """
-    global _left_open  # noqa: PLW0603 - the next dataset finds it there
-    _left_open = {}
+    global _open_files  # noqa: PLW0603 - the next dataset finds it there
+    _open_files = {}
     try:
         yield
     finally:
-        opened, _left_open = _left_open, None
+        opened, _open_files = _open_files, None
         for connection, _ in opened.values():
             connection.close()
 
 
-_left_open: dict[Path, tuple[Any, float]] | None = None
+_open_files: dict[Path, tuple[Any, float]] | None = None
 """The open files, and since when; None where each is closed after each use."""
 
 
 @contextmanager
 def _opened(file: Path) -> Iterator[Any]:
-    if _left_open is None:
+    if _open_files is None:
         with closing(open_for_reading(file)) as connection:
             yield connection
         return
-    connection, since = _left_open.get(file, (None, 0.0))
+    connection, since = _open_files.get(file, (None, 0.0))
     if connection is not None and time.monotonic() - since >= lock_waits.FILE_OPEN_OF_RUN_S:
-        del _left_open[file]
+        del _open_files[file]
         connection.close()
         # A waiting process tries that often.
         time.sleep(lock_waits.FILE_POLL_S[1])
         connection = None
     if connection is None:
         connection = open_for_reading(file)
-        _left_open[file] = connection, time.monotonic()
+        _open_files[file] = connection, time.monotonic()
     yield connection
 
 

@@ -1,7 +1,8 @@
-"""Says to the process that has a file open that another one waits for it.
+"""How a process that waits for a file tells the one that has it open.
 
-A process that waits holds a shared lock on the file's folder, which leaves nothing behind, needs no right to write, and
-ends with the process. Files in the same folder are not told apart: one may be closed that nobody waits for.
+A process that waits holds a shared lock on the file's folder. The lock leaves nothing behind, needs no right to
+write, and ends with the process. It does not say which file of the folder is meant, so another one may be closed,
+too. A process that may not read the folder cannot tell it.
 """
 
 from __future__ import annotations

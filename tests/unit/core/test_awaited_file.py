@@ -51,7 +51,7 @@ def test_the_wait_of_a_killed_process_is_over(tmp_path: Path) -> None:
 
 
 def test_where_it_cannot_be_known_a_file_counts_as_awaited(tmp_path: Path) -> None:
-    """A folder that cannot be opened: the file is closed from time to time, as if somebody waited."""
+    """Where the folder cannot be opened it is not known whether a process waits, and the file is closed in turn."""
     gone = tmp_path / "gone" / "w.duckdb"
     with WaitForFile(gone) as wait:
         wait.announce()
