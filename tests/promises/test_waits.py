@@ -110,3 +110,34 @@ def test_what_was_read_is_written_while_the_vendor_is_waited_for(
         # Answers are taken in the order of their requests: those behind one that waits wait with it,
         # at most as many as are under way or begun ahead.
         assert 40 - 2 * AT_ONCE < _killed_while_it_waits(place, "paragon") <= 40
+
+
+def test_views_are_there_before_the_first_row(tmp_path: Path) -> None:
+    """The first sync of a warehouse makes the views while it waits for its first page: queries find them, empty."""
+    with SandboxProcess(freeze=True, **WORLD) as sandbox, Between(sandbox.base_url) as between:
+        place = Place(tmp_path, sandbox, base_url=between.url, integrations=None)
+
+        def speaks(target: str, out: BinaryIO) -> bool:
+            _retry_after(out)
+            return True
+
+        between.speaks = speaks
+        deadline = time.monotonic() + DEADLINE_S
+        process = place.start("sync", "paragon")
+        try:
+            while (rows := _executions(place)) is None:
+                assert process.poll() is None, process.communicate()
+                assert time.monotonic() < deadline, "no view is made"
+                time.sleep(0.2)
+        finally:
+            process.kill()
+            process.communicate()
+        assert rows == 0
+
+
+def _executions(place: Place) -> int | None:
+    """How many executions the view shows; None where it is not there yet."""
+    try:
+        return int(place.query("SELECT count(*) FROM task_history.executions")[0][0])
+    except duckdb.Error:  # or the run has the file open
+        return None

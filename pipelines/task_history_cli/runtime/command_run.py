@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,9 +104,14 @@ def carry_out(current: ActiveRun, *, is_viewed: bool = False, has_views: bool = 
     made already. Raises the error that ended the run.
     """
     with Progress(current) as progress:
-        makes_views = is_viewed and not has_views
-        shown = progress.committed
-        commit_batches(current, views.after_first_commit(current, shown) if makes_views else shown)
+        if is_viewed and not has_views:
+            commit_batches(
+                current,
+                views.after_first_commit(current, progress.committed),
+                before_first=partial(views.before_first_commit, current),
+            )
+        else:
+            commit_batches(current, progress.committed)
     if is_viewed:
         views.after(current, has_views=has_views)
     note_bytes(current)

@@ -44,6 +44,15 @@ _CHECK_INTERVAL = timedelta(days=1)
 ADVICE = "the rows are loaded; once that is mended, make the views with: task-history views"
 
 
+def before_first_commit(current: ActiveRun) -> None:
+    """Makes the views where this working folder never made any and no query is billed.
+
+    It takes place while the first rows are read, so that the commit of these does not wait for it.
+    """
+    if current.loader.backend.cost is None and not _views_file(current.loader).exists():
+        _make_early(current)
+
+
 def after_first_commit(
     current: ActiveRun, on_commit: Callable[[int, float], None]
 ) -> Callable[[int, float], None]:
@@ -55,15 +64,21 @@ def after_first_commit(
         on_commit(rows, seconds)
         if is_first and rows:
             is_first = False
-            try:
-                with current.loader.kept_open():
-                    access = _access(current.loader)
-                    if access.dialect in DIALECTS and not _are_unchanged(current.loader, access):
-                        _refresh(current, access)
-            except Exception as error:  # noqa: BLE001 - made, or failed with a reason, at the end of the run
-                log.debug("views_not_made_yet", reason=f"{type(error).__name__}: {error}")
+            _make_early(current)
 
     return committed
+
+
+def _make_early(current: ActiveRun) -> None:
+    """Makes the views unless they are up to date. Never raises: the end of the run makes them, or says why not."""
+    loader = current.loader
+    try:
+        with loader.kept_open():
+            access = _access(loader)
+            if access.dialect in DIALECTS and not _are_up_to_date(current, access):
+                _refresh(current, access)
+    except Exception as error:  # noqa: BLE001 - made, or failed with a reason, at the end of the run
+        log.debug("views_not_made_yet", reason=f"{type(error).__name__}: {error}")
 
 
 def check_users(settings: Settings, loader: Loader) -> None:
@@ -110,11 +125,7 @@ def _after(current: ActiveRun, *, has_changed: bool, has_views: bool) -> None:
     if access.dialect not in DIALECTS:
         return
     name = context.settings.dataset_name
-    if not (
-        has_views
-        or current.viewed_columns == frozenset(loader.stored_columns())
-        or _are_unchanged(loader, access)
-    ):
+    if not (has_views or _are_up_to_date(current, access)):
         _refresh(current, access)
     own = _own(loader, access, name) if has_changed else None
     if own is None or not has_changed or current.loop.stopped:
@@ -134,6 +145,12 @@ def _refresh(current: ActiveRun, access: ViewAccess) -> None:
     refresh(access)
     _note_unchanged(current.loader, access)
     current.viewed_columns = frozenset(current.loader.stored_columns())
+
+
+def _are_up_to_date(current: ActiveRun, access: ViewAccess) -> bool:
+    """Whether this run made the views over the columns that are stored now, or a former run left them so."""
+    columns = frozenset(current.loader.stored_columns())
+    return current.viewed_columns == columns or _are_unchanged(current.loader, access)
 
 
 def _since_last_checks(loader: Loader, since: datetime) -> datetime | None:

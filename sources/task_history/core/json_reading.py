@@ -59,7 +59,7 @@ def parse(body: bytes) -> Json:
 
 def parse_text(text: str) -> Json:
     """The JSON in the text, which stays as it is, halves of surrogate pairs too. Raises ValueError, RecursionError."""
-    return json.loads(text, parse_int=exact_int, parse_float=_exact_float, parse_constant=str)
+    return _DECODER.decode(text)
 
 
 def exact_int(digits: str) -> int | Decimal:
@@ -75,6 +75,9 @@ def _exact_float(text: str) -> float | SentNumber | str:
         return SentNumber(text)
     except InvalidOperation:
         return text  # an exponent beyond those of Decimal
+
+
+_DECODER = json.JSONDecoder(parse_int=exact_int, parse_float=_exact_float, parse_constant=str)
 
 
 def _whole_escape(escape: re.Match[str]) -> str:

@@ -279,7 +279,7 @@ class DetailLoader:
         if detail.execution and detail.execution.get("status") != item.status:
             # It was run again under the same id since it was listed.
             return self._changed(item.execution_id, detail)
-        unread = ReadProblem.parts_of(detail, tries=item.tries + 1, now=self._context.now())
+        unread = ReadProblem.parts_of(detail, tries=item.tries + 1, now=self._context.now)
         if detail.failed:
             log.warning(
                 "detail_incomplete",

@@ -417,7 +417,7 @@ class Settler:
         if not row["is_open"]:
             self.settled += 1
             if system.details.come_with_execution and self._wants(row):
-                unread = ReadProblem.parts_of(detail, tries=tries + 1, now=self._context.now())
+                unread = ReadProblem.parts_of(detail, tries=tries + 1, now=self._context.now)
                 tables[log_table.name] = [
                     warehouse_rows.details_log_row(
                         log_table, identity, started_at, "loaded", stamp, detail, unread=unread

@@ -293,7 +293,7 @@ class ReadProblem:
         return cls(reasons, tries, next_try_at(tries, now))
 
     @classmethod
-    def parts_of(cls, detail: Detail, *, tries: int, now: datetime) -> ReadProblem:
+    def parts_of(cls, detail: Detail, *, tries: int, now: Callable[[], datetime]) -> ReadProblem:
         """The parts of a detail that were not read. After some tries they are left unread: each reads the whole."""
         if not detail.failed:
             return cls(detail.unreadable)
@@ -301,7 +301,7 @@ class ReadProblem:
         return (
             cls(reasons, tries)
             if tries >= _MAX_TRIES_OF_PARTS
-            else cls.until_later(reasons, tries=tries, now=now)
+            else cls.until_later(reasons, tries=tries, now=now())
         )
 
     @property

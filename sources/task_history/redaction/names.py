@@ -98,8 +98,8 @@ _ALONE = frozenset(map(spelled, word_set(_RULES["alone"]["words"])))
 PHRASES = frozenset(
     form
     for name in (*WRITTEN, *(f"{kind} key" for kind in _RULES["kinds_of_key"]))
+    if " " in name or "_" in name
     for form in (spelled(name), name.lower().replace("_", " "), in_latin(name).lower().replace("_", " "))
-    if " " in form
 )
 """Names of several words, as they stand in lower-case text whose letters are Latin ones or not."""
 _WORDS = {name: kind for name, kind in NAMES.items() if " " not in name and name not in _ALONE}

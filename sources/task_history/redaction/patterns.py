@@ -427,10 +427,13 @@ def _forms() -> Iterator[tuple[str, str]]:
         yield form["sign"], pattern
 
 
-FORMS = tuple((sign, expression(text, re.MULTILINE)) for sign, text in _forms() if _NAME_GROUP not in text)
+_ALL_FORMS = tuple(_forms())
+FORMS = tuple((sign, expression(text, re.MULTILINE)) for sign, text in _ALL_FORMS if _NAME_GROUP not in text)
 """A sign and the form that is looked for in a text with it."""
 ANY_FORM = expression("|".join(re.escape(sign) for sign in sorted({sign for sign, _ in FORMS})))
-NAMED_FORMS = tuple((sign, expression(text, re.MULTILINE)) for sign, text in _forms() if _NAME_GROUP in text)
+NAMED_FORMS = tuple(
+    (sign, expression(text, re.MULTILINE)) for sign, text in _ALL_FORMS if _NAME_GROUP in text
+)
 """The forms that hold a name, too."""
 
 # 您的验证码是123456, 認証コードは123456です: languages that do not separate words.

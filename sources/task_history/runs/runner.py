@@ -29,6 +29,7 @@ from ..core.errors import (
 )
 from ..core.log import log
 from ..core.stop import StopSignal
+from ..core.thread_pools import do_nothing
 from ..load.memory import release_memory
 from ..redaction.redactor import Redactor
 from ..settings_reader import Settings
@@ -217,8 +218,15 @@ def note_bytes(run: ActiveRun) -> None:
         log.debug("bytes_not_noted", reason=str(error))
 
 
-def commit_batches(run: ActiveRun, on_commit: Callable[[int, float], None] = _no_report) -> None:
+def commit_batches(
+    run: ActiveRun,
+    on_commit: Callable[[int, float], None] = _no_report,
+    *,
+    before_first: Callable[[], None] = do_nothing,
+) -> None:
     """Commits batch after batch, each while the next is fetched; ``on_commit`` gets the rows and seconds of each.
+
+    ``before_first`` is called in the thread that commits, while the first batch is fetched.
 
     Raises the error that ended the run, once everything that was fetched is written.
     """
@@ -254,6 +262,7 @@ def commit_batches(run: ActiveRun, on_commit: Callable[[int, float], None] = _no
             progress.wait()
             progress.begin(committer.submit(commit, batch))
 
+        committer.submit(before_first)
         run.loop.hand_over = hand_over
         run.client.while_waiting = run.loop.while_waiting
         with closing(run.loop.batches()) as batches:

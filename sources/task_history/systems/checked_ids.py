@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from urllib.parse import quote
 
@@ -57,23 +57,27 @@ def check_id(what: str, paths: Sequence[str], data: Json, expected: str) -> None
         UnexpectedResponse: it names another; the message has the JSON path and both ids, shortened.
     """
     for path in paths:
-        for json_path, value in _values(data, path.split("."), "$"):
-            if value not in (None, "") and str(value) != expected:
-                raise UnexpectedResponse(
-                    f"The answer is about another {what}: {json_path} is {shown(str(value))}, {shown(expected)} was "
-                    "requested. Nothing of it was loaded; it will be requested again."
-                )
+        if (other := _other_id(data, path.split("."), expected)) is not None:
+            json_path, value = other
+            raise UnexpectedResponse(
+                f"The answer is about another {what}: ${json_path} is {shown(value)}, {shown(expected)} was requested. "
+                "Nothing of it was loaded; it will be requested again."
+            )
 
 
-def _values(data: Json, names: Sequence[str], json_path: str) -> Iterator[tuple[str, Json]]:
-    """The values under the path of names, with the JSON path of each; lists are entered."""
+def _other_id(data: Json, names: Sequence[str], expected: str) -> tuple[str, str] | None:
+    """The first other id under the path of names, and the JSON path that leads to it; lists are entered."""
     if isinstance(data, list):
         for index, item in enumerate(data):
-            yield from _values(item, names, f"{json_path}[{index}]")
+            if (other := _other_id(item, names, expected)) is not None:
+                return f"[{index}]{other[0]}", other[1]
     elif not names:
-        yield json_path, data
+        if data not in (None, "", expected) and str(data) != expected:
+            return "", str(data)
     elif isinstance(data, dict) and names[0] in data:
-        yield from _values(data[names[0]], names[1:], f"{json_path}.{names[0]}")
+        other = _other_id(data[names[0]], names[1:], expected)
+        return None if other is None else (f".{names[0]}{other[0]}", other[1])
+    return None
 
 
 def shown(text: str) -> str:

@@ -110,11 +110,13 @@ def test_distance_grows_up_to_two_days(tries: int, distance: timedelta) -> None:
 def test_parts_are_left_unread_after_some_tries() -> None:
     """A part that fails has the whole read again, but not for ever; reasons that no try can help are no reason to."""
     detail = Detail({}, {}, [], failed=("the log",), unreadable=("an id",))
-    assert ReadProblem.parts_of(detail, tries=1, now=AT) == ReadProblem(("the log", "an id"), 1, AT + HOUR)
-    assert ReadProblem.parts_of(detail, tries=6, now=AT) == ReadProblem(("the log", "an id"), 6, None)
-    assert ReadProblem.parts_of(Detail({}, {}, [], unreadable=("an id",)), tries=1, now=AT) == ReadProblem(
-        ("an id",)
+    assert ReadProblem.parts_of(detail, tries=1, now=lambda: AT) == ReadProblem(
+        ("the log", "an id"), 1, AT + HOUR
     )
+    assert ReadProblem.parts_of(detail, tries=6, now=lambda: AT) == ReadProblem(("the log", "an id"), 6, None)
+    assert ReadProblem.parts_of(
+        Detail({}, {}, [], unreadable=("an id",)), tries=1, now=lambda: AT
+    ) == ReadProblem(("an id",))
 
 
 def test_time_is_shared_from_the_first_failure_on() -> None:
