@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from task_history_cli import cli
+from tests.support.torture import rest_as_torture
 
 _ASK = """
 eval "$(task-history completion bash)"
@@ -35,15 +36,19 @@ def _completed(line: str) -> set[str]:
     return {word.strip() for word in done.stdout.split()}
 
 
+OFFERED = {
+    "task-history st": {"status"},
+    "task-history sync pa": {"paragon"},
+    "task-history sync paragon --max": {"--max-minutes", "--max-requests"},
+    "task-history plan --steps ": {"all", "failed", "none"},
+    "task-history sync 'open quote": set(),
+}
+"""What bash offers for a line."""
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
-    [
-        ("task-history st", {"status"}),
-        ("task-history sync pa", {"paragon"}),
-        ("task-history sync paragon --max", {"--max-minutes", "--max-requests"}),
-        ("task-history plan --steps ", {"all", "failed", "none"}),
-        ("task-history sync 'open quote", set()),
-    ],
+    rest_as_torture(OFFERED.items(), [(line, OFFERED[line]) for line in list(OFFERED)[2:]]),
 )
 def test_bash_completes(line: str, expected: set[str]) -> None:
     """Commands, systems, options, and the values of an option; nothing fails on a line that is not ready."""

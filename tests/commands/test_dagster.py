@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,9 @@ from typing import Any
 
 import pytest
 
+from task_history.runs.run_lock import lock_path, run_lock
+from task_history_cli.fleet.command_process import CommandProcess
+from task_history_cli.runtime.target import find_target, working_folder
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.commands.test_fleet import add_account, set_sailpoint, wait_until
 from tests.support import environments
@@ -36,7 +40,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImportedPython]
         yield imported
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def sandbox() -> Iterator[SandboxProcess]:
     with SandboxProcess(executions=40, seed=5, freeze=True) as server:
         yield server
@@ -68,26 +72,47 @@ def dagster(python: ImportedPython, place: Place, *runs: tuple[str, str | None])
     return found
 
 
+@pytest.fixture(scope="module")
+def ran(
+    python: ImportedPython, tmp_path_factory: pytest.TempPathFactory, sandbox: SandboxProcess
+) -> tuple[Place, dict[str, Any]]:
+    """What Dagster makes of several accounts, and of one run of each kind: of the last three syncs the first finds
+    another one active, the second is refused, and nobody answers the third."""
+    place = Place(tmp_path_factory.mktemp("project"), sandbox, retention_days=0, integrations=None)
+    add_account(place, "eu", sandbox, schedule="30 3 * * *")
+    add_account(place, "refused", sandbox, api_key="another-key")
+    set_sailpoint(place, "http://127.0.0.1:9")
+    place.env["SOURCES__TASK_HISTORY__TWINIT__TOKEN"] = "a-token"
+    name = "task_history_paragon_eu"
+    with place._inside():
+        working = working_folder(find_target(None, name))
+    with run_lock(lock_path(working, name), name, task="sync"):
+        found = dagster(
+            python,
+            place,
+            ("paragon/sync", None),
+            ("paragon_eu/backfill", "2026-01-01"),
+            ("task_history/views", None),
+            ("task_history_freshness", None),
+            ("paragon_eu/sync", None),
+            ("paragon_refused/sync", None),
+            ("sailpoint/sync", None),
+        )
+    return place, found
+
+
 def test_every_account_has_its_assets_schedule_and_checks(
-    python: ImportedPython, tmp_path: Path, sandbox: SandboxProcess
+    ran: tuple[Place, dict[str, Any]], sandbox: SandboxProcess
 ) -> None:
     """Of each account: sync, backfill by month and its tables with their columns; a sync brings all rows, with figures;
     the checks compare warehouse and vendor; an account that cannot run is left out, and named."""
-    place = Place(tmp_path, sandbox, retention_days=0)
-    add_account(place, "eu", sandbox, schedule="30 3 * * *")
-    place.env["SOURCES__TASK_HISTORY__SAILPOINT__CLIENT_ID"] = "somebody"
-    found = dagster(
-        python,
-        place,
-        ("paragon/sync", None),
-        ("paragon_eu/backfill", "2026-01-01"),
-        ("task_history/views", None),
-        ("task_history_freshness", None),
-    )
+    place, found = ran
     assets = found["definitions"]["assets"]
     assert found["definitions"]["schedules"] == {
         "paragon_scheduled_sync_schedule": "0 * * * *",
         "paragon_eu_scheduled_sync_schedule": "30 3 * * *",
+        "paragon_refused_scheduled_sync_schedule": "0 * * * *",
+        "sailpoint_scheduled_sync_schedule": "0 * * * *",
         "task_history_freshness_schedule": "30 * * * *",
     }
     assert "2026-01-01" in assets["paragon/backfill"]["partitions"]
@@ -96,12 +121,13 @@ def test_every_account_has_its_assets_schedule_and_checks(
         "paragon_eu/sync",
     ]
     assert "When the execution" in json.dumps(assets["paragon/workflow_executions"]["columns"])
-    assert not any(name.startswith("sailpoint") for name in assets)
-    assert "sailpoint is left out" in found["log"]
+    assert not any(name.startswith("twinit") for name in assets)
+    assert "twinit is left out" in found["log"]
     # DuckDB has one writer. What a person has set stays.
-    limits = {"paragon_sync": 1, "paragon_backfill": 1, "paragon_eu_sync": 1, "paragon_eu_backfill": 1}
+    datasets = ("paragon", "paragon_eu", "paragon_refused", "sailpoint")
+    limits = {f"{dataset}_{command}": 1 for dataset in datasets for command in ("sync", "backfill")}
     assert found["pools"] == [limits, limits | {"paragon_sync": 3}]
-    synced, backfilled, views, freshness = found["runs"]
+    synced, backfilled, views, freshness = found["runs"][:4]
     rows = truth(sandbox)
     assert place.executions() == rows
     assert synced["success"]
@@ -113,7 +139,16 @@ def test_every_account_has_its_assets_schedule_and_checks(
     assert backfilled["success"]
     assert "paragon_eu/backfill" in backfilled["materialized"]
     assert views["checks"] == {"task_history/views views_hold": True}
-    assert freshness["checks"] == {"paragon/sync is_fresh": True, "paragon_eu/sync is_fresh": False}
+    assert freshness["checks"] == {f"{dataset}/sync is_fresh": dataset == "paragon" for dataset in datasets}
+
+
+def test_what_a_person_has_to_mend_is_not_tried_again(ran: tuple[Place, dict[str, Any]]) -> None:
+    """Exit 3 fails at once with the command's own sentence, exit 4 is tried again, exit 5 is skipped."""
+    running, refused, unavailable = ran[1]["runs"][4:]
+    assert (running["success"], running["materialized"]) == (True, {})
+    assert (refused["success"], refused["attempts"]) == (False, 1)
+    assert "401" in refused["error"] or "refused" in refused["error"]
+    assert (unavailable["success"], unavailable["attempts"]) == (False, 2)
 
 
 @pytest.mark.torture
@@ -130,31 +165,39 @@ def test_a_month_has_its_report(python: ImportedPython, tmp_path: Path, sandbox:
     assert "<title>Task history" in (tmp_path / "reports" / f"{month}.html").read_text("utf-8")
 
 
-def test_what_a_person_has_to_mend_is_not_tried_again(
-    python: ImportedPython, tmp_path: Path, sandbox: SandboxProcess
-) -> None:
-    """Exit 3 fails at once with the command's own sentence, exit 4 is tried again, exit 5 is skipped."""
-    place = Place(tmp_path, sandbox, fault_deadline_s=0)
-    set_sailpoint(place, "http://127.0.0.1:9")
-    add_account(place, "refused", sandbox, api_key="another-key")
-    slow = place.start("sync", "paragon")
-    sandbox.post("latency", {"ms": 500})
-    wait_until(lambda: sandbox.counters().get("status_200"))
-    running, refused, unavailable = dagster(
-        python, place, ("paragon/sync", None), ("paragon_refused/sync", None), ("sailpoint/sync", None)
-    )["runs"]
-    sandbox.post("latency", {"ms": 0})
-    slow.communicate(timeout=300)
-    assert (running["success"], running["materialized"]) == (True, {})
-    assert (refused["success"], refused["attempts"]) == (False, 1)
-    assert "401" in refused["error"] or "refused" in refused["error"]
-    assert (unavailable["success"], unavailable["attempts"]) == (False, 2)
+INTERRUPTED = """
+import signal, sys, time
+def end(*_):
+    print("{}", flush=True)
+    open("ended", "w").close()
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+print("at work", file=sys.stderr, flush=True)
+time.sleep(300)
+"""
 
 
+def test_an_interrupted_wait_ends_the_command_by_sigterm(tmp_path: Path) -> None:
+    """Where the wait for a command is interrupted, it gets SIGTERM and has ended before the interruption goes on."""
+    command = CommandProcess((sys.executable, "-c", INTERRUPTED), tmp_path)
+    main = threading.main_thread().ident
+    assert main is not None
+    # A shell that starts tests in the background has SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            command.run("sync", on_line=lambda _: signal.pthread_kill(main, signal.SIGINT))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (tmp_path / "ended").exists()
+
+
+@pytest.mark.torture
 def test_terminating_a_run_keeps_what_it_has_read(
     python: ImportedPython, tmp_path: Path, sandbox: SandboxProcess
 ) -> None:
     """A terminated run reaches the command as SIGTERM: it commits, notes that it was stopped, and leaves no process."""
+    sandbox.reset_counters()
     place = Place(tmp_path, sandbox)
     home = tmp_path / "dagster"
     home.mkdir()

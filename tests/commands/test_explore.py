@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import http.client
 import json
 import os
@@ -11,7 +12,7 @@ import socket
 import subprocess
 import time
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -187,7 +188,7 @@ def errors_of(messages: Iterator[Any]) -> list[Any]:
     raise AssertionError("the cells did not run to their end")
 
 
-@pytest.fixture(scope="module", params=["run", "edit"])
+@pytest.fixture(scope="module", params=rest_as_torture(["run", "edit"], ["run"]))
 def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     place = Place(tmp_path_factory.mktemp("explore"), None)
     with duckdb.connect(str(place.file)) as connection:
@@ -247,7 +248,8 @@ def test_the_process_holds_no_secret(app: App) -> None:
     assert app.token not in environment
 
 
-@pytest.mark.parametrize("app", rest_as_torture(["run", "edit"], ["edit"]), indirect=True)
+@pytest.mark.torture
+@pytest.mark.parametrize("app", ["run", "edit"], indirect=True)
 def test_the_cells_run_and_nothing_of_the_folder_does(app: App) -> None:
     """The app runs to its end over the views, and no module is taken from the folder of the notebook."""
     session = {"Origin": f"http://127.0.0.1:{app.port}", "Cookie": app.cookie}
@@ -288,6 +290,90 @@ FIGURES = "SELECT count(*), count(*) FILTER (status = 'failed'), count(DISTINCT 
 FIGURE_NAMES = ("executions", "failed", "users")
 AS_APP = pytest.mark.parametrize("app", ["run"], indirect=True)
 """A notebook shows the same as the app."""
+
+
+def shown(messages: Iterator[Any], until: Callable[[Any], bool]) -> tuple[str, list[Any]]:
+    """What the cells show after that message, as HTML without escapes, and all messages until then."""
+    seen, outputs = [], {}
+    for message in messages:
+        seen.append(message)
+        data = message.get("data") or {}
+        if message["op"] == "cell-op" and data.get("output"):
+            outputs[data["cell_id"]] = html.unescape(str(data["output"]["data"]))
+        if until(message):
+            break
+    return "".join(outputs.values()), seen
+
+
+def stats(text: str) -> list[str]:
+    """Executions, failed ones and users, as the cells show them."""
+    found = re.findall(r"""<marimo-stat data-value='"([^"]*)"' data-label='"([^"]*)"'""", text)
+    values = {name: value for value, name in found}
+    return [values[name] for name in FIGURE_NAMES]
+
+
+@AS_APP
+def test_cells_show_what_the_address_chooses(app: App, chosen: Chosen) -> None:
+    """Figures are those of the views, a reason leads to its executions, and one of these to its steps and to why.
+
+    What is chosen in the page comes into its address; its colours are the system's; it loads nothing of other servers;
+    no cell has an error, and no module is taken from the folder.
+    """
+    page = app.get("/", Cookie=app.cookie)[2].decode()
+    assert '"theme": "system"' in page
+    assert re.findall(r'<(?:link|script|img)[^>]*(?:src|href)="(?!\./|data:)[^"]*"', page) == []
+    session = {"Origin": f"http://127.0.0.1:{app.port}", "Cookie": app.cookie}
+    words = {
+        "integration": chosen.integration,
+        "from": chosen.first_day,
+        "reason": f"{chosen.workflow} {chosen.reason}",
+        "execution": chosen.execution,
+    }
+    status, messages = app.messages("cells", f"&{urllib.parse.urlencode(words)}", **session)
+    assert status == 101
+    text, seen = shown(messages, lambda message: message["op"] == "completed-run")
+    assert "marimo-error" not in json.dumps(seen)
+    assert app.ran == ""
+    (expected,) = app.place.query(
+        f"{FIGURES} WHERE started_at IS NOT NULL AND integration = '{chosen.integration}'"
+    )
+    assert stats(text) == [f"{value:,}" for value in expected]
+    failed = app.place.query(
+        "SELECT execution_id FROM task_history.failed_steps "
+        f"WHERE reason = '{chosen.reason}' AND workflow_id = '{chosen.workflow}'"
+    )
+    assert [execution for (execution,) in failed if execution not in text] == []
+    steps, why = text[text.index("Its steps") :].split("Why it is here")
+    types = app.place.query(
+        f"SELECT DISTINCT step_type FROM task_history.steps WHERE execution_id = '{chosen.execution}'"
+    )
+    assert types
+    assert [kind for (kind,) in types if kind not in steps] == []
+    assert chosen.execution in why
+    assert f'"{chosen.first_day}"' in text, "the chart of days names the first one"
+
+    (dropdown,) = (
+        found
+        for found in re.findall(
+            r"<marimo-ui-element object-id='([^']*)'[^>]*>(.*?)</marimo-ui-element>", text
+        )
+        if "marimo-dropdown" in found[1] and "integration" in found[1]
+    )
+    token = re.search(r'serverToken"?:\s*"([^"]+)"', page)
+    app.get(
+        "/api/kernel/set_ui_element_value",
+        "POST",
+        json.dumps({"objectIds": [dropdown[0]], "values": [["hubspot"]]}),
+        Content_Type="application/json",
+        Marimo_Session_Id="cells",
+        Marimo_Server_Token=token[1] if token else "",
+        **session,
+    )
+    text, seen = shown(messages, lambda message: message["op"] == "completed-run")
+    kept = [message["data"] for message in seen if message["op"].startswith("query-params")]
+    assert [(one["key"], one["value"]) for one in kept] == [("integration", "hubspot")]
+    (expected,) = app.place.query(f"{FIGURES} WHERE started_at IS NOT NULL AND integration = 'hubspot'")
+    assert stats(text) == [f"{value:,}" for value in expected]
 
 
 @pytest.fixture(scope="module")
@@ -359,6 +445,7 @@ def dark_browser(app: App, browser: Browser, chosen: Chosen) -> Browser:
     return browser
 
 
+@pytest.mark.torture
 @AS_APP
 def test_figures_are_those_of_the_views(app: App, dark_browser: Browser, chosen: Chosen) -> None:
     """Totals are the views', of what was chosen by the address; the page asks no other address and complains about
@@ -375,6 +462,7 @@ def test_figures_are_those_of_the_views(app: App, dark_browser: Browser, chosen:
     assert app.ran == ""
 
 
+@pytest.mark.torture
 @AS_APP
 def test_from_a_reason_to_steps_and_why(app: App, dark_browser: Browser, chosen: Chosen) -> None:
     """A reason leads to its executions, and an execution to its steps and to what why says, by the address too."""
@@ -397,6 +485,7 @@ def test_from_a_reason_to_steps_and_why(app: App, dark_browser: Browser, chosen:
     )
 
 
+@pytest.mark.torture
 @AS_APP
 def test_it_follows_dark_mode(app: App, dark_browser: Browser) -> None:
     """The page is dark where the system is, and light where it is light."""
@@ -405,6 +494,7 @@ def test_it_follows_dark_mode(app: App, dark_browser: Browser) -> None:
     dark_browser.wait("document.body.classList.contains('light')")
 
 
+@pytest.mark.torture
 @AS_APP
 def test_days_are_those_of_the_warehouse(dark_browser: Browser, chosen: Chosen) -> None:
     """The chart of days begins with the first day that has executions, west of Greenwich too."""
@@ -414,6 +504,7 @@ def test_days_are_those_of_the_warehouse(dark_browser: Browser, chosen: Chosen) 
     assert labels[0] == chosen.first_label
 
 
+@pytest.mark.torture
 @AS_APP
 def test_what_is_chosen_is_kept_in_the_address(app: App, dark_browser: Browser) -> None:
     """Choosing in the page that is open changes its figures and its address."""

@@ -46,7 +46,7 @@ def _toml(folder: Path, name: str) -> dict[str, Any]:
     return tomllib.loads((folder / ".dlt" / name).read_text("utf-8"))
 
 
-@pytest.mark.parametrize("system", rest_as_torture(OPTIONS, ("sailpoint", "twinit")))
+@pytest.mark.parametrize("system", rest_as_torture(OPTIONS, ("twinit",)))
 def test_options_answer_all_questions(tmp_path: Path, system: str) -> None:
     """Settings and secrets go into their files, the check is made, and the sync that is named works as printed."""
     plain, secret = OPTIONS[system]

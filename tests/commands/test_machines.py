@@ -57,7 +57,7 @@ def run(
 
 @pytest.mark.parametrize(
     "words",
-    rest_as_torture(["status", "check paragon", "sync paragon", "views"], ["status", "sync paragon"]),
+    rest_as_torture(["status", "check paragon", "sync paragon", "views"], ["sync paragon"]),
 )
 def test_a_user_without_a_home(tmp_path: Path, words: str) -> None:
     """A command does what it does for others, its folders beside those of the budgets."""
@@ -130,7 +130,7 @@ def test_a_terminal_of_another_encoding(tmp_path: Path, encoding: str) -> None:
     )
     assert (helped.returncode, helped.stderr) == (0, "")
     assert helped.stdout.count("usage: task-history") == len(COMMANDS)
-    done = run(place, ("demo", "--executions", "20", "--file", "d.duckdb"))
+    done = run(place, ("fleet", "list"))
     assert done.returncode == 0, done.stderr
     assert r"\u2500" in done.stdout
 
@@ -146,10 +146,9 @@ CODES = {"--help": 0, "--version": 0, "systems": 0, "status --json": 0, "sync pa
     rest_as_torture(
         product(CODES, CLOSED),
         [
-            *product(("systems",), CLOSED),
-            *product(("sync paragon", "status --json"), ("all",)),
+            ("systems", "stdout"),
+            ("sync paragon", "all"),
             ("nonsense", "stderr"),
-            ("--help", "stdout"),
         ],
     ),
 )
@@ -165,9 +164,7 @@ def test_closed_streams(tmp_path: Path, words: str, closed: str) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 @pytest.mark.parametrize(
     "words",
-    rest_as_torture(
-        ["--help", "systems --help", "--version", "systems", "systems --json"], ["systems --help", "systems"]
-    ),
+    rest_as_torture(["--help", "systems --help", "--version", "systems", "systems --json"], ["systems"]),
 )
 def test_output_that_cannot_be_written(tmp_path: Path, words: str) -> None:
     """A command whose result nothing can take says so in one sentence; what is said on stderr is no result."""

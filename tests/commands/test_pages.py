@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -17,6 +18,8 @@ import yaml
 
 from task_history.settings_reader import load
 from task_history.views import create as creating
+from task_history_cli import cli
+from task_history_cli.console.parser import WrongArguments, parsed
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support import doc_pages, made_warehouse
 from tests.support.forked_command import forked_command
@@ -106,8 +109,32 @@ SHELL_PAGES = [
 ]
 
 
-DEAR_PAGES = {"report.md", "query-the-views.md"}
-"""Pages of what the tutorial and other pages run too, which take seconds."""
+DEAR_PAGES = {
+    "tutorial.md", "alerting.md", "audit.md", "forget-a-person.md", "query-the-views.md", "replay.md", "report.md",
+}  # fmt: skip
+"""Pages whose commands have tests of their own, and take seconds."""
+
+
+@pytest.mark.parametrize("page", doc_pages.PAGES, ids=doc_pages.name)
+def test_commands_are_taken(page: Path) -> None:
+    """Each command of the page, also of blocks that are not run, has options and values that the command line takes."""
+    for block in doc_pages.blocks(page, "sh"):
+        for words in commands(block.text):
+            try:
+                parsed(words, *cli.parsers(words))
+            except WrongArguments as error:
+                raise AssertionError(f"{block}: {' '.join(words)}: {error}") from None
+
+
+def commands(text: str) -> list[list[str]]:
+    """The words of each ``task-history`` in a shell script, without what the shell does with it."""
+    found = []
+    for line in text.replace("\\\n", " ").splitlines():
+        if line.strip().startswith("task-history "):
+            words = shlex.split(line, comments=True)
+            ends = [at for at, word in enumerate(words) if word in {"|", ">", "&&", "||", ";", "&", "2>&1"}]
+            found.append(words[1 : min(ends, default=len(words))])
+    return found
 
 
 @pytest.mark.usefixtures("views")
@@ -129,9 +156,9 @@ def test_commands_run(
     """
     system = system_of(page)
     if system not in sandboxes:
-        sandboxes[system] = SandboxProcess(system=system, executions=120, seed=7, days=60)
+        sandboxes[system] = SandboxProcess(system=system, executions=60, seed=7, days=60)
     with socket.create_server(("127.0.0.1", 0)) as server:
-        replaced = {**months(), "8765": str(server.getsockname()[1])}
+        replaced = {**months(), "8765": str(server.getsockname()[1]), "--executions 500": "--executions 60"}
     if page.name == "tutorial.md" or page.parent.name == "systems":
         place = Place(tmp_path, sandboxes[system], system=system)
     else:
@@ -203,7 +230,7 @@ def test_python_runs(block: doc_pages.Block, tmp_path: Path, sandboxes: dict[str
         compile(block.text, str(block), "exec")
         return
     if "paragon" not in sandboxes:
-        sandboxes["paragon"] = SandboxProcess(executions=120, seed=7, days=60)
+        sandboxes["paragon"] = SandboxProcess(executions=60, seed=7, days=60)
     place = Place(tmp_path, sandboxes["paragon"])
     with place._inside():
         exec(compile(block.text, str(block), "exec"), {"__name__": "__main__"})

@@ -29,7 +29,7 @@ def plan(place: Place, *words: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[SandboxProcess]:
-    with SandboxProcess(executions=8_000, seed=81, days=75, now=NOW, freeze=True) as server:
+    with SandboxProcess(executions=2_500, seed=81, days=75, now=NOW, freeze=True) as server:
         yield server
 
 

@@ -106,10 +106,12 @@ def outcomes(told: dict[str, Any]) -> dict[str, str]:
 def test_nothing_is_sent_before_yes_and_the_shown_command_sends_what_was_shown(synced: Synced) -> None:
     """Without --yes no request and no row; the command that it prints replays exactly those, oldest first."""
     with synced() as (place, sandbox):
-        right = failed(sandbox)
+        right = failed(sandbox)[-8:]
+        began = {row["id"]: row["dateStarted"] for row in sandbox.truth()}
+        chosen = ("--failed", "--from", began[right[0]], "--to", "2027-01-01")
         runs = place.query("SELECT count(*) FROM paragon.sync_runs")
-        told = replay(place, *RANGE)
-        text = place.run("replay", "paragon", *RANGE).stdout
+        told = replay(place, *chosen)
+        text = place.run("replay", "paragon", *chosen).stdout
         assert sandbox.requests() == []
         assert place.query("SELECT count(*) FROM paragon.sync_runs") == runs
         assert place.query("SELECT count(*) FROM paragon.replays") == [(0,)]
@@ -126,16 +128,16 @@ def test_nothing_is_sent_before_yes_and_the_shown_command_sends_what_was_shown(s
             request["target"].split("/")[-2] for request in sandbox.requests() if request["kind"] == "replay"
         ]
         assert asked == right
-        began = sandbox.replays()["began"]
+        replayed = sandbox.replays()["began"]
         rows = place.query("SELECT execution_id, new_execution_id, outcome, status_code FROM paragon.replays")
-        assert sorted(rows) == sorted((one, began[one][0], "replayed", 201) for one in right)
+        assert sorted(rows) == sorted((one, replayed[one][0], "replayed", 201) for one in right)
         assert place.query("SELECT outcome, is_complete FROM paragon.sync_runs WHERE command = 'replay'") == [
             ("complete", True)
         ]
         sandbox.advance(3600)
         place.quick_sync()
         assert differences(place, sandbox) == PERFECT
-        assert {new for (new,) in began.values()} <= place.executions().keys()
+        assert {new for (new,) in replayed.values()} <= place.executions().keys()
 
 
 LOST: dict[str, tuple[str, bool]] = {
@@ -188,10 +190,16 @@ REFUSED: dict[str, tuple[str, int, str]] = {
 }
 
 
-def test_what_would_befall_all_ends_the_run(synced: Synced) -> None:
+@pytest.mark.parametrize(
+    "faults",
+    rest_as_torture([["status401", "redirect"], ["status403"]], [["status401", "redirect"]]),
+    ids=str,
+)
+def test_what_would_befall_all_ends_the_run(synced: Synced, faults: list[str]) -> None:
     """Refused credentials or a redirect: one request, the rest is not sent and can be sent later."""
     with synced() as (place, sandbox):
-        for at, (fault, (advice, code, outcome)) in enumerate(REFUSED.items()):
+        for at, fault in enumerate(faults):
+            advice, code, outcome = REFUSED[fault]
             chosen = failed(sandbox)[4 * at : 4 * at + 4]
             sandbox.reset_counters()
             sandbox.faults({"kind": fault, "on": "replay", "after": 1, "times": None})
@@ -232,19 +240,19 @@ def test_a_vendor_that_cannot_be_reached(synced: Synced) -> None:
 
 def test_killed_in_the_middle_and_run_again(synced: Synced) -> None:
     """Whenever the process is killed, no execution is asked for twice, and what may have run is named."""
-    _killed(synced, executions=150, kills=(3, 12))
+    _killed(synced, executions=WORLD["executions"], failed=WORLD["failed"], kills=(3,))
 
 
 @pytest.mark.torture
 def test_killed_in_the_middle_of_many(synced: Synced) -> None:
     """The same with more of them."""
-    _killed(synced, executions=200, kills=(3, 17, 30, 45))
+    _killed(synced, executions=200, failed=0.35, kills=(3, 17, 30, 45))
 
 
-def _killed(synced: Synced, *, executions: int, kills: tuple[int, ...]) -> None:
-    with synced(failed=0.35, executions=executions) as (place, sandbox):
-        right = failed(sandbox)
-        assert len(right) > 40
+def _killed(synced: Synced, *, executions: int, failed: float, kills: tuple[int, ...]) -> None:
+    with synced(failed=failed, executions=executions) as (place, sandbox):
+        right = [row["id"] for row in sandbox.truth() if row["status"] == "FAILED"]
+        assert len(right) > 30
         sandbox.post("latency", {"ms": 60})
         for most in kills:
             process = place.start("replay", "paragon", *RANGE, "--yes")
@@ -273,7 +281,10 @@ def _killed(synced: Synced, *, executions: int, kills: tuple[int, ...]) -> None:
 
 
 def test_interrupted_in_good_order(synced: Synced) -> None:
-    """Ctrl-C finishes the one in flight, records it, says what is left and ends with 0; the next run goes on there."""
+    """Ctrl-C finishes the one in flight, records it, says what is left and ends with 0; the next run goes on there.
+
+    While it is active another replay ends with exit code 5.
+    """
     with synced(settings={"timeout_s": 10}) as (place, sandbox):
         chosen = failed(sandbox)[:10]
         # Long enough for a signal to come before the answer, on a busy machine too.
@@ -282,6 +293,8 @@ def test_interrupted_in_good_order(synced: Synced) -> None:
         while len(posts(sandbox)) < 3:
             assert process.poll() is None, process.communicate()
             time.sleep(0.02)
+        done = place.run("replay", "paragon", failed(sandbox)[-1], "--yes", expect=5)
+        assert "Another replay" in done.stderr
         process.send_signal(signal.SIGINT)
         sandbox.post("latency", {"ms": 0})
         out, _ = process.communicate(timeout=60)
@@ -321,12 +334,13 @@ def test_more_than_max_is_refused(synced: Synced) -> None:
             assert f"--max {len(right)}" in done.stderr
         assert sandbox.requests() == []
         replay(place, right[0], "--yes")
-        assert replay(place, *RANGE, "--max", str(len(right) - 1), "--yes")["replayed"] == len(right) - 1
+        shown = replay(place, *RANGE, "--max", str(len(right) - 1))
+        assert ids(shown["would_replay"]) == right[1:]
 
 
 def test_filters_choose_exactly_the_right_ones(synced: Synced) -> None:
     """Workflow, user, integration, range and error text narrow what failed, alone and together."""
-    with synced(executions=500, failed=0.2, loads={"integrations": ["salesforce", "hubspot", "slack"]}) as (
+    with synced(executions=300, failed=0.2, loads={"integrations": ["salesforce", "hubspot", "slack"]}) as (
         place,
         sandbox,
     ):
@@ -405,7 +419,7 @@ def test_what_cannot_run_again_is_skipped(synced: Synced) -> None:
 def test_ids_need_no_warehouse(tmp_path: Path) -> None:
     """Before the first sync ids can be replayed and are remembered; --failed says to sync first."""
     with SandboxProcess(executions=200, freeze=True) as sandbox:
-        place = Place(tmp_path, sandbox)
+        place = Place(tmp_path, sandbox, steps="none", integrations=None)
         one = failed(sandbox)[0]
         assert "task-history sync" in place.run("replay", "paragon", *RANGE, expect=2).stderr
         assert not place.file.exists()
@@ -418,29 +432,38 @@ def test_ids_need_no_warehouse(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("steps", "fails"),
-    rest_as_torture([("all", False), ("failed", True), ("none", False)], [("failed", True)]),
+    ("steps", "fails", "executions", "number", "share"),
+    # Few among many are read singly, many among few are listed; details of all of them cost a request each.
+    rest_as_torture(
+        [
+            ("all", False, 500, 40, 0.12),
+            ("failed", True, 1_500, 40, 0.04),
+            ("failed", True, 400, 8, 0.05),
+            ("none", False, 1_500, 40, 0.04),
+        ],
+        [("failed", True, 400, 8, 0.05)],
+    ),
 )
-def test_a_replay_under_its_own_id_is_noticed(synced: Synced, steps: str, fails: bool) -> None:
+def test_a_replay_under_its_own_id_is_noticed(
+    synced: Synced, steps: str, fails: bool, executions: int, number: int, share: float
+) -> None:
     """Where the vendor runs the same execution again, a sync follows it to its new end, with the steps of that run."""
     switches = {"replay_same_id": True, "replay_fails": fails}
-    # Few among many are read singly, many among few are listed; details of all of them cost a request each.
-    executions = 500 if steps == "all" else 1_500
     with synced(
         executions=executions,
         days=20,
-        failed=60 / executions,
+        failed=share,
         switch=switches,
         loads={"steps": steps},
     ) as (place, sandbox):
-        chosen = failed(sandbox)[:40]
+        chosen = failed(sandbox)[:number]
         told = replay(place, *chosen, "--yes")
         assert all(one["new_execution_id"] == one["id"] for one in told["executions"])
         place.quick_sync()
         assert differences(place, sandbox) == PERFECT
         marks = ", ".join(f"'{one}'" for one in chosen)
         still = f"SELECT count(*) FROM paragon.workflow_executions WHERE is_open AND id IN ({marks})"
-        assert place.query(still) == [(40,)]
+        assert place.query(still) == [(number,)]
         sandbox.advance(3600)
         place.quick_sync()
         assert differences(place, sandbox) == PERFECT
@@ -455,9 +478,10 @@ def test_a_replay_under_its_own_id_is_noticed(synced: Synced, steps: str, fails:
                 for step in row["_steps"]
             }
             assert right <= place.steps().keys()
-        sandbox.reset_counters()
-        place.quick_sync()
-        assert sandbox.counters().get("execution", 0) == 0
+        if number == 40:
+            sandbox.reset_counters()
+            place.quick_sync()
+            assert sandbox.counters().get("execution", 0) == 0
 
 
 def test_the_budget_is_kept(synced: Synced) -> None:
@@ -473,6 +497,7 @@ def test_the_budget_is_kept(synced: Synced) -> None:
         assert counters["peak"] <= 5
 
 
+@pytest.mark.torture
 def test_a_second_replay_says_so(synced: Synced) -> None:
     """While one is active, another ends with exit code 5 and sends nothing."""
     with synced(settings={"timeout_s": 10}) as (place, sandbox):
@@ -496,7 +521,7 @@ def test_no_secret_is_said(synced: Synced) -> None:
         told = [
             place.run("replay", "paragon", *RANGE, "--log-level", "debug"),
             place.run("replay", "paragon", *RANGE, "--json"),
-            place.run("replay", "paragon", *RANGE, "--yes", "--log-level", "debug", expect=4),
+            place.run("replay", "paragon", *failed(sandbox)[:5], "--yes", "--log-level", "debug", expect=4),
         ]
         text = "".join(done.stdout + done.stderr for done in told)
         assert [secret for secret in [*sandbox.secrets(200), sandbox.api_key] if secret in text] == []

@@ -109,7 +109,7 @@ def began(sandbox: SandboxProcess, start: datetime, end: datetime, **fields: str
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, SandboxProcess]]:
     """Synced for ten days, the twelfth loaded by a backfill, the failed ones of the fifteenth too."""
     with SandboxProcess(
-        executions=600, seed=21, days=30, failed=0.2, freeze=True, open_days=0.1, retention_days=28
+        executions=400, seed=21, days=30, failed=0.2, freeze=True, open_days=0.1, retention_days=28
     ) as sandbox:
         place = Place(tmp_path_factory.mktemp("why"), sandbox)
         place.set(start_date=day(10), retention_days="28", payloads="failed")
@@ -399,7 +399,7 @@ def test_before_the_first_sync(tmp_path: Path) -> None:
 
 def test_open_then_ended(tmp_path: Path) -> None:
     """An open execution is told so; once a sync has found its end, both states are told with their runs."""
-    with SandboxProcess(executions=100, seed=5, freeze=True, open_days=0.3) as sandbox:
+    with SandboxProcess(executions=30, seed=5, days=2, freeze=True, open_days=0.3) as sandbox:
         place = Place(tmp_path, sandbox, integrations=None)
         first = place.quick_sync()
         waiting = [row["id"] for row in sandbox.truth() if not row.get("dateEnded")]
@@ -444,13 +444,51 @@ def test_after_the_cursor_then_late(tmp_path: Path) -> None:
         assert "before it was visible" in place.run("why", "paragon", late).stdout
 
 
+def test_purged(world: World) -> None:
+    """What the vendor deleted is told by what it was: ended, or still open; asking first tells it too."""
+    place, sandbox = world
+    ended = began(sandbox, days_ago(9), days_ago(8), status="SUCCEEDED")[0]
+    waiting = next(row["id"] for row in sandbox.truth() if row["status"] == "DELAYED")
+    sandbox.post("purge", {"ids": [ended, waiting]})
+    assert why(place, ended)["code"] == "loaded"
+    assert why(place, ended, "--live")["code"] == "purged_at_source"
+    asked = why(place, waiting, "--live")
+    assert (asked["code"], codes(asked)) == ("purged_at_source", {"details_gone"})
+    mark = (
+        "UPDATE paragon.workflow_executions SET purged_at_source = now(), is_open = FALSE, "
+        "resolution = CASE WHEN is_open THEN 'gone' ELSE resolution END WHERE id IN (?, ?)"
+    )
+    change(place, mark, ended, waiting)
+    assert why(place, ended)["code"] == "purged_at_source"
+    assert why(place, waiting)["code"] == "gone"
+
+
+def test_a_replay_is_told(world: World) -> None:
+    """The execution that a replay started is told as such until a sync brings it, and after; so is the one replayed."""
+    place, sandbox = world
+    old, new = began(sandbox, days_ago(2), days_ago(1))[:2]
+    for number, (execution, started) in enumerate(((old, "not-synced-yet"), (old, new))):
+        change(
+            place,
+            "INSERT INTO paragon.replays (replay_id, execution_id, new_execution_id, outcome, intended_at, answered_at) "
+            "VALUES (?, ?, ?, 'replayed', now() + INTERVAL 1 HOUR, now() + INTERVAL 1 HOUR)",
+            f"r{number}",
+            execution,
+            started,
+        )
+    assert why(place, "not-synced-yet")["code"] == "replay_not_synced"
+    assert "was_replayed" in codes(why(place, old))
+    assert "is_a_replay" in codes(why(place, new))
+
+
+@pytest.mark.torture
 def test_purged_by_the_vendor(tmp_path: Path) -> None:
     """What the vendor deleted is told by what it was: ended, or still open; asking first tells it too."""
-    with SandboxProcess(executions=150, seed=8, days=1, open_days=0.3, freeze=True) as sandbox:
+    with SandboxProcess(executions=60, seed=8, days=1, open_days=0.3, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, integrations=None)
         first = place.quick_sync()
         now = datetime.now(UTC)
-        ended = began(sandbox, now - timedelta(hours=1), now, status="SUCCEEDED")[-1]
+        ended = began(sandbox, now - timedelta(hours=2), now, status="SUCCEEDED")[-1]
         waiting = next(row["id"] for row in sandbox.truth() if row["status"] == "DELAYED")
         sandbox.post("purge", {"ids": [ended, waiting]})
         assert why(place, ended)["code"] == "loaded"
@@ -492,6 +530,7 @@ def test_beyond_the_retention(tmp_path: Path) -> None:
         assert why(place, "x", "--around", days_ago(5.5).isoformat())["code"] == "beyond_retention"
 
 
+@pytest.mark.torture
 def test_replay(tmp_path: Path) -> None:
     """The execution that a replay started is told as such until a sync brings it, and after."""
     with SandboxProcess(executions=100, seed=4, freeze=True) as sandbox:

@@ -244,7 +244,10 @@ def test_a_filter_that_matches_nothing_is_named(tmp_path: Path) -> None:
 
 
 def test_how_much_of_a_workflow_map_matches_is_told(tmp_path: Path) -> None:
-    """By ``check`` of the executions that it looks at, by ``sync`` and ``status`` of all that are loaded."""
+    """By ``check`` of the executions that it looks at, by ``sync`` and ``status`` of all that are loaded.
+
+    Where none matches, a warning names one of the map's ids, and one that would match.
+    """
     with SandboxProcess(executions=60, freeze=True) as sandbox:
         known = sandbox.truth()[-1]["workflowId"]
         (tmp_path / "map.json").write_text(
@@ -258,6 +261,10 @@ def test_how_much_of_a_workflow_map_matches_is_told(tmp_path: Path) -> None:
         [found] = json.loads(place.run("status", "paragon", "--json").stdout)["systems"]
         assert found["workflow_map"] == {"workflows": 3, "matched": 1, "first_unmatched": "no-such"}
         assert "1 of the 3 workflows in workflow_map ran here" in place.run("status", "paragon").stdout
+        (tmp_path / "map.json").write_text(json.dumps({"no-such-workflow": "slack"}))
+        told = place.sync()["stderr"]
+        assert "workflow_map_matches_nothing first=no-such-workflow" in told
+        assert place.query("SELECT min(workflow_id) FROM paragon.workflow_executions")[0][0] in told
 
 
 def test_an_integration_that_no_workflow_belongs_to_is_named(tmp_path: Path) -> None:
@@ -274,6 +281,7 @@ def test_an_integration_that_no_workflow_belongs_to_is_named(tmp_path: Path) -> 
         assert not [name for name in used if name and f"integration {name}:" in status]
 
 
+@pytest.mark.torture
 def test_a_workflow_map_that_matches_nothing_is_named(tmp_path: Path) -> None:
     """The warning names one of its ids, and one that would match."""
     (tmp_path / "map.csv").write_text("workflow_id,integration\nno-such-workflow,slack\n")

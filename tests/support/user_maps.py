@@ -23,6 +23,11 @@ QUIET: dict[str, Any] = {"steps": "none"}
 WORLD: dict[str, Any] = {"executions": 60, "seed": 5, "freeze": True}
 """Options of the sandbox's worlds."""
 HASH_KEY = "a key of more than sixteen characters"
+QUERY = (
+    "-- ours\nWITH own AS (SELECT * FROM crm.customers WHERE customer NOT LIKE '%%s;-- %nothing')\n"
+    "SELECT user_id AS user_id, customer, plan, region FROM own; -- all of them"
+)
+"""A query with all that a query may hold, of the table that ``queried_table`` makes."""
 VIEWS = ("customer_health", "usage_by_user", "user_activity", "billing_tasks")
 
 
@@ -123,11 +128,7 @@ def check_queried_round(place: Place, execute: Callable[..., None], *on: str) ->
     """The views follow a table that changes, then a query with all that a query may hold, then none."""
     users, dialect = users_that_ran(place), on[-1] if on else DUCKDB
     first, second = facts_of(users), {users[0]: ("Only 50 %s", None, None)}
-    query = (
-        "-- ours\nWITH own AS (SELECT * FROM crm.customers WHERE customer NOT LIKE '%%s;-- %nothing')\n"
-        "SELECT user_id AS user_id, customer, plan, region FROM own; -- all of them"
-    )
-    for source, facts in (("crm.customers", first), (query, {}), (query, second)):
+    for source, facts in (("crm.customers", first), (QUERY, {}), (QUERY, second)):
         place.set(user_map=source)
         execute(*queried_table(facts, dialect))
         place.run("sync", place.system, *on)
