@@ -56,6 +56,16 @@ class BigQueryPlace(Place):
             client_options={"api_endpoint": self.recorder.upstream},
         )
 
+    def different_steps(self, sandbox: SandboxProcess) -> set[str]:
+        """The ids of steps that stand in the warehouse or at the vendor alone, of executions that have ended."""
+        right = {
+            step["id"]
+            for execution in sandbox.truth(steps=True)
+            if execution.get("dateEnded")
+            for step in execution["_steps"]
+        }
+        return right ^ self.steps().keys()
+
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         return [tuple(row.values()) for row in self.client.query_and_wait(sql)]
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
-from pathlib import Path
 
 import pytest
 
@@ -51,20 +49,6 @@ def test_a_hundred_new_rows_cost_little_more(meter: Meter) -> None:
     assert bill.mib <= NEWS_TABLES * LEAST_MIB == 350
     assert differences(meter.place, meter.sandbox) == PERFECT
     assert not any("length(" in said.sql.lower() for said in bill.statements), "a payload's text was read"
-
-
-def test_what_another_machine_wrote_is_seen(meter: Meter, tmp_path: Path) -> None:
-    """The state is asked for once another machine has written it, although asking is saved where none has."""
-    other = meter.place.elsewhere(tmp_path / "other")
-    meter.sandbox.advance(3600)
-    elsewhere = other.sync()
-    result, bill = meter.sync()
-    assert any("_dlt_pipeline_state" in said.sql for said in bill.statements)
-    assert elsewhere["executions"]
-    assert result["executions"] == 0
-    reached, before = (datetime.fromisoformat(str(one["covered_until"])) for one in (result, elsewhere))
-    assert reached >= before
-    assert differences(meter.place, meter.sandbox) == PERFECT
 
 
 def test_a_plan_says_what_it_costs(meter: Meter) -> None:

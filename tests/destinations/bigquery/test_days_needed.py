@@ -14,6 +14,7 @@ from tests.destinations.bigquery.emulator import Emulator
 from tests.destinations.bigquery.place import BigQueryPlaceWithoutViews
 from tests.destinations.bigquery.recorder import Recorder
 from tests.support.place import PERFECT, differences
+from tests.support.torture import rest_as_torture
 
 ON_BIGQUERY = ("--destination", "bigquery")
 DETAILS = ("step_executions", "step_payloads", "execution_details")
@@ -87,6 +88,7 @@ def test_an_audit_of_a_sample_reads_its_range(synced: SyncedTwice) -> None:
     assert sum(sql.startswith("SELECT s.*") for _, _, sql in found) <= 1
 
 
+@pytest.mark.torture
 def test_a_backfill_asks_of_its_range_what_is_left(synced: SyncedTwice) -> None:
     """Steps and payloads are looked for on the days of the range alone."""
     days = {synced.day(back) for back in range(22, 41)}
@@ -119,6 +121,7 @@ def test_details_that_were_deleted_by_hand_are_read_again(synced: SyncedTwice) -
     assert (found["executions"], found["steps"]) == (0, loaded[0])
 
 
+@pytest.mark.torture
 def test_a_first_sync_that_is_not_complete_reads_what_can_change(recorder: Recorder, tmp_path: Path) -> None:
     """Neither it nor the one that goes on reads further back than the vendor keeps executions, and a week."""
     with SandboxProcess(executions=40, seed=8, days=20, future_hours=3, freeze=True) as sandbox:
@@ -224,22 +227,25 @@ def _lookback_day() -> date:
 _DROPPED = "DROP TABLE paragon.left_days"
 
 
-@pytest.mark.parametrize(
-    "statements",
-    [
-        (_DROPPED, "DROP TABLE paragon.package_days"),
-        (_DROPPED, "CREATE TABLE paragon.left_days AS SELECT 'a' AS run_id, CURRENT_TIMESTAMP() AS noted_at"),
-        (
-            "INSERT INTO paragon.sync_runs (run_id, command, outcome, started_at, ended_at, written_at, version) "
-            "SELECT 'old', command, outcome, started_at, ended_at, CURRENT_TIMESTAMP(), '0.0.1' "
-            "FROM paragon.sync_runs WHERE outcome = 'complete' LIMIT 1",
-        ),
-    ],
-    ids=["without notes", "with other notes", "that has written since"],
-)
-def test_a_warehouse_of_another_version(synced: SyncedTwice, statements: tuple[str, ...]) -> None:
+OTHER_VERSIONS = {
+    "without notes": (_DROPPED, "DROP TABLE paragon.package_days"),
+    "with other notes": (
+        _DROPPED,
+        "CREATE TABLE paragon.left_days AS SELECT 'a' AS run_id, CURRENT_TIMESTAMP() AS noted_at",
+    ),
+    "that has written since": (
+        "INSERT INTO paragon.sync_runs (run_id, command, outcome, started_at, ended_at, written_at, version) "
+        "SELECT 'old', command, outcome, started_at, ended_at, CURRENT_TIMESTAMP(), '0.0.1' "
+        "FROM paragon.sync_runs WHERE outcome = 'complete' LIMIT 1",
+    ),
+}
+"""The statements that leave such a warehouse."""
+
+
+@pytest.mark.parametrize("version", rest_as_torture(OTHER_VERSIONS, ["without notes"]))
+def test_a_warehouse_of_another_version(synced: SyncedTwice, version: str) -> None:
     """All days are asked of, and by the sync after it few again."""
-    for statement in statements:
+    for statement in OTHER_VERSIONS[version]:
         synced.place.query(statement)
     assert _reach(synced) <= synced.day(20)
     # As it is two hours later, by which clocks may differ.
@@ -247,6 +253,7 @@ def test_a_warehouse_of_another_version(synced: SyncedTwice, statements: tuple[s
     assert _reach(synced) >= _lookback_day()
 
 
+@pytest.mark.torture
 def test_notes_that_cannot_be_read_end_no_sync(synced: SyncedTwice) -> None:
     """It asks of all days, and says so."""
     synced.place.query("UPDATE paragon.left_days SET not_loaded = '?' WHERE TRUE")
@@ -258,6 +265,7 @@ def test_notes_that_cannot_be_read_end_no_sync(synced: SyncedTwice) -> None:
     assert _reach(synced) >= _lookback_day()
 
 
+@pytest.mark.torture
 def test_details_that_are_wanted_since_a_setting_changed(synced: SyncedTwice) -> None:
     """They are looked for on all days, and read."""
     place = synced.place

@@ -12,7 +12,6 @@ from tests.destinations.bigquery.bill import Meter
 from tests.destinations.bigquery.place import BigQueryPlaceWithoutViews
 from tests.destinations.bigquery.recorder import Recorder
 from tests.support.place import PERFECT, differences
-from tests.support.torture import rest_as_torture
 
 
 def test_open_executions_that_did_not_change_are_not_written_again(
@@ -72,7 +71,38 @@ def test_a_list_that_is_read_again_asks_the_warehouse_little(
         assert bill.mib <= 80
 
 
-@pytest.mark.parametrize("system", rest_as_torture(["twinit", "b3os"], ["b3os"]))
+def test_a_list_that_is_read_again_is_not_written_again(recorder: Recorder, tmp_path: Path) -> None:
+    """Neither its open executions that did not change nor statistics that count the same; a missing bucket is.
+
+    A sync that writes none of them, and reads the newest executions of a vendor that does not count, asks the
+    warehouse little.
+    """
+    with SandboxProcess("b3os", executions=40, days=3, open_days=2.0, freeze=True, seed=11) as sandbox:
+        place = BigQueryPlaceWithoutViews(tmp_path / "place", sandbox, recorder, system="b3os", steps="none")
+        opens = "SELECT id, status, fetched_at FROM b3os.executions WHERE is_open ORDER BY id"
+        place.sync()
+        place.sync()
+        written, meter = place.query(opens), Meter(place, sandbox)
+        assert len(written) > 10
+        _, bill = meter.sync()
+        assert bill.jobs <= 6
+        assert bill.mib <= 80
+        assert place.query(opens) == written
+        assert not [name for name in bill.loads if "stats" in name]
+
+        extent = "SELECT count(*), sum(total) FROM b3os.execution_stats"
+        [(buckets, counted)] = place.query(extent)
+        closed = "FROM b3os.execution_stats WHERE is_closed AND total > 0"
+        place.client.query_and_wait(
+            f"DELETE FROM b3os.execution_stats WHERE bucket_start = (SELECT max(bucket_start) {closed})"
+        )
+        _, bill = meter.sync()
+        assert [name for name in bill.loads if "stats" in name]
+        assert place.query(extent) == [(buckets, counted)]
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("system", ["twinit", "b3os"])
 def test_open_executions_on_the_pages_of_a_list_are_not_written_again(
     recorder: Recorder, tmp_path: Path, system: str
 ) -> None:
@@ -105,6 +135,7 @@ def test_open_executions_on_the_pages_of_a_list_are_not_written_again(
         assert all(idle_since < at < idle_until for at in seen.values())
 
 
+@pytest.mark.torture
 def test_statistics_that_count_the_same_are_not_written_again(recorder: Recorder, tmp_path: Path) -> None:
     """Not in the hours after the last execution, which get their rows with the next write, within a day.
 

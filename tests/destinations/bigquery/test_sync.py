@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -133,26 +133,21 @@ def test_an_idle_sync_is_one_commit(world: SyncedWorld) -> None:
 
 
 def test_later_syncs_settle_and_follow(world: SyncedWorld) -> None:
-    """What was open is settled, what is new is there, and each merge reads the days of its rows alone."""
-    for hours in (2, 20):
-        world.sandbox.advance(hours * 3600)
-        result = world.place.sync()
-        assert result["complete"]
-        assert world.differences() == NONE
+    """What was open is settled, what is new is there, and the vendor's new fields and statuses with it.
+
+    What the vendor adds is a column with a sentence and a status as it is spelled, without a change here.
+    """
+    world.sandbox.switches(extra_fields=True, extra_statuses=True)
+    world.sandbox.advance(30 * 3600)
+    result = world.place.sync()
+    assert result["complete"]
+    assert world.differences() == NONE
     assert world.steps_are_true()
     row = world.place.query(
         "SELECT bytes_processed, bytes_billed FROM paragon.sync_runs ORDER BY started_at DESC LIMIT 1"
     )
     assert row == [(result["bytes"]["processed"], result["bytes"]["billed"])]
     assert row[0][1] >= row[0][0] > 0
-
-
-def test_a_new_field_and_a_new_status_arrive(world: SyncedWorld) -> None:
-    """What the vendor adds is a column with a sentence and a status as it is spelled, without a change here."""
-    world.sandbox.switches(extra_fields=True, extra_statuses=True)
-    world.sandbox.advance(20 * 3600)
-    assert world.place.sync()["complete"]
-    assert world.differences() == NONE
     fresh = [
         field
         for table in (find("paragon").executions, find("paragon").details.steps, find("paragon").details.log)
@@ -163,67 +158,63 @@ def test_a_new_field_and_a_new_status_arrive(world: SyncedWorld) -> None:
     assert all(field.description for field in fresh)
 
 
-def test_a_backfill_fills_a_month_and_leaves_the_cursor(world: SyncedWorld) -> None:
+def test_a_backfill_fills_its_range_and_leaves_the_cursor(world: SyncedWorld) -> None:
     """A range before the first sync equals the truth; the live state is what it was."""
     state = "SELECT state FROM paragon._dlt_pipeline_state WHERE pipeline_name = 'task_history_paragon' ORDER BY version"
     before = world.place.query(state)
-    result = world.command("backfill", "paragon", "--from", "2026-10-01", "--to", "2026-10-14")
+    result = world.command("backfill", "paragon", "--from", "2026-10-11", "--to", "2026-10-14")
     assert result["complete"]
     assert result["not_covered"] == []
     assert world.place.query(state) == before
-    assert world.differences("2026-10-01") == NONE
-    assert world.steps_are_true("2026-10-01")
-
-
-def test_other_commands_read_and_mend(world: SyncedWorld) -> None:
-    """status, why, plan and audit answer from BigQuery; a repair mends what somebody broke."""
-    status = world.command("status", "paragon")["systems"][0]
-    assert status["loaded"]
-    held = world.place.query("SELECT count(*) FROM paragon.workflow_executions")[0][0]
-    assert status["rows"]["workflow_executions"] == held
-    (identity, started), *_ = world.place.query(
-        "SELECT id, date_started FROM paragon.workflow_executions WHERE NOT is_open AND date_started >= '2026-10-15' "
-        "ORDER BY date_started LIMIT 1"
-    )
-    why = json.loads(world.place.run("why", "paragon", identity, *OF_SYSTEM, expect=None).stdout)
-    assert why["execution"]["id"] == identity
-    day = f"{started:%Y-%m-%d}"
-    next_day = f"{started + timedelta(days=1):%Y-%m-%d}"
-    assert world.command("plan", "paragon", "--from", day, "--to", next_day)["requests"] is not None
-    world.place.query(f"DELETE FROM paragon.workflow_executions WHERE id = '{identity}'")
-    done = world.place.run(
-        "audit", "paragon", "--from", day, "--to", next_day, "--repair", *OF_SYSTEM, expect=None
-    )
-    assert json.loads(done.stdout)["missing"] == 1
-    assert world.differences() == NONE
+    assert world.differences("2026-10-11") == NONE
+    assert world.steps_are_true("2026-10-11")
 
 
 def test_a_fresh_machine_goes_on(world: SyncedWorld, tmp_path: Path) -> None:
-    """On a machine that never ran, the state comes from BigQuery: nothing is listed or asked for again."""
-    world.sandbox.advance(3600)
+    """On a machine that never ran, the state comes from BigQuery: nothing is listed or asked for again.
+
+    The first machine asks for the state once the other one has written it, although asking is saved where none has.
+    """
+    world.sandbox.advance(6 * 3600)
     other = world.place.elsewhere(tmp_path)
     world.sandbox.reset_counters()
     result = other.sync()
     assert result["complete"]
+    assert result["executions"]
     assert world.sandbox.counters()["list"] <= 6
     assert world.sandbox.counters()["reads_more_than_once"] == []
     assert world.differences() == NONE
+    before = len(world.recorder.statements)
+    back = world.place.sync()
+    assert any("_dlt_pipeline_state" in said.sql for said in world.recorder.statements[before:])
+    assert back["executions"] == 0
+    reached, former = (datetime.fromisoformat(str(one["covered_until"])) for one in (back, result))
+    assert reached >= former
+    assert world.differences() == NONE
 
 
-def test_a_row_that_comes_back_on_another_day_is_there_once(world: SyncedWorld) -> None:
-    """Held under another start than the vendor's, a row is found in the partition where it was, and moves."""
-    (identity, right), *_ = world.place.query(
+def test_an_audit_mends_what_somebody_broke(world: SyncedWorld) -> None:
+    """What is missing is read again; held under another start than the vendor's, a row is found and moves to its day.
+
+    ``status`` says how many there are.
+    """
+    (moved, right), (lost, started) = world.place.query(
         "SELECT id, date_started FROM paragon.workflow_executions WHERE NOT is_open "
-        "AND date_started >= '2026-10-16' ORDER BY date_started LIMIT 1"
+        "AND date_started >= '2026-10-16' ORDER BY date_started LIMIT 2"
     )
     world.place.query(
         "UPDATE paragon.workflow_executions SET date_started = TIMESTAMP_SUB(date_started, INTERVAL 49 HOUR) "
-        f"WHERE id = '{identity}'"
+        f"WHERE id = '{moved}'"
     )
-    day, next_day = f"{right:%Y-%m-%d}", f"{right + timedelta(days=1):%Y-%m-%d}"
+    world.place.query(f"DELETE FROM paragon.workflow_executions WHERE id = '{lost}'")
+    day, next_day = f"{right:%Y-%m-%d}", f"{started + timedelta(days=1):%Y-%m-%d}"
     words = ("audit", "paragon", "--from", day, "--to", next_day, "--repair", *OF_SYSTEM)
-    assert json.loads(world.place.run(*words, expect=None).stdout)["missing"] == 1
+    assert json.loads(world.place.run(*words, expect=None).stdout)["missing"] == 2
     assert world.differences() == NONE
+    status = world.command("status", "paragon")["systems"][0]
+    assert status["loaded"]
+    held = world.place.query("SELECT count(*) FROM paragon.workflow_executions")[0][0]
+    assert status["rows"]["workflow_executions"] == held
 
 
 def test_what_a_merge_reads_does_not_grow_with_the_table(world: SyncedWorld) -> None:

@@ -27,11 +27,46 @@ ON = ("--destination", "bigquery")
 QUIET: dict[str, Any] = {"steps": "none", "integrations": None}
 
 
-def test_the_views_follow_the_file_and_the_table(bigquery: Emulator, tmp_path: Path) -> None:
-    """An unchanged file costs a sync no statement about the views; a forgotten person's row does not come back.
+def test_the_views_follow_the_file_and_the_table(recorder: Recorder, tmp_path: Path) -> None:
+    """An unchanged file costs a sync no statement about the views, and ``status`` counts its users.
 
-    The customers' table is followed as in a DuckDB file; each sync reads it once, by a job that has a limit of bytes.
+    A customers' table is read by one job, which has a limit of bytes.
     """
+    with SandboxProcess(executions=20, seed=5, freeze=True) as sandbox, few_views("users", *VIEWS):
+        path = tmp_path / "users.csv"
+        place = BigQueryPlace(tmp_path, sandbox, recorder, payloads="none", **QUIET)
+        place.set(user_map=str(path))
+        users = sorted({row["userId"] for row in sandbox.truth() if row["userId"]})
+        facts = facts_of(users)
+        write_csv(path, facts)
+        place.sync()
+        check_views(place, facts)
+        before = len(recorder.statements)
+        place.sync()
+        said = [statement.sql for statement in recorder.statements[before:]]
+        assert said
+        assert not [sql for sql in said if "`task_history`" in sql]
+        [status] = json.loads(place.run("status", "paragon", "--json", *ON).stdout)["systems"]
+        assert (status["user_map"]["users"], status["user_map"]["ran"]) == (len(facts), len(users))
+
+        second = {users[0]: ("Only 50 %s", None, None)}
+        for statement in queried_table(second, "bigquery"):
+            place.client.query_and_wait(statement.replace("VARCHAR(200)", "STRING"))
+        place.env["DESTINATION__BIGQUERY__MAXIMUM_BYTES_BILLED"] = str(1 << 30)
+        place.set(user_map="SELECT * FROM crm.customers WHERE customer NOT LIKE '%%s nothing'")
+        before = len(recorder.statements)
+        place.sync()
+        check_views(place, second)
+        reads = [said for said in recorder.statements[before:] if "crm.customers" in said.sql]
+        assert [one.sql for one in reads if not one.maximum_bytes_billed] == []
+        assert len(reads) == 1
+
+
+@pytest.mark.torture
+def test_a_forgotten_person_does_not_come_back_by_the_file_or_the_table(
+    bigquery: Emulator, tmp_path: Path
+) -> None:
+    """Nor by a later file that names the person; the customers' table is followed as in a DuckDB file."""
     with (
         SandboxProcess(executions=40, seed=5, freeze=True) as sandbox,
         Recorder(bigquery.url) as recorder,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from google.cloud.bigquery import Client, LoadJobConfig, SchemaField, Table, Tim
 from google.oauth2 import service_account
 
 from task_history import systems
+from task_history.settings_accounts import Account
 from task_history.views import create as creating
 from task_history.views.access import ViewAccess
 from task_history.views.check import findings
@@ -161,6 +163,17 @@ def test_the_readme_runs_here_too(both: tuple[Any, ViewAccess, Any]) -> None:
 def test_views_are_made_once(both: tuple[Any, ViewAccess, Any]) -> None:
     """A second look finds them as they should be."""
     assert not creating.refresh(both[1]).is_new
+
+
+def test_views_show_the_accounts_of_all_configurations(both: tuple[Any, ViewAccess, Any]) -> None:
+    """One that names neither of the datasets leaves both in the views, and in the registry with their accounts."""
+    _, remote, client = both
+    elsewhere = replace(remote, owners={"west": Account(systems.find("b3os"), None)})
+    made = creating.refresh(elsewhere)
+    assert (made.is_new, made.datasets) == (False, ("paragon", "paragon_eu"))
+    sql = "SELECT dataset, system, instance FROM task_history.accounts ORDER BY 1"
+    rows = [("paragon", "paragon", ""), ("paragon_eu", "paragon", "eu")]
+    assert [tuple(row.values()) for row in client.query_and_wait(sql)] == rows
 
 
 @pytest.mark.torture

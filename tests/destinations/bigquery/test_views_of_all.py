@@ -13,11 +13,11 @@ from tests.destinations.bigquery.place import BigQueryPlace
 from tests.destinations.bigquery.recorder import Recorder
 from tests.support.few_views import few_views
 from tests.support.place import Place
-from tests.support.torture import rest_as_torture
 from tests.support.views_of_all import synced_machines
 
 
-@pytest.mark.parametrize("synced", rest_as_torture([[0, 1], [0, 1, 2]], [[0, 1]]))
+@pytest.mark.torture
+@pytest.mark.parametrize("synced", [[0, 1], [0, 1, 2]])
 def test_views_show_the_accounts_of_all_configurations(
     bigquery: Emulator, tmp_path: Path, synced: list[int]
 ) -> None:
