@@ -22,6 +22,9 @@ ARROW = {
 _LAST_US = round(LAST_INSTANT.timestamp() * 1_000_000)
 """The first instant that is kept as text, in microseconds since 1970, which is when the others begin."""
 
+_SEARCHED_BYTES = 1 << 20
+"""Bytes of text that are copied at once to be searched."""
+
 Values: TypeAlias = "list[Json] | pa.Array | pa.ChunkedArray"
 """The values of one column, as a Python list or an Arrow array."""
 
@@ -48,6 +51,24 @@ def instants(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray | 
 
 def without_nul(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """The texts as they are stored, with U+FFFD in place of NUL."""
-    # A regular expression finds it three times as fast as a substring is found.
-    has_nul = pc.any(pc.match_substring_regex(texts, NUL)).as_py()
-    return pc.replace_substring(texts, NUL, NUL_STORED_AS) if has_nul else texts
+    return pc.replace_substring(texts, NUL, NUL_STORED_AS) if has_nul(texts) else texts
+
+
+def has_nul(texts: pa.Array | pa.ChunkedArray) -> bool:
+    """Whether a text holds NUL; one that was null may count, too."""
+    # Python finds a byte thirty times as fast as Arrow finds it by a function of its own.
+    return any(
+        NUL.encode() in bytes(data[begin : begin + _SEARCHED_BYTES])
+        for chunk in (texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts])
+        for data in [text_bytes(chunk)]
+        for begin in range(0, len(data), _SEARCHED_BYTES)
+    )
+
+
+def text_bytes(texts: pa.Array) -> memoryview:
+    """The bytes of all values of a text array, joined."""
+    _, offsets, data = texts.buffers()
+    if data is None or not len(texts):
+        return memoryview(b"")
+    positions = memoryview(offsets).cast("q" if pa.types.is_large_string(texts.type) else "i")
+    return memoryview(data)[positions[texts.offset] : positions[texts.offset + len(texts)]]

@@ -13,8 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
-from ..core.arrow_types import ARROW, instants
-from ..core.escapes import NUL
+from ..core.arrow_types import ARROW, has_nul, instants
 from ..core.json_reading import around_strings, parse
 from ..core.models import Json, Page, Row, Table, Window
 from ..core.row_keys import fields_beside_own, key_beside_own
@@ -202,7 +201,7 @@ class ColumnReader:
             or len(totals) != len(bodies)
             or identities.null_count
             or pc.any(pc.equal(identities, "")).as_py()
-            or pc.any(pc.match_substring_regex(identities, NUL)).as_py()
+            or has_nul(identities)
             or starts is None
             or ended is None
             or starts.null_count

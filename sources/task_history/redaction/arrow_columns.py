@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..core.arrow_types import text_bytes
 from .own_secrets import OwnSecrets
 
 _SEARCHED_BYTES = 1 << 22
@@ -57,7 +58,7 @@ def _joined(chunks: Iterable[pa.Array]) -> Iterator[pa.Array]:
     waiting: list[memoryview] = []
     size = 0
     for chunk in chunks:
-        values = _values(chunk.slice(0, 1) if _is_one_value(chunk) else chunk)
+        values = text_bytes(chunk.slice(0, 1) if _is_one_value(chunk) else chunk)
         if size and size + len(values) > _SEARCHED_BYTES:
             yield _one_text(waiting)
             waiting, size = [], 0
@@ -72,15 +73,6 @@ def _is_one_value(chunk: pa.Array) -> bool:
     if len(chunk) < 2 or not chunk[0].is_valid or chunk[0] != chunk[-1]:
         return False
     return bool(pc.all(pc.equal(chunk, chunk[0])).as_py())
-
-
-def _values(chunk: pa.Array) -> memoryview:
-    """The bytes of all values of a text column, joined."""
-    _, offsets, data = chunk.buffers()
-    if data is None or not len(chunk):
-        return memoryview(b"")
-    positions = memoryview(offsets).cast("q" if pa.types.is_large_string(chunk.type) else "i")
-    return memoryview(data)[positions[chunk.offset] : positions[chunk.offset + len(chunk)]]
 
 
 def _one_text(values: list[memoryview]) -> pa.Array:
