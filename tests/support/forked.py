@@ -47,7 +47,7 @@ class Forked(subprocess.Popen[str]):
     """A command, script or sandbox in that folder and environment, with pipes for what it writes; this process's child.
 
     Popen's own way of starting a process is replaced, and nothing else of it. ``streams`` are those of subprocess;
-    descriptors among them are closed here.
+    descriptors among them are closed here. ``python`` is the interpreter of another environment.
     """
 
     def __init__(
@@ -59,8 +59,9 @@ class Forked(subprocess.Popen[str]):
         streams: tuple[int, int, int] = (subprocess.DEVNULL, subprocess.PIPE, subprocess.PIPE),
         start_new_session: bool = False,
         program: str = "commands",
+        python: Path = Path(sys.executable),
     ) -> None:
-        self._program = program
+        self._program, self._python = program, python
         super().__init__(
             words,
             cwd=folder,
@@ -77,7 +78,7 @@ class Forked(subprocess.Popen[str]):
         order = [self._program, given["args"], str(given["cwd"]), given["env"], given["start_new_session"]]
         streams = [given[name] for name in ("p2cread", "c2pwrite", "errwrite")]
         with adopts_orphans():
-            server = _server(self._program == "sandboxes")
+            server = _server(self._program == "sandboxes", self._python)
             socket.send_fds(server, [json.dumps(order).encode()], streams)
             self.pid = int(server.recv(64))
         self._child_created = True
@@ -96,12 +97,12 @@ def start_sandbox(words: list[str]) -> subprocess.Popen[str]:
 
 
 @cache
-def _server(of_sandboxes: bool) -> socket.socket:
+def _server(of_sandboxes: bool, python: Path) -> socket.socket:
     """The way to this process's server of sandboxes, or of what needs dlt, which ends with it."""
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with there:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.forked", str(there.fileno()), str(int(of_sandboxes))],
+            [str(python), "-m", "tests.support.forked", str(there.fileno()), str(int(of_sandboxes))],
             cwd=_ROOT,
             env={**os.environ, **_ours()},
             pass_fds=[there.fileno()],

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from tests.support.place import ROOT
 
@@ -60,7 +61,8 @@ def _content(file: Path) -> list[tuple[object, ...]]:
         ).fetchall()
 
 
-def test_it_is_whole_whenever_the_process_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [1, pytest.param(5, marks=pytest.mark.torture)])
+def test_it_is_whole_whenever_the_process_is_killed(tmp_path: Path, kills: int) -> None:
     """Killed at any instant, the file holds all that it held, and the next time nothing of the copy is left."""
     file = tmp_path / "warehouse.duckdb"
     with duckdb.connect(str(file)) as connection:
@@ -71,7 +73,7 @@ def test_it_is_whole_whenever_the_process_is_killed(tmp_path: Path) -> None:
         connection.execute("COMMENT ON COLUMN raw.items.name IS 'what it is called'")
         connection.execute("CREATE VIEW shown.names AS SELECT name FROM raw.items WHERE id % 2 = 0")
     before, rng = _content(file), random.Random(3)
-    for _ in range(5):
+    for _ in range(kills):
         process = _rewriter(file, 1000)
         time.sleep(rng.uniform(0, 0.5))
         process.kill()

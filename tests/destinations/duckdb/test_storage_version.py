@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import struct
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,12 @@ from tests.support.place import Place
 VERSION_AT, HEADER_BYTES = 12, 4096
 V1_0_0 = 64
 """The number of the version that DuckDB 1.0.0 writes: https://duckdb.org/docs/stable/internals/storage"""
+UNREACHED: dict[str, Any] = {
+    "project_id": "p",
+    "api_key": "a-key-of-some-length",
+    "base_url": "http://127.0.0.1:9",
+}
+"""Settings of an account whose vendor is asked nothing."""
 
 
 def version_of(file: Path) -> int:
@@ -43,39 +50,47 @@ def test_a_new_file_can_be_opened_by_all_widely_used_versions(tmp_path: Path) ->
     """It is of the storage version of DuckDB 1.0.0, also after later runs, unless the setting names another."""
     with SandboxProcess(executions=20, freeze=True) as sandbox:
         place = place_of(tmp_path, sandbox)
-        place.sync()
+        place.quick_sync()
         assert version_of(place.file) == V1_0_0
         assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
         place.env["DESTINATION__DUCKDB__STORAGE_VERSION"] = "latest"
-        place.sync()
+        place.quick_sync()
         assert version_of(place.file) == V1_0_0
         place.file.unlink()
-        place.sync()
+        place.quick_sync()
         assert version_of(place.file) > V1_0_0
 
 
 def test_a_version_that_duckdb_does_not_know_is_refused(tmp_path: Path) -> None:
     """The error names the setting; no file is made."""
-    place = Place(
-        tmp_path, None, project_id="p", api_key="a-key-of-some-length", base_url="http://127.0.0.1:9"
-    )
+    place = Place(tmp_path, None, **UNREACHED)
     place.env["DESTINATION__DUCKDB__STORAGE_VERSION"] = "v99"
     done = place.run("sync", "paragon", expect=3)
     assert "destination.duckdb.storage_version" in done.stderr
     assert not place.file.exists()
 
 
+@pytest.fixture(scope="module")
+def synced_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A warehouse after a sync; tests copy it."""
+    with SandboxProcess(executions=20, freeze=True) as sandbox:
+        place = place_of(tmp_path_factory.mktemp("synced"), sandbox)
+        place.quick_sync()
+        return place.file
+
+
 @pytest.mark.parametrize(
     "words", [("status",), ("sync", "paragon"), ("report", "--month", "2026-01")], ids=" ".join
 )
-def test_a_file_of_a_newer_version_is_called_intact(tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_a_file_of_a_newer_version_is_called_intact(
+    synced_file: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
     """What is advised is another DuckDB, or a copy of the file; never to move it away."""
-    with SandboxProcess(executions=20, freeze=True) as sandbox:
-        place = place_of(tmp_path, sandbox)
-        place.sync()
-        with_version(place.file, 998)
-        content = place.file.read_bytes()
-        done = place.run(*words, expect=None)
+    place = Place(tmp_path, None, **UNREACHED)
+    shutil.copy(synced_file, place.file)
+    with_version(place.file, 998)
+    content = place.file.read_bytes()
+    done = place.run(*words, expect=None)
     assert "is intact" in done.stdout + done.stderr
     assert "upgrade duckdb" in done.stdout + done.stderr
     assert "move it away" not in done.stdout + done.stderr

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.environments import ducklake_python
+from tests.support.forked import Forked
 from tests.support.place import Place
 
 ON_DUCKLAKE = ("--destination", "ducklake")
@@ -19,12 +21,27 @@ connection = duckdb.connect()
 for name in ("ducklake", "postgres", "sqlite"):
     import_extension(name, con=connection)
 """
-_QUERY = """
-import json, sys
+_TRUSTING = """
+import sys, warnings
 import duckdb
+warnings.simplefilter("ignore")
+connect = duckdb.connect
+
+def trusting(*values, config=None, **options):
+    return connect(*values, config={**(config or {}), "allow_unsigned_extensions": True}, **options)
+
+duckdb.connect = trusting
+"""
+"""DuckDB checks the signatures of its extensions with each connection, which takes 20 times as long as all else of it."""
+_COMMAND = f"""{_TRUSTING}
+from task_history_cli.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+_QUERY = f"""{_TRUSTING}
+import json
 connection = duckdb.connect()
 connection.execute("SET TimeZone = 'UTC'")
-connection.execute(f"ATTACH 'ducklake:{sys.argv[1]}' AS lake ({sys.argv[2]})")
+connection.execute("ATTACH 'ducklake:" + sys.argv[1] + "' AS lake (" + sys.argv[2] + ")")
 connection.execute("USE lake")
 print(json.dumps(connection.execute(sys.argv[3]).fetchall(), default=str))
 """
@@ -33,8 +50,15 @@ print(json.dumps(connection.execute(sys.argv[3]).fetchall(), default=str))
 def install_extensions(home: Path) -> None:
     """Installs the extensions that the environment's packages hold for the user with that home."""
     home.mkdir(parents=True, exist_ok=True)
-    words = [str(ducklake_python()), "-c", _INSTALL]
-    subprocess.run(words, check=True, capture_output=True, timeout=100, env={"HOME": str(home)})
+    done = _run([_INSTALL], home, {"HOME": str(home)})
+    assert done.returncode == 0, done.stderr
+
+
+def _run(words: Sequence[str], folder: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """A script with its words in a fork of a process of the environment that has DuckLake, run to its end."""
+    process = Forked(words, folder, env, program="scripts", python=ducklake_python())
+    out, err = process.communicate(timeout=500)
+    return subprocess.CompletedProcess(words, process.returncode, out, err)
 
 
 class DuckLakePlace(Place):
@@ -63,16 +87,7 @@ class DuckLakePlace(Place):
         self.env["DESTINATION__DUCKLAKE__CREDENTIALS__STORAGE__BUCKET_URL"] = data.as_uri()
 
     def run(self, *words: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
-        command = [str(ducklake_python()), "-m", "task_history_cli.cli", *words]
-        done = subprocess.run(
-            command,
-            check=False,
-            cwd=self.folder,
-            env=self.env,
-            capture_output=True,
-            text=True,
-            timeout=500,
-        )
+        done = _run([_COMMAND, *words], self.folder, self.env)
         if expect is not None:
             assert done.returncode == expect, f"{words} ended with {done.returncode}:\n{done.stderr[-3000:]}"
         return done
@@ -85,7 +100,6 @@ class DuckLakePlace(Place):
             place, options = f"postgres:{place}", f"{options}, METADATA_SCHEMA 'lake'"
         else:
             options = f"{options}, META_TYPE 'sqlite'"
-        words = [str(ducklake_python()), "-c", _QUERY, place, options, sql]
-        done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=100, env=self.env)
+        done = _run([_QUERY, place, options, sql], self.folder, self.env)
         assert done.returncode == 0, done.stderr
         return [tuple(row) for row in json.loads(done.stdout)]

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,18 +16,20 @@ import duckdb
 
 from task_history_cli.runtime import views
 from task_history_cli.sandbox.process import SandboxProcess
+from tests.support.forked import Forked
 from tests.support.place import Place
 
 ON_MOTHERDUCK = ("--destination", "motherduck")
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJlIjoiYUBiLmMifQ.c2VjcmV0LXRva2Vu"
 DATABASE = "analytics"
 _KILLED = """
-import os, signal, sys
+import os, signal, sys, warnings
 from pathlib import Path
 from task_history.load.pipeline import Loader
 from task_history_cli.cli import main
 from tests.destinations.motherduck.place import MotherDuck
 
+warnings.resetwarnings()
 load, calls = Loader._load_package, 0
 
 def killed(*values):
@@ -151,20 +152,10 @@ class MotherDuckPlace(Place):
 
     def run_killed(self, package: int, *words: str) -> int:
         """Runs a command in a process that is killed before it loads that package; returns its exit code."""
-        command = [
-            sys.executable,
-            "-c",
-            _KILLED,
-            str(self.server.folder),
-            str(package),
-            *words,
-            *ON_MOTHERDUCK,
-        ]
-        done = subprocess.run(
-            command, check=False, cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=300
-        )
-        self.outputs += [done.stdout, done.stderr]
-        return done.returncode
+        script = [_KILLED, str(self.server.folder), str(package), *words, *ON_MOTHERDUCK]
+        process = Forked(script, self.folder, self.env, program="scripts")
+        self.outputs += process.communicate(timeout=300)
+        return process.returncode
 
 
 class MotherDuckPlaceWithoutViews(MotherDuckPlace):

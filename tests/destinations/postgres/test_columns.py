@@ -26,7 +26,7 @@ def test_a_field_keeps_its_column(postgres: Server, tmp_path: Path) -> None:
             row.update(fields)
         return json.dumps(data).encode()
 
-    world: dict[str, Any] = {"executions": 300, "seed": 17, "days": 40, "now": NOW, "freeze": True}
+    world: dict[str, Any] = {"executions": 120, "seed": 17, "days": 40, "now": NOW, "freeze": True}
     with SandboxProcess(**world) as sandbox, altering(sandbox.base_url, alter) as url:
         settings: dict[str, Any] = {
             "start_date": START,
@@ -45,6 +45,10 @@ def test_a_field_keeps_its_column(postgres: Server, tmp_path: Path) -> None:
         elsewhere.run("backfill", "paragon", *ON_POSTGRES, "--from", "2026-09-20", "--to", "2026-10-01")
         fields |= {"newField": 3}
         place.run("backfill", "paragon", *ON_POSTGRES, "--from", "2026-10-01", "--to", "2026-10-10")
+    noted = place.query(
+        "SELECT column_name FROM kept.schema_changes WHERE table_name = 'workflow_executions'"
+    )
+    assert sorted(noted) == [("new_field",), ("new_field__v2",)]
     found = place.query("SELECT DISTINCT new_field, new_field__v2 FROM kept.workflow_executions")
     assert {(1, None), (None, 2), (3, 2)} == set(found)
     assert place.query("SELECT field, column_name FROM kept.vendor_fields ORDER BY allotted_at") == [

@@ -10,11 +10,13 @@ from subprocess import Popen
 from typing import Any
 
 import psycopg2
+import pytest
 
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import Server
 from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlace, PostgresPlaceWithoutViews
 from tests.support.altering_proxy import altering, with_fields
+from tests.support.few_views import few_views
 from tests.support.place import truth
 
 WORLD: dict[str, Any] = {
@@ -56,14 +58,14 @@ OF_ROWS = FAULTS[:2]
 """Those that statements meet which change rows."""
 
 
-def _faults(faults: Faults, returns: str, counter: str, end: str = "") -> str:
+def _faults(faults: Faults, returns: str, counter: str, end: str = "", name: str = "fail") -> str:
     """A function that fails once with each of the faults; ``counter`` is its sequence as an SQL expression."""
     cases = " ".join(
         f"WHEN {number} THEN RAISE EXCEPTION USING ERRCODE = '{state}', MESSAGE = '{message}'{fields};"
         for number, (state, message, fields) in enumerate(faults, start=1)
     )
     return (
-        f"CREATE FUNCTION public.fail() RETURNS {returns} LANGUAGE plpgsql AS $$ "
+        f"CREATE FUNCTION public.{name}() RETURNS {returns} LANGUAGE plpgsql AS $$ "
         f"BEGIN CASE nextval({counter}) {cases} ELSE NULL; END CASE; {end} END $$"
     )
 
@@ -89,6 +91,7 @@ def _all_at_the_gate(place: PostgresPlace, *commands: tuple[PostgresPlace, tuple
     assert not any("altered_by_hand" in err for _, err in results)
 
 
+@pytest.mark.torture
 def test_first_syncs_and_new_fields_of_two_processes_at_once(postgres: Server, tmp_path: Path) -> None:
     """Two machines make the same dataset, and later the same column, at the same instant: both runs succeed."""
     fields: dict[str, str] = {}
@@ -122,22 +125,30 @@ def test_definitions_that_met_another_session_are_sent_again(postgres: Server, t
     """Each error by which Postgres says so is met by each kind of definition of a first sync, which loads all."""
     tags = ["CREATE TABLE", "COMMENT", "CREATE VIEW"]
     counters = [tag.lower().replace(" ", "_") for tag in tags]
-    with SandboxProcess("paragon", **WORLD) as sandbox:
+    with SandboxProcess("paragon", **WORLD) as sandbox, few_views("executions"):
         place = PostgresPlace(tmp_path, sandbox, postgres, steps="none", **SETTINGS)
         place.execute(
             *(f"CREATE SEQUENCE public.{name}" for name in counters),
             _faults(FAULTS, "event_trigger", "'public.' || replace(lower(tg_tag), ' ', '_')"),
             f"CREATE EVENT TRIGGER fail ON ddl_command_start WHEN TAG IN ({', '.join(map(repr, tags))}) "
             "EXECUTE FUNCTION public.fail()",
+            "CREATE SEQUENCE public.create_schema",
+            _faults(FAULTS[-1:], "event_trigger", "'public.create_schema'", name="fail_to_begin"),
+            "CREATE EVENT TRIGGER fail_to_begin ON ddl_command_start WHEN TAG IN ('CREATE SCHEMA') "
+            "EXECUTE FUNCTION public.fail_to_begin()",
         )
         place.run("sync", "paragon", *ON_POSTGRES)
         _check_all_met(place, FAULTS, counters)
+        _check_all_met(place, FAULTS[-1:], ["create_schema"])
         assert place.executions(dataset="at_once") == truth(sandbox)
         assert place.query("SELECT count(*) FROM task_history.executions") == [(len(truth(sandbox)),)]
 
 
 def test_rows_that_met_another_session_are_written_again(postgres: Server, tmp_path: Path) -> None:
-    """Each error is met where rows are written, in load packages and beside them: none is lost or doubled."""
+    """Each error is met where rows are written, in load packages and beside them: none is lost or doubled.
+
+    So is each that the definition of a new column meets.
+    """
     tables = ["workflow_executions", "sync_runs", "schema_changes", "_dlt_pipeline_state", "vendor_fields"]
     fields: dict[str, str] = {}
 
@@ -156,9 +167,14 @@ def test_rows_that_met_another_session_are_written_again(postgres: Server, tmp_p
                 f"CREATE TRIGGER fail BEFORE INSERT OR UPDATE ON at_once.{table} EXECUTE FUNCTION public.fail()"
                 for table in tables
             ),
+            "CREATE SEQUENCE public.alter_table",
+            _faults(FAULTS, "event_trigger", "'public.alter_table'", name="fail_to_alter"),
+            "CREATE EVENT TRIGGER fail_to_alter ON ddl_command_start WHEN TAG IN ('ALTER TABLE') "
+            "EXECUTE FUNCTION public.fail_to_alter()",
         )
         place.run("sync", "paragon", *ON_POSTGRES)
         _check_all_met(place, OF_ROWS, tables)
+        _check_all_met(place, FAULTS, ["alter_table"])
         assert place.executions(dataset="at_once") == truth(sandbox)
         doubled = "SELECT change_id FROM at_once.schema_changes GROUP BY 1 HAVING count(*) > 1"
         assert place.query(doubled) == []

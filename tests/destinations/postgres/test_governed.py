@@ -21,7 +21,7 @@ def midnight_before(days: int) -> datetime:
 def test_old_rows_and_columns(postgres: Server, tmp_path: Path) -> None:
     """What is older is deleted once and not asked for again; old values are erased, new ones are never written."""
     start = midnight_before(12).date().isoformat()
-    with SandboxProcess("paragon", executions=60, seed=72, days=11) as sandbox:
+    with SandboxProcess("paragon", executions=30, seed=72, days=11) as sandbox:
         place = PostgresPlaceWithoutViews(
             tmp_path, sandbox, postgres, start_date=start, payloads="all", integrations=None
         )

@@ -27,10 +27,7 @@ LIMIT, PERIOD_S = 100, 2.0
 MACHINES, CONCURRENCY = 3, 8
 OUTAGES = [
     pytest.param("stopped", 4.0, id="stopped"),
-    *(
-        pytest.param(kind, 20.0, marks=pytest.mark.torture, id=f"{kind} for 20 s")
-        for kind in ("stopped", "suspended", "crashed")
-    ),
+    *(pytest.param(kind, 20.0, id=f"{kind} for 20 s") for kind in ("stopped", "suspended", "crashed")),
 ]
 
 
@@ -107,6 +104,7 @@ def check_all(sandbox: SandboxProcess, places: list[Place], *, again: int = 0) -
     assert len(details) - len(places) * len(right) <= again
 
 
+@pytest.mark.torture
 @pytest.mark.parametrize(("kind", "away_s"), OUTAGES)
 def test_runs_of_three_machines_outlast_an_outage(
     tmp_path: Path, own_postgres: Server, kind: str, away_s: float
@@ -210,6 +208,7 @@ def test_a_warehouse_that_stays_away(tmp_path: Path, own_postgres: Server) -> No
         assert place.executions() == truth(sandbox)
 
 
+@pytest.mark.torture
 def test_an_outage_longer_than_the_deadline(tmp_path: Path, own_postgres: Server) -> None:
     """Not before ``fault_deadline_s`` runs end with exit code 4, with what they read; the same command goes on."""
     deadline_s = 4.0
@@ -240,10 +239,10 @@ def test_connections_that_end_at_any_byte(
     vendor: Vendor, own_postgres: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cut within a statement, or between a commit and its answer: two machines stay within the limit and go on."""
-    with CuttingProxy(own_postgres.port, seed=3, most_bytes=20_000) as proxy:
+    with CuttingProxy(own_postgres.port, seed=3, most_bytes=10_000) as proxy:
         monkeypatch.setenv("TASK_HISTORY_STATE", proxy.url(own_postgres.url))
         workers = [
-            worker(name, vendor, None, limit=40, period_s=1.0, threads=4, seconds=10.0) for name in ("a", "b")
+            worker(name, vendor, None, limit=40, period_s=1.0, threads=4, seconds=5.0) for name in ("a", "b")
         ]
         assert [process.wait(90) for process in workers] == [0, 0]
         assert proxy.cuts >= 10

@@ -13,12 +13,20 @@ import pytest
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import Server
 from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlace
+from tests.support.few_views import few_views
 
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[SandboxProcess]:
     with SandboxProcess(executions=20, freeze=True) as found:
         yield found
+
+
+@pytest.fixture
+def one_view() -> Iterator[None]:
+    """Syncs make the view of executions, and what it reads."""
+    with few_views("executions"):
+        yield
 
 
 def _run(server: Server, *statements: str) -> None:
@@ -68,6 +76,7 @@ def test_a_role_that_cannot_write_is_told(
     assert not sandbox.counters().get("list")
 
 
+@pytest.mark.usefixtures("one_view")
 def test_what_a_check_tries_leaves_nothing_behind(
     postgres: Server, sandbox: SandboxProcess, tmp_path: Path
 ) -> None:
@@ -90,6 +99,7 @@ def test_what_a_check_tries_leaves_nothing_behind(
     assert "The dataset maker_data is there" in place.run("check", "paragon", *ON_POSTGRES).stdout
 
 
+@pytest.mark.usefixtures("one_view")
 def test_a_role_that_makes_no_schemas_loads_into_those_that_are_there(
     postgres: Server, sandbox: SandboxProcess, tmp_path: Path
 ) -> None:

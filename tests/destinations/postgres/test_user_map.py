@@ -16,14 +16,19 @@ from tests.support.user_maps import (
     facts_of,
     queried_table,
     shown,
+    user_views,
+    users_of,
     users_that_ran,
     write_csv,
 )
+
+__all__ = ["user_views"]
 
 QUERY = "-- ours\nSELECT * FROM crm.customers WHERE customer NOT LIKE '%%s;-- %nothing'; -- all of them"
 """One that holds what means something in Python's formats or in a script of statements."""
 
 
+@pytest.mark.usefixtures("user_views")
 def test_the_views_follow_the_file_and_a_forgotten_user_does_not_come_back(
     postgres: Server, tmp_path: Path
 ) -> None:
@@ -32,7 +37,7 @@ def test_the_views_follow_the_file_and_a_forgotten_user_does_not_come_back(
     A registry of the version before gets the column that it lacks; an unchanged file changes no view.
     """
     with SandboxProcess(executions=60, seed=5, freeze=True) as sandbox:
-        place = PostgresPlace(tmp_path, sandbox, postgres, steps="none")
+        place = PostgresPlace(tmp_path, sandbox, postgres, steps="none", integrations=None)
         place.told("sync")
         place.execute("ALTER TABLE task_history.accounts DROP COLUMN user_map")
         users, path = users_that_ran(place), tmp_path / "users.csv"
@@ -48,12 +53,12 @@ def test_the_views_follow_the_file_and_a_forgotten_user_does_not_come_back(
         assert shown(place, "users") == {other: {("C", None, None)}}
 
 
+@pytest.mark.usefixtures("user_views")
 def test_the_views_follow_the_customers_table(postgres: Server, tmp_path: Path) -> None:
     """As in a DuckDB file; a query that writes is refused, and changes nothing."""
     with SandboxProcess(executions=60, seed=5, freeze=True) as sandbox:
-        place = PostgresPlace(tmp_path, sandbox, postgres, steps="none")
-        place.told("sync")
-        users = users_that_ran(place)
+        place = PostgresPlace(tmp_path, sandbox, postgres, steps="none", integrations=None)
+        users = users_of(sandbox)
         place.set(user_map=QUERY)
         for facts in (facts_of(users), {users[0]: ("Only 50 %s", None, None)}):
             place.execute(*queried_table(facts, "postgres"))

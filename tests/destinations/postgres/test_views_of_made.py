@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -17,9 +18,13 @@ from psycopg2.extras import execute_values
 from task_history import systems
 from task_history.views import create as creating
 from task_history.views.access import ViewAccess
+from task_history.views.check import findings
 from task_history.views.sql_files import views
 from task_history.warehouse import tables
 from task_history.warehouse.sql_text import sql_type
+from task_history_cli.cli import main
+from task_history_cli.explore import questions
+from task_history_cli.explore.dataset import dataset as dataset_of_views
 from task_history_cli.runtime.target import find_target
 from task_history_cli.runtime.views import opened
 from tests.destinations.postgres.server import Server
@@ -99,6 +104,53 @@ def test_both_say_the_same(both: tuple[Any, ViewAccess], name: str) -> None:
     here = shown(local.execute(sql).fetchall())
     assert here
     assert shown(remote.query(sql)[1]) == here
+
+
+def test_a_view_has_its_descriptions(both: tuple[Any, ViewAccess]) -> None:
+    """Each column has its own, in the view's order."""
+    for view in views().values():
+        _, described = both[1].query(
+            "SELECT a.attname, col_description(a.attrelid, a.attnum) FROM pg_attribute AS a "
+            f"WHERE a.attrelid = 'task_history.{view.name}'::regclass AND a.attnum > 0 ORDER BY a.attnum"
+        )
+        assert [tuple(row) for row in described] == [
+            (column.name, column.description) for column in view.columns
+        ]
+
+
+def test_checks_find_the_same(both: tuple[Any, ViewAccess]) -> None:
+    """What does not hold of the rows is found in both, as often."""
+    local, remote = both
+    found = []
+    for access in (access_of(local, in_zones_with_users()), remote):
+        shown = creating.datasets(access)
+        found.append(list(findings(access.query, shown, access.dialect)))
+    here, there = found
+    assert here
+    assert [(one.check.name, one.is_well) for one in there] == [(one.check.name, one.is_well) for one in here]
+
+
+def test_a_report_is_made(both: tuple[Any, ViewAccess], tmp_path: Path) -> None:
+    """Of a month that is loaded, in the zone that the accounts share."""
+    page = tmp_path / "report.html"
+    main(["report", "--month", "2026-11", "--out", str(page), "--destination", "postgres"])
+    assert page.stat().st_size
+
+
+def test_every_question_of_explore_has_its_rows(both: tuple[Any, ViewAccess]) -> None:
+    """What the app asks: figures, reasons of failures, the executions and steps behind one, any view, and any SQL."""
+    local, _ = both
+    found = questions.figures("postgres", date(2026, 10, 20), date(2026, 11, 20))
+    assert questions.totals(found)
+    assert questions.table(found, "days")
+    everything = questions.scope(found, questions.EVERYTHING, questions.EVERYTHING)
+    (reason, *_) = questions.reasons("postgres", found, everything)
+    (execution, *_) = questions.failed("postgres", found, everything, reason)
+    assert questions.steps("postgres", execution)
+    history = dataset_of_views("postgres")
+    assert len(history.questions.fetchall()) == len(views())
+    sql = "SELECT count(*) FROM {}executions"
+    assert history(sql.format("")).fetchall() == local.execute(sql.format("task_history.")).fetchall()
 
 
 def test_views_are_made_once(both: tuple[Any, ViewAccess]) -> None:
