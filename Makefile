@@ -46,7 +46,7 @@ docs: .venv-docs/ready
 
 # The long versions: hundreds of kills, a million rows, every system and case. An hour or two.
 torture: .venv/analyzer .venv-axe/ready .venv-bigquery/ready .venv-analyst/ready .venv-dbt/ready .venv-dagster/ready \
-		.venv-ducklake/ready
+		.venv-docs/ready .venv-ducklake/ready
 	$(BIN)/pytest -m torture $(TESTS)
 
 # Peers at the same work from the same server: see docs/explanation/performance.md. BENCH="--only syncs" and the like.

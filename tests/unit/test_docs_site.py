@@ -32,12 +32,27 @@ class Loaded(HTMLParser):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built as the Makefile does; a link inside it that leads nowhere fails the build."""
-    folder = tmp_path_factory.mktemp("site")
+    return _build(ROOT / "docs", tmp_path_factory.mktemp("site"))
+
+
+@pytest.fixture(scope="module")
+def site_of_one_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with one page."""
+    project = tmp_path_factory.mktemp("project")
+    shutil.copy(ROOT / "pyproject.toml", project)
+    docs = project / "docs"
+    shutil.copytree(ROOT / "docs" / "images", docs / "images")
+    shutil.copy(ROOT / "docs" / "conf.py", docs)
+    (docs / "index.md").write_text("# One page\n\nOf *retention*.\n")
+    return _build(docs, tmp_path_factory.mktemp("site"))
+
+
+def _build(docs: Path, folder: Path) -> Path:
     (words,) = re.findall(
         r"^\t\S*sphinx-build (.*) docs site$", (ROOT / "Makefile").read_text(), re.MULTILINE
     )
     done = subprocess.run(
-        [str(environments.sphinx()), *words.split(), str(ROOT / "docs"), str(folder)],
+        [str(environments.sphinx()), *words.split(), str(docs), str(folder)],
         capture_output=True,
         text=True,
         check=False,
@@ -46,6 +61,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.torture
 def test_every_page_is_in_the_site(site: Path) -> None:
     """Each page in ``docs`` is a page of the site."""
     docs = ROOT / "docs"
@@ -53,8 +69,12 @@ def test_every_page_is_in_the_site(site: Path) -> None:
     assert [page for page in pages if not (site / page).exists()] == []
 
 
-def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
+@pytest.mark.parametrize(
+    "name", ["site_of_one_page", pytest.param("site", marks=pytest.mark.torture)], ids=["one page", "all"]
+)
+def test_nothing_is_loaded_from_elsewhere(name: str, request: pytest.FixtureRequest) -> None:
     """Pages and styles load files of the site only."""
+    site: Path = request.getfixturevalue(name)
     foreign = re.compile(r"^\s*(?:[a-z]+:)?//")
     for page in site.rglob("*.html"):
         found = Loaded(page.read_text("utf-8")).addresses
@@ -64,6 +84,7 @@ def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
         assert [address for address in found if foreign.match(address)] == [], style
 
 
+@pytest.mark.torture
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
 def test_the_search_works_without_a_server(site: Path, tmp_path: Path) -> None:
     """A word finds its pages in a browser that opened the file."""

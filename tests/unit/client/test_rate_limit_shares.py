@@ -24,6 +24,7 @@ from task_history.systems import find
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.budgets import KEY, ORIGIN, ManualClock, Vendor, most_in_a_period, no_wait, worker
 from tests.support.place import Place
+from tests.support.torture import rest_as_torture
 
 FORE, BACK = BudgetShare.FOREGROUND, BudgetShare.BACKGROUND
 
@@ -295,7 +296,7 @@ def test_no_period_sees_more_than_the_limit_in_any_mix(tmp_path: Path, hands: Ma
     assert most_in_a_period(found.arrivals, 5.0) == limit
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", rest_as_torture(range(4), [0]))
 def test_a_sync_is_done_within_the_period_and_nothing_is_left_over(
     tmp_path: Path, hands: ManualClock, seed: int
 ) -> None:
@@ -474,6 +475,7 @@ def _beside_a_backfill(tmp_path: Path, *, limit: int, period_s: float, least_use
         assert used >= least_use * limit * periods
 
 
+@pytest.mark.torture
 def test_a_sync_does_not_wait_for_a_backfill(tmp_path: Path) -> None:
     """While a backfill spends the budget, a sync gets its requests within a period, and no request is refused."""
     # Commits of two processes on a busy machine take seconds: the period is long enough for them.

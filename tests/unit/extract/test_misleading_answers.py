@@ -102,10 +102,23 @@ WHOLE: dict[str, dict[str, Any]] = {
 }
 EXECUTIONS = {"half_and_ended": 10_000, "second_window_counts_none": 25_000}
 """Of cases that need more than others."""
+IN_ROWS = ("empty_with_a_link", "half_and_ended")
+"""Cases that are read row by row, too, in each run: what they test knows no difference."""
 
 
-@pytest.mark.parametrize("in_columns", [False, True], ids=["rows", "columns"])
-@pytest.mark.parametrize("case", WHOLE, ids=str)
+@pytest.mark.parametrize(
+    ("case", "in_columns"),
+    [
+        pytest.param(
+            case,
+            in_columns,
+            id=f"{case}-{'columns' if in_columns else 'rows'}",
+            marks=[] if in_columns or case in IN_ROWS else [pytest.mark.torture],
+        )
+        for case in WHOLE
+        for in_columns in (False, True)
+    ],
+)
 def test_an_answer_that_misleads_once_costs_no_row(case: str, in_columns: bool) -> None:
     """Pages that come empty or cut are asked for again, or from another position: all rows come, on evidence."""
     vendor = _vendor(EXECUTIONS.get(case, 5_000), **WHOLE[case])

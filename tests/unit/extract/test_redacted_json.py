@@ -10,6 +10,7 @@ import pytest
 from task_history.core import cutting
 from task_history.extract.redacted_json import redacted_json, redacted_prose
 from task_history.redaction.redactor import Redactor
+from tests.support.torture import rest_as_torture
 
 HUGE = 3 << 20
 AT_MOST = 65_536
@@ -76,7 +77,7 @@ def test_encoded_secrets_are_found_where_the_text_is_cut(before: str, sizes: Siz
     assert b"Hunter2".hex() not in stored
 
 
-@pytest.mark.parametrize("joined", ["|", "/", ",", ";"])
+@pytest.mark.parametrize("joined", rest_as_torture(["|", "/", ",", ";"], ["|"]))
 def test_no_half_of_a_secret_is_stored_where_a_text_without_spaces_is_cut(joined: str, sizes: Sizes) -> None:
     """Also where the text before it becomes so short by redaction that its end would fit."""
     for shift in range(0, 80, 3):

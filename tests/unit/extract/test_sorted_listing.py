@@ -268,18 +268,18 @@ def test_a_comparison_finds_whichever_row_is_missing(bounds: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("switches", "most"),
+    ("switches", "most", "largest"),
     [
-        ({}, 1.02),
-        ({"after": "inclusive", "before": "inclusive"}, 1.02),
-        ({"total": "absent"}, 1.02),
-        ({"ties": "unstable"}, 1.05),
+        ({}, 1.02, 10_000),
+        ({"after": "inclusive", "before": "inclusive"}, 1.02, 10_000),
+        ({"total": "absent"}, 1.02, 10_000),
+        ({"ties": "unstable"}, 1.05, 25_000),
     ],
     ids=["as_documented", "inclusive_bounds", "no_total", "unstable_ties"],
 )
-def test_pages_are_hardly_read_twice(switches: dict[str, Any], most: float) -> None:
+def test_pages_are_hardly_read_twice(switches: dict[str, Any], most: float, largest: int) -> None:
     """A first sync of N rows costs at most 1.02 × ceil(N/100) + 5 requests, little more where ties swap."""
-    for executions in (90, 1_000, 25_000):
+    for executions in (90, 1_000, largest):
         vendor = Vendor(Spec(executions=executions, seed=5, now=NOW), switches, seed=1)
         copy = Copy(vendor, NOW - timedelta(days=30), timedelta(hours=2), 10_000)
         copy.sync()
@@ -364,7 +364,14 @@ def test_syncs_lose_nothing_in_thousands_of_worlds() -> None:
 
 @pytest.mark.parametrize("in_columns", [False, True], ids=["rows", "columns"])
 @pytest.mark.parametrize("ignore_sort", [False, True], ids=["oldest_first", "newest_first"])
-@pytest.mark.parametrize(("purged", "new"), [(300, 0), (0, 300), (300, 300)], ids=["purge", "insert", "both"])
+@pytest.mark.parametrize(
+    ("purged", "new"),
+    [
+        pytest.param(300, 0, id="purge", marks=pytest.mark.torture),
+        pytest.param(0, 300, id="insert", marks=pytest.mark.torture),
+        pytest.param(300, 300, id="both"),
+    ],
+)
 def test_whole_pages_that_come_and_go_lose_nothing(
     ignore_sort: bool, purged: int, new: int, in_columns: bool
 ) -> None:

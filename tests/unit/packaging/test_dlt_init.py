@@ -63,6 +63,7 @@ def test_no_sandbox_is_copied(project: Path) -> None:
     assert not [name for name in copied if "sandbox" in name or "task_history_cli" in name]
 
 
+@pytest.mark.torture
 def test_what_is_not_filled_in_is_named(project: Path) -> None:
     """The script of a project as ``dlt init`` leaves it names what is to be set, and the file, and asks nobody."""
     done = subprocess.run(

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -60,6 +61,18 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_the_sdist_holds_the_files_of_the_wheel(built: Path, tmp_path: Path) -> None:
+    """Each file of both packages is in the sdist."""
+    (wheel,), (archive,) = built.glob("*.whl"), built.glob("*.tar.gz")
+    own = [name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name]
+    with tarfile.open(archive) as sdist:
+        there = {name.partition("/")[2] for name in sdist.getnames()}
+    assert own
+    assert [name for name in own if not there & {f"sources/{name}", f"pipelines/{name}"}] == []
+    assert {"pyproject.toml", "README.md", "hatch_build.py"} <= there
+
+
+@pytest.mark.torture
 def test_the_sdist_holds_what_the_wheel_is_built_from(built: Path, tmp_path: Path) -> None:
     """A wheel that is built from the sdist has the same files as the one that is built from the clone."""
     (archive,) = built.glob("*.tar.gz")

@@ -477,6 +477,7 @@ def _steps(text: str) -> int:
     return count
 
 
+@pytest.mark.torture
 @for_each("part", HOSTILE.values(), ids=HOSTILE)
 def test_work_grows_with_the_length_only(part: str) -> None:
     """Four times as much hostile text runs at most about four times as many lines, never sixteen times as many."""

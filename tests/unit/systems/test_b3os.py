@@ -148,7 +148,7 @@ def test_gaps_are_filled_and_rates_computed() -> None:
 def test_statistics_are_asked_for_once_and_prove_the_copy(tmp_path: Path) -> None:
     """Closed hours are not asked for again, and an audit that they agree with reads hardly any list."""
     with SandboxProcess(
-        "b3os", executions=600, seed=4, days=6, future_hours=30, freeze=True, switch={"success_rate": "share"}
+        "b3os", executions=250, seed=4, days=6, future_hours=30, freeze=True, switch={"success_rate": "share"}
     ) as sandbox:
         place = Place(tmp_path, sandbox, system="b3os", steps="none")
         place.quick_sync()

@@ -161,7 +161,7 @@ def test_a_difficult_tenant(tmp_path: Path) -> None:
     """A forbidden and a slow workflow, short tokens, no single reads, no newer history: all that may be read is read."""
     with SandboxProcess(
         "sailpoint",
-        executions=200,
+        executions=100,
         seed=2,
         days=6,
         future_hours=30,

@@ -130,7 +130,7 @@ SWITCHES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("variant", SWITCHES, ids=str)
 def test_a_copy_is_perfect_whatever_the_version(tmp_path: Path, variant: str) -> None:
     """Runs, tasks and logs are all there once, in the vendor's order; several namespaces make no run twice."""
-    world: dict[str, Any] = {"executions": 60, "seed": 3, "days": 5, "future_hours": 30, "open_days": 0.1}
+    world: dict[str, Any] = {"executions": 40, "seed": 3, "days": 5, "future_hours": 30, "open_days": 0.1}
     with SandboxProcess("twinit", **world, freeze=True, switch=SWITCHES[variant]) as sandbox:
         place = Place(tmp_path, sandbox, system="twinit")
         for hours in (0, 26):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -100,10 +102,16 @@ def _made(zone: str, now: str, *, executions: int = 1_000) -> Any:
     return connection
 
 
+@pytest.fixture(scope="module")
+def made() -> Callable[[str, str], Any]:
+    """The same, made once for tests that change nothing in it."""
+    return cache(_made)
+
+
 @pytest.mark.parametrize(("zone", "now"), rest_as_torture(ZONES, ODD_ZONES))
-def test_every_day_is_the_zones(zone: str, now: str) -> None:
+def test_every_day_is_the_zones(made: Callable[[str, str], Any], zone: str, now: str) -> None:
     """Executions, failures and tasks of each day and month are those of Python's zones, per account."""
-    connection = _made(zone, now)
+    connection = made(zone, now)
     for instance, dataset, name in (("", "paragon", zone), ("eu", "paragon_eu", "UTC")):
         raw = connection.execute(
             f"SELECT date_started, status, task_count FROM {dataset}.workflow_executions"
@@ -138,9 +146,11 @@ def test_every_day_is_the_zones(zone: str, now: str) -> None:
 
 
 @pytest.mark.parametrize(("zone", "now"), rest_as_torture(ZONES, ODD_ZONES))
-def test_a_day_of_the_zone_is_loaded_when_all_of_it_is(zone: str, now: str) -> None:
+def test_a_day_of_the_zone_is_loaded_when_all_of_it_is(
+    made: Callable[[str, str], Any], zone: str, now: str
+) -> None:
     """The 10th of each month is missing in coverage, and the last day is loaded until noon UTC."""
-    connection = _made(zone, now, executions=500)
+    connection = made(zone, now)
     windows = [
         (start.astimezone(UTC), end.astimezone(UTC))
         for start, end in connection.execute(
