@@ -65,9 +65,22 @@ def test_an_id_that_leaves_its_folder_is_refused(identity: str) -> None:
     assert str(caught.value).isprintable()
 
 
+def test_each_letter_of_an_id_stays_in_one_segment() -> None:
+    """What is not refused stands in the path as one segment, and is that id again once it is decoded."""
+    letters = map(chr, [*range(0x3000), *range(0xD700, 0xE100), 0xFEFF, 0xFFFF, 0x1F600, 0x10FFFF])
+    for identity in (*USABLE, *(form for letter in letters for form in (letter, f"a{letter}..{letter}b"))):
+        check_segment(identity)
+
+
+@pytest.mark.torture
 @given(st.one_of(st.sampled_from(USABLE), st.text(min_size=1, max_size=20)))
 def test_an_id_is_one_segment(identity: str) -> None:
-    """What is not refused stands in the path as one segment, and is that id again once it is decoded."""
+    """The same of any text."""
+    check_segment(identity)
+
+
+def check_segment(identity: str) -> None:
+    """The id is refused, or stands in the path as one segment."""
     try:
         path = path_of("/jobs", identity)
     except UnusableId:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +24,13 @@ from dlt.extract import DltSource
 import task_history
 from task_history import paragon, systems
 from task_history.core.errors import AlreadyRunning, UsageError
+from task_history.core.keyed_hash import KeyedHash
 from task_history.runs.run_lock import run_lock
 from task_history.sync_pipeline import settings_of
 from task_history.systems.protocol import System
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.promises.test_every_system import truth
+from tests.support.altering_proxy import altering
 from tests.support.forked import Forked
 from tests.support.place import ROOT, Place
 from tests.support.torture import rest_as_torture
@@ -110,6 +115,12 @@ def new_script(folder: Path, program: str, *words: str) -> subprocess.CompletedP
     )
 
 
+def query(file: Path, sql: str) -> list[tuple[Any, ...]]:
+    """Rows of a DuckDB file."""
+    with duckdb.connect(str(file), read_only=True) as connection:
+        return connection.execute(sql).fetchall()
+
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -125,16 +136,14 @@ class Project:
         settings = self.sandbox.settings | {"start_date": "2020-01-01", "rate_limit_requests": 0} | more
         return [self.system.name, json.dumps(settings)]
 
-    def run(self, program: str, by: Run = script) -> list[dict[str, Any]]:
-        """What the program printed; fails where it wrote anything to stderr."""
-        done = by(self.folder, program, *self.words())
+    def run(self, program: str, by: Run = script, **more: Any) -> list[dict[str, Any]]:
+        """What the program printed; fails where it wrote anything to stderr. ``more`` are settings."""
+        done = by(self.folder, program, *self.words(**more))
         assert (done.returncode, done.stderr) == (0, "")
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
-        file = self.folder / f"task_history_{self.system.name}.duckdb"
-        with duckdb.connect(str(file), read_only=True) as connection:
-            return connection.execute(sql).fetchall()
+        return query(self.folder / f"task_history_{self.system.name}.duckdb", sql)
 
     def held(self) -> dict[str, tuple[str, bool]]:
         """Status and openness by id; fails when an id is there twice."""
@@ -170,7 +179,8 @@ class Project:
         return sum(self.query(f"SELECT count(*) FROM {table} WHERE {condition}")[0][0] for table in tables)
 
 
-@pytest.mark.parametrize("name", rest_as_torture(systems.names(), kept=["paragon"]))
+@pytest.mark.torture
+@pytest.mark.parametrize("name", systems.names())
 def test_a_plain_run_prints_no_warning(name: str, tmp_path: Path) -> None:
     """``pipeline.run`` with dlt's own settings loads what the vendor shows, and writes nothing to stderr.
 
@@ -185,6 +195,27 @@ def test_a_plain_run_prints_no_warning(name: str, tmp_path: Path) -> None:
         project.assert_holds_all()
     assert result["complete"]
     assert result["executions"] == 0
+
+
+def test_a_run_in_an_interpreter_of_its_own_prints_no_warning(tmp_path: Path) -> None:
+    """``pipeline.run`` loads what the vendor shows and writes nothing to stderr; ``task_history.sync`` goes on.
+
+    Both keep rules of columns.
+    """
+    rules = {
+        "exclude_columns": ["workflow_executions.task_count"],
+        "hash_columns": ["*.user_id"],
+        "hash_key": "k" * 32,
+    }
+    with SandboxProcess(executions=30, seed=3, **WORLD) as sandbox:
+        project = Project(tmp_path, systems.find("paragon"), sandbox)
+        (result,) = project.run(PLAIN_RUN_THEN_SYNC, new_script, **rules)
+        project.assert_holds_all()
+        users = {row["userId"] for row in sandbox.truth() if row["userId"]}
+    assert (result["complete"], result["executions"]) == (True, 0)
+    rows = project.query("SELECT user_id, task_count FROM paragon.workflow_executions WHERE user_id <> ''")
+    assert {user for user, _ in rows} == {KeyedHash("k" * 32).of(user) for user in users}
+    assert {count for _, count in rows} == {None}
 
 
 @pytest.mark.parametrize("name", rest_as_torture(systems.names(), kept=["paragon"]))
@@ -233,6 +264,45 @@ def test_a_killed_sync_goes_on_with_the_next_call(name: str, tmp_path: Path) -> 
     assert [read for read in again if any(identity in str(read) for identity in committed)] == []
 
 
+def test_keyboard_interrupt_reaches_the_caller(tmp_path: Path) -> None:
+    """A signal in the middle of the details: handlers are as they were, and the next call goes on with what is left."""
+    main = threading.main_thread().ident
+    assert main is not None
+    seen = count()
+
+    def alter(path: str, body: bytes) -> bytes:
+        if re.search(r"/workflow-executions/[^/?]+$", path) and next(seen) == 20:
+            signal.pthread_kill(main, signal.SIGINT)
+        return body
+
+    # A shell that starts tests in the background has SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with (
+            SandboxProcess(executions=60, seed=5, **WORLD) as sandbox,
+            altering(sandbox.base_url, alter) as url,
+        ):
+            pipeline = _pipeline(tmp_path)
+            settings = sandbox.settings | {
+                "start_date": "2020-01-01",
+                "rate_limit_requests": 0,
+                "base_url": url,
+            }
+            with pytest.raises(KeyboardInterrupt):
+                task_history.sync(pipeline, paragon(**settings))
+            assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+            assert task_history.sync(pipeline, paragon(**settings)).is_complete
+            held = query(
+                tmp_path / "plain.duckdb",
+                "SELECT count(*), count(DISTINCT id) FROM paragon.execution_details",
+            )
+            ended = sum("dateEnded" in row for row in sandbox.truth())
+            assert held == [(ended, ended)]
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.torture
 def test_an_interrupted_sync_loses_nothing_that_was_committed(tmp_path: Path) -> None:
     """KeyboardInterrupt reaches the caller, whose signal handlers are as they were, and the next call goes on."""
     with SandboxProcess(executions=120, seed=5, **WORLD) as sandbox:
@@ -331,6 +401,7 @@ def test_a_source_that_a_sync_would_not_heed_is_refused(
         task_history.sync(_pipeline(tmp_path), change(source))
 
 
+@pytest.mark.torture
 def test_the_command_and_sync_take_turns(tmp_path: Path) -> None:
     """Each goes on where the other one stopped, on the cursor that is in the warehouse."""
     with SandboxProcess(executions=30, seed=3, future_hours=60, **WORLD) as sandbox:
@@ -352,9 +423,27 @@ def test_the_command_and_sync_take_turns(tmp_path: Path) -> None:
             sandbox.advance(20 * 3600)
 
 
+def test_the_command_goes_on_where_sync_stopped(tmp_path: Path) -> None:
+    """On the cursor that is in the warehouse, and what it prints has the names of ``RunResult.as_json``."""
+    with SandboxProcess(executions=20, seed=5, future_hours=30, **WORLD) as sandbox:
+        place = Place(tmp_path, sandbox, integrations=None)
+        settings = sandbox.settings | {"start_date": "2026-01-01", "rate_limit_requests": 0}
+        result = task_history.sync(_pipeline(tmp_path, place.file), paragon(**settings)).as_json()
+        sandbox.advance(20 * 3600)
+        printed = place.sync()
+        held = place.query("SELECT id, status, is_open FROM paragon.workflow_executions")
+        assert {row[0]: row[1:] for row in held} == truth(sandbox, systems.find("paragon"))
+        assert len(held) == len(sandbox.truth()) > result["executions"] > 0
+        assert printed["executions"] < len(held)
+        assert sandbox.counters()["reads_more_than_once"] == []
+    where = {"destination", "place", "file"}
+    assert set(result) == {name for name in printed if name in result or name in where} - where
+
+
+@pytest.mark.torture
 def test_a_result_holds_what_the_command_prints(tmp_path: Path) -> None:
     """``RunResult.as_json`` has the names of ``task-history sync --json``, which adds where the warehouse is."""
-    with SandboxProcess(executions=20, seed=5, **WORLD) as sandbox:
+    with SandboxProcess(executions=5, seed=5, **WORLD) as sandbox:
         printed = Place(tmp_path, sandbox, integrations=None).sync()
         result = task_history.sync(
             _pipeline(tmp_path), paragon(**sandbox.settings, start_date="2020-01-01", rate_limit_requests=0)

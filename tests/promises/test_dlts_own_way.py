@@ -66,11 +66,14 @@ def _commit(loader: Loader, *ids: str, at: datetime = NOW, status: str = "SUCCEE
 def test_rows_state_and_tables_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables, their columns, rows that replace others, and the cursor are those of the other way.
 
-    Every table and column is there before the first row, and described.
+    Every table and column is there before the first row, and described. No package is made by hand, and dlt's own
+    folders are left to it.
     """
     contents = []
     for way in ("on", "off"):
         monkeypatch.setenv(dlt_internals.SWITCH, way)
+        if way == "off":
+            _forbid_the_other_way(monkeypatch)
         folder = tmp_path / way
         loader = _loader(folder)
         loader.prepare()
@@ -99,8 +102,8 @@ def test_rows_state_and_tables_are_the_same(tmp_path: Path, monkeypatch: pytest.
     assert [("a", "EXECUTING", "a"), ("b", "SUCCEEDED", "b"), ("c", "SUCCEEDED", "c")] == contents[1][1]
 
 
-def test_nothing_of_the_other_way_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No package is made by hand, and dlt's own folders are left to it."""
+def _forbid_the_other_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on what goes the other way fails the test."""
 
     def missed(*_: object, **__: object) -> None:
         raise AssertionError("this is not dlt's own way")
@@ -111,12 +114,9 @@ def test_nothing_of_the_other_way_is_used(tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.setattr(dlt_internals, name, missed)
     for name in ("remove_old_loads", "complete_loads", "remove_killed_extracts"):
         monkeypatch.setattr(working_dir, name, missed)
-    loader = _loader(tmp_path)
-    loader.prepare()
-    _commit(loader, "a")
-    loader.close()
 
 
+@pytest.mark.torture
 def test_a_copy_is_perfect(tmp_path: Path) -> None:
     """After a first sync that was killed and another, every execution is there once, as the vendor shows it."""
     with SandboxProcess(executions=20, seed=7, failed=0.3, freeze=True) as sandbox:
@@ -128,6 +128,14 @@ def test_a_copy_is_perfect(tmp_path: Path) -> None:
         place.sync()
         assert PERFECT == differences(place, sandbox)
         assert place.query("SELECT count(*) FROM paragon.step_payloads")[0][0] > 0
+
+
+def test_a_sync_has_all_rows(tmp_path: Path) -> None:
+    """Every execution is there once, as the vendor shows it."""
+    with SandboxProcess(executions=10, seed=7, freeze=True) as sandbox:
+        place = Place(tmp_path, sandbox, integrations=None, steps="none")
+        place.quick_sync()
+        assert PERFECT == differences(place, sandbox)
 
 
 @pytest.mark.torture

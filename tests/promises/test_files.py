@@ -48,7 +48,7 @@ def test_only_the_owner_reads_what_is_made(tmp_path: Path) -> None:
         for mask, allowed in ((None, 0), ("027", 0o050)):
             folder = tmp_path / str(mask)
             folder.mkdir(mode=0o700)
-            place = Place(folder, sandbox, rate_limit_requests=1_000, integrations=None)
+            place = Place(folder, sandbox, rate_limit_requests=1_000, integrations=None, steps="none")
             if mask:
                 place.env["TASK_HISTORY_UMASK"] = mask
             made = [place.file, folder / "dlt", folder / "state"]
@@ -56,8 +56,8 @@ def test_only_the_owner_reads_what_is_made(tmp_path: Path) -> None:
                 place.run("sync", "paragon")
             else:
                 place.run_process("sync", "paragon")
-                place.run("report")
-                made.append(folder / "report.html")
+                place.run("report", "--format", "csv")
+                made.append(folder / "report.zip")
             found = modes(*made)
             assert len(found) > 20
             assert any(path.suffix == ".lock" for path in found)

@@ -45,11 +45,14 @@ def oldest(place: Place, table: str, column: str, where: str = "TRUE") -> dateti
 def test_what_is_older_is_deleted_and_not_missed(tmp_path: Path, system: str) -> None:
     """A sync deletes what is older; later syncs, audits and backfills neither miss it nor ask for it."""
     found = systems.find(system)
+    kept = KEEP | ({"keep_days_payloads": 5} if found.payloads else {})
     with place_of(tmp_path, system) as (place, sandbox):
         place.sync()
         loaded = place.query(f"SELECT count(*) FROM {system}.{found.executions.name}")[0][0]
-        place.set(**KEEP)
+        place.set(**kept)
         deleting = place.sync()
+        # What was deleted is not asked for though it may be kept again.
+        place.set(keep_days_payloads=None)
         requests = len(sandbox.requests())
         idle = place.sync()
         asked = sandbox.requests()[requests:]
@@ -66,6 +69,9 @@ def test_what_is_older_is_deleted_and_not_missed(tmp_path: Path, system: str) ->
     assert oldest(place, found.executions.name, found.started_column, "NOT is_open") >= midnight_before(20)
     assert oldest(place, found.details.steps.name, "execution_date_started") >= midnight_before(10)
     assert oldest(place, "coverage", "day") == midnight_before(20)
+    if found.payloads:
+        payloads = found.payloads.table.name
+        assert oldest(place, payloads, "execution_date_started") >= midnight_before(5)
     left = place.query(f"SELECT count(*) FROM {system}.{found.executions.name}")[0][0]
     assert 0 < left < loaded
     assert deleting["complete"]
@@ -80,6 +86,7 @@ def test_what_is_older_is_deleted_and_not_missed(tmp_path: Path, system: str) ->
     assert status["systems"][0]["details_left"] == 0
 
 
+@pytest.mark.torture
 def test_payloads_are_not_asked_for_again(tmp_path: Path) -> None:
     """Payloads that were deleted are never read a second time, also after the setting was taken away; steps stay."""
     with place_of(tmp_path, "paragon") as (place, sandbox):

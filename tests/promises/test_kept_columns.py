@@ -99,6 +99,7 @@ NUMBER = {"paragon": ("taskCount", "task_count"), "twinit": ("_timeoutSeconds", 
 """A documented number of executions: the vendor's key and the column."""
 
 
+@pytest.mark.torture
 @pytest.mark.parametrize(
     ("system", "vanishes"),
     rest_as_torture(product(NUMBER, (False, True)), kept=[("paragon", False)]),

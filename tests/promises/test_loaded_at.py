@@ -18,7 +18,7 @@ from task_history.core.columns import LOADED_AT
 from task_history.load.dlt_internals import SWITCH
 from task_history.warehouse import tables
 from task_history_cli.sandbox.process import SandboxProcess
-from tests.support.place import Place
+from tests.support.place import Place, truth
 from tests.support.torture import rest_as_torture
 
 NOW = "2026-03-01T12:00:00+00:00"
@@ -73,8 +73,11 @@ def test_every_table_has_the_column(name: str) -> None:
 
 
 def test_a_poll_finds_every_row_while_syncs_and_a_backfill_commit(tmp_path: Path) -> None:
-    """Of executions, steps and coverage a poll by loaded_at has every row in its last version."""
-    with SandboxProcess(executions=800, seed=5, days=30, now=NOW, freeze=True) as sandbox:
+    """Of executions, steps and coverage a poll by loaded_at has every row in its last version.
+
+    Nothing is missing, and nothing is read twice.
+    """
+    with SandboxProcess(executions=400, seed=5, days=30, now=NOW, freeze=True) as sandbox:
         place = Place(
             tmp_path, sandbox, start_date="2026-02-25", retention_days=0, steps="failed", payloads="none"
         )
@@ -111,6 +114,11 @@ def test_a_poll_finds_every_row_while_syncs_and_a_backfill_commit(tmp_path: Path
                 held = {key: str(at) for key, at in execute(poll._sql.partition(" WHERE ")[0])}
                 assert len(held) > 10, name
                 assert poll.rows == held, name
+        right = truth(sandbox)
+        assert place.executions() == {
+            key: row for key, row in right.items() if "2026-02-10" <= row["dateStarted"]
+        }
+        assert sandbox.counters()["reads_more_than_once"] == []
 
 
 def test_a_commit_is_later_than_all_that_is_stored(tmp_path: Path) -> None:

@@ -83,8 +83,11 @@ class OddDates:
         return odd
 
 
-@pytest.mark.parametrize("system", rest_as_torture(systems.names(), ("paragon",)))
-def test_dates_at_the_ends_of_time(tmp_path: Path, system: str) -> None:
+@pytest.mark.parametrize(
+    ("system", "is_long"),
+    rest_as_torture([*((name, True) for name in systems.names()), ("paragon", False)], [("paragon", False)]),
+)
+def test_dates_at_the_ends_of_time(tmp_path: Path, system: str, is_long: bool) -> None:
     """In list rows, starts, steps, events and statistics: syncs go on, no row is missing, and an audit is clean."""
     dates = OddDates(share=6)
     with SandboxProcess(system, freeze=True, **WORLD) as sandbox:
@@ -103,12 +106,14 @@ def test_dates_at_the_ends_of_time(tmp_path: Path, system: str) -> None:
             assert len({dates.sent[key] for key in asked}) > 5
             sent = {(key, sources[name]): dates.sent[key, name] for key, name in asked}
             assert_kept(place, f"{system}.{table.name}", sent)
-            place.run("audit", system, *MONTH, "--thorough", "--repair", expect=None)
+            if is_long:
+                place.run("audit", system, *MONTH, "--thorough", "--repair", expect=None)
             audit = json.loads(place.run("audit", system, *MONTH, "--thorough", "--json", expect=None).stdout)
             assert (audit["missing"], audit["surplus"], audit["different"]) == (0, 0, 0)
             place.run("status", system)
             place.run("views")
-            place.run("report", *MONTH)
+            if is_long:
+                place.run("report", *MONTH)
             place.run("views", "--check")
 
 

@@ -61,7 +61,7 @@ def main_table(system: str) -> str:
     return f"{system}.{systems.find(system).executions.name}"
 
 
-FEW = {"executions": 6}
+FEW = {"executions": 3}
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_fields_nested_without_end(tmp_path: Path, system: str, depth: int) -> N
         "beside": '"kept"',
     }
     # Each answer about a single one has the fields, and its text is long.
-    executions = 40 if depth == 150 else 10
+    executions = 40 if depth == 150 else 4
     with place_of(tmp_path, system, lambda path, body: with_fields(body, fields), executions=executions) as (
         place,
         sandbox,
@@ -169,7 +169,9 @@ ODD = {
 def test_odd_values_are_kept_as_text(tmp_path: Path, system: str, in_all: bool) -> None:
     """Numbers that no column holds are text as they were sent, however the page was read."""
     fields = {name: sent for name, (sent, _) in ODD.items()}
-    with place_of(tmp_path, system, lambda path, body: with_fields(body, fields, every=in_all)) as (place, _):
+    with place_of(
+        tmp_path, system, lambda path, body: with_fields(body, fields, every=in_all), executions=16
+    ) as (place, _):
         place.sync()
         names = ", ".join(map(NamingConvention().normalize_identifier, ODD))
         rows = place.query(f"SELECT {names} FROM {main_table(system)} WHERE huge IS NOT NULL")

@@ -84,10 +84,7 @@ def with_names(value: Any, names: set[str], numbers: Any) -> Any:
     ("system", "reads_row_by_row"),
     rest_as_torture(
         [(name, False) for name in SYSTEMS] + [("paragon", True)],
-        kept=[
-            ("paragon", True),
-            ("sailpoint", False),
-        ],
+        kept=[("paragon", True)],
     ),
 )
 def test_fields_named_like_columns_of_ours(tmp_path: Path, system: str, reads_row_by_row: bool) -> None:

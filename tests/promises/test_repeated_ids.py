@@ -23,6 +23,7 @@ def check_all_there(place: Place) -> None:
         assert counts == [(number * EXECUTIONS, number * EXECUTIONS)], table
 
 
+@pytest.mark.torture
 @pytest.mark.parametrize("system", rest_as_torture(STEPS, ("paragon",)))
 def test_steps_with_repeated_ids_are_all_there(system: str, tmp_path: Path) -> None:
     """One row for each, also after they were read again; the log counts them, and audits and checks agree."""
@@ -57,6 +58,7 @@ def test_what_tells_them_apart_is_put_back(system: str, tmp_path: Path) -> None:
                 assert "tasks.workflow_execution_id was dropped by hand" in error
 
 
+@pytest.mark.torture
 @pytest.mark.parametrize("system", rest_as_torture(STEPS, ("twinit",)))
 def test_a_step_that_is_missing_is_named_by_the_check_and_the_audit(system: str, tmp_path: Path) -> None:
     """The log of details counts what was read: fewer rows than that are a broken promise in every system."""

@@ -76,7 +76,9 @@ def first_runs_killed(
         kill_first_runs(make, words, kills=kills, seed=seed, dataset=lambda _: "paragon")
 
 
-@pytest.mark.parametrize("words", [SYNC, BACKFILL], ids=["sync", "backfill"])
+@pytest.mark.parametrize(
+    "words", [SYNC, pytest.param(BACKFILL, marks=pytest.mark.torture)], ids=["sync", "backfill"]
+)
 def test_first_runs_that_are_killed_from_their_first_instant_on(tmp_path: Path, words: Sequence[str]) -> None:
     """The same command goes on without help, and all tables equal those of an undisturbed run."""
     first_runs_killed(tmp_path, words, kills=1, seed=1, executions=20)

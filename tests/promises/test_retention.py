@@ -27,7 +27,7 @@ def _place(folder: Path, sandbox: SandboxProcess) -> Place:
 def test_a_sync_that_was_off_for_too_long_says_what_is_lost(tmp_path: Path) -> None:
     """Off for longer than the vendor keeps executions, a sync names the span, does not call it covered, goes on."""
     with SandboxProcess(
-        executions=2_000, seed=101, days=10, future_hours=24 * 70, now=NOW, freeze=True, retention_days=30
+        executions=600, seed=101, days=10, future_hours=24 * 70, now=NOW, freeze=True, retention_days=30
     ) as sandbox:
         place = _place(tmp_path, sandbox)
         place.quick_sync()
@@ -58,7 +58,7 @@ def test_a_sync_that_was_off_for_too_long_says_what_is_lost(tmp_path: Path) -> N
 def test_open_executions_that_pass_the_horizon_are_unresolved(tmp_path: Path) -> None:
     """An execution that was open when last seen and is purged since is marked so, visibly, and not asked for again."""
     with SandboxProcess(
-        executions=2_000, seed=102, days=10, open_days=0.1, now=NOW, freeze=True, retention_days=30
+        executions=500, seed=102, days=10, open_days=0.1, now=NOW, freeze=True, retention_days=30
     ) as sandbox:
         place = _place(tmp_path, sandbox)
         place.quick_sync()

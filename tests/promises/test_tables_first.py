@@ -17,6 +17,7 @@ from task_history.core.commit_limits import CommitLimits
 from task_history.load.pipeline import Loader
 from task_history.warehouse import tables
 from task_history_cli.runtime.target import Target
+from tests.support.torture import rest_as_torture
 
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
 
@@ -109,7 +110,7 @@ def test_what_is_new_is_made_beside_what_the_vendor_sent(file: Path) -> None:
     assert ("workflows", "integration") in columns(file)
 
 
-@pytest.mark.parametrize("is_empty", [True, False], ids=["empty", "missing"])
+@pytest.mark.parametrize("is_empty", rest_as_torture([True, False], [True]), ids=["empty", "missing"])
 def test_a_file_is_made_whole_or_not_at_all(
     file: Path, monkeypatch: pytest.MonkeyPatch, is_empty: bool
 ) -> None:
@@ -178,12 +179,12 @@ def test_a_dataset_made_anew_by_hand_is_filled(file: Path) -> None:
     _goes_on(file)
 
 
-@pytest.mark.parametrize("table", ["_dlt_version", "_dlt_loads", "_dlt_pipeline_state"])
-def test_a_dataset_without_a_table_of_dlts_is_filled(file: Path, table: str) -> None:
+def test_a_dataset_without_a_table_of_dlts_is_filled(file: Path) -> None:
     """Tables of dlt's own that were dropped by hand are made again, and no row is lost."""
     first = loader(file)
     first.prepare()
     commit(first)
     first.close()
-    _without_tables(file, f"DROP TABLE paragon.{table}")
-    _goes_on(file)
+    for table in ("_dlt_version", "_dlt_loads", "_dlt_pipeline_state"):
+        _without_tables(file, f"DROP TABLE paragon.{table}")
+        _goes_on(file)

@@ -33,7 +33,28 @@ pytestmark = pytest.mark.usefixtures("views", "user_views")
 PERSON = {"paragon": "workflow_executions.user_id", "b3os": "*.triggered_by"}
 
 
-@pytest.mark.parametrize("system", rest_as_torture(["paragon", "b3os"], ["paragon"]))
+def test_the_views_have_what_the_file_says(tmp_path: Path) -> None:
+    """With any characters; without a file nothing is left of it."""
+    with SandboxProcess(**WORLD) as sandbox:
+        place = Place(tmp_path, sandbox, **QUIET)
+        facts = facts_of(users_of(sandbox))
+        write_csv(tmp_path / "users.csv", facts)
+        place.set(user_map=str(tmp_path / "users.csv"))
+        place.run("sync", "paragon")
+        check_views(place, facts)
+        [status] = json.loads(place.run("status", "paragon", "--json").stdout)["systems"]
+        assert (status["user_map"]["users"], status["user_map"]["unknown"]) == (len(facts), 1)
+        ran = users_that_ran(place)
+        for words in (("check", "paragon"), ("status", "paragon")):
+            said = place.run(*words).stdout
+            assert f"1 of the {len(ran)} users that ran are not in user_map, such as {ran[0]}" in said
+        place.set(user_map=None)
+        place.run("sync", "paragon")
+        check_views(place, {})
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("system", ["paragon", "b3os"])
 def test_the_views_follow_the_file(tmp_path: Path, system: str) -> None:
     """Each sync takes the file as it is then, with any characters; without a file nothing is left of it."""
     with SandboxProcess(system, **WORLD) as sandbox:
@@ -42,6 +63,7 @@ def test_the_views_follow_the_file(tmp_path: Path, system: str) -> None:
         check_round(place, tmp_path)
 
 
+@pytest.mark.torture
 def test_a_file_that_is_wrong_stops_before_anything_is_read(tmp_path: Path) -> None:
     """``sync`` and ``check`` end with 3, name line and value, and send nothing; the views keep what they have."""
     with SandboxProcess(**WORLD) as sandbox:
@@ -62,6 +84,7 @@ def test_a_file_that_is_wrong_stops_before_anything_is_read(tmp_path: Path) -> N
         check_views(place, facts)
 
 
+@pytest.mark.torture
 def test_users_that_ran_and_are_not_in_the_file_are_named(tmp_path: Path) -> None:
     """By ``check`` of the executions that it looks at, by ``status`` of all that are loaded."""
     with SandboxProcess(**WORLD) as sandbox:

@@ -14,8 +14,10 @@ from tests.support.place import Place
 from tests.support.torture import rest_as_torture
 from tests.support.user_maps import (
     HASH_KEY,
+    QUERY,
     QUIET,
     WORLD,
+    Facts,
     check_queried_round,
     check_views,
     facts_of,
@@ -38,7 +40,22 @@ def execute(place: Place, *statements: str) -> None:
 
 
 @pytest.mark.usefixtures("user_views")
-@pytest.mark.parametrize("system", rest_as_torture(["paragon", "b3os"], ["paragon"]))
+def test_the_views_follow_a_query(tmp_path: Path) -> None:
+    """Each sync takes what a query, with all that a query may hold, gives then."""
+    with SandboxProcess(**WORLD) as sandbox:
+        place = Place(tmp_path, sandbox, **QUIET)
+        users = users_of(sandbox)
+        place.set(user_map=QUERY)
+        given: list[dict[str, Facts]] = [facts_of(users), {users[0]: ("50 %s", None, None)}]
+        for facts in given:
+            execute(place, *queried_table(facts))
+            place.run("sync", "paragon")
+            check_views(place, facts)
+
+
+@pytest.mark.torture
+@pytest.mark.usefixtures("user_views")
+@pytest.mark.parametrize("system", ["paragon", "b3os"])
 def test_the_views_follow_the_customers_table(tmp_path: Path, system: str) -> None:
     """Each sync takes a table, or a query, as it is then; without the setting nothing is left of it."""
     with SandboxProcess(system, **WORLD) as sandbox:
@@ -81,7 +98,10 @@ WRONG = {
 
 @pytest.mark.parametrize(
     "name",
-    rest_as_torture(WRONG, WRONG.keys() - {"a misspelled column", "no fact", "no user", "a table made"}),
+    rest_as_torture(
+        WRONG,
+        ("another table", "a user twice", "two statements", "a comment that ends brackets", "another file"),
+    ),
 )
 def test_a_query_that_is_wrong_stops_before_anything_is_read(
     wrong_place: tuple[Place, SandboxProcess], name: str
@@ -131,6 +151,7 @@ def test_ids_that_may_not_be_stored_are_not(tmp_path: Path, rule: str) -> None:
         assert len(rows) == (len(facts) if rule == "hash_columns" else 0)
 
 
+@pytest.mark.torture
 @pytest.mark.usefixtures("user_views")
 def test_a_forgotten_user_does_not_come_back(tmp_path: Path) -> None:
     """``forget`` erases the person's row, and no later query that names the person brings it back."""
@@ -149,8 +170,9 @@ def test_a_forgotten_user_does_not_come_back(tmp_path: Path) -> None:
         assert shown(place, "users").keys() == {*others, "new"}
 
 
+@pytest.mark.usefixtures("user_views")
 def test_other_commands_run_no_query(tmp_path: Path) -> None:
-    """The report, answers and views of another configuration take what the last sync stored."""
+    """Views of another configuration take what the last sync stored."""
     with SandboxProcess(**WORLD) as sandbox:
         place = Place(tmp_path, sandbox, **QUIET)
         facts = facts_of(users_of(sandbox))
@@ -160,4 +182,15 @@ def test_other_commands_run_no_query(tmp_path: Path) -> None:
         execute(place, "DROP TABLE crm.customers")
         assert "user_map_skipped" in place.run("views").stderr
         check_views(place, facts)
+
+
+@pytest.mark.torture
+def test_the_report_runs_no_query(tmp_path: Path) -> None:
+    """It takes what the last sync stored."""
+    with SandboxProcess(**WORLD) as sandbox:
+        place = Place(tmp_path, sandbox, **QUIET)
+        execute(place, *queried_table(facts_of(users_of(sandbox))))
+        place.set(user_map="crm.customers")
+        place.run("sync", "paragon")
+        execute(place, "DROP TABLE crm.customers")
         assert "user_map" not in place.run("report").stderr

@@ -79,6 +79,8 @@ def test_views_show_the_accounts_of_all_configurations(
             ("paragon",),
             ("west",),
         ]
+    if again == "none":
+        return
     third.run("views", *on)
     assert json.loads(third.run("views", "--check", "--json", *on).stdout)["broken"] == 0
 
@@ -96,7 +98,7 @@ def _execute(place: Place, sql: str) -> None:
 def test_a_warehouse_of_the_version_before_is_registered(tmp_path: Path) -> None:
     """Another machine's first sync finds the datasets that the version before made, under any name."""
     former_version.unpack("sailpoint", tmp_path, with_working_folder=False)
-    with SandboxProcess(executions=20, freeze=True) as sandbox:
+    with SandboxProcess(executions=20, freeze=True) as sandbox, few_views("executions"):
         place = Place(tmp_path, sandbox, **QUIET)
         place.run("sync", "paragon")
         rows = place.query("SELECT dataset, system, instance FROM task_history.accounts ORDER BY 1")

@@ -78,9 +78,8 @@ def _fault(out: BinaryIO) -> None:
     out.write(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n")
 
 
-@pytest.mark.parametrize(
-    "say", rest_as_torture([_retry_after, _fault], [_retry_after]), ids=["Retry-After", "faults"]
-)
+@pytest.mark.torture
+@pytest.mark.parametrize("say", [_retry_after, _fault], ids=["Retry-After", "faults"])
 def test_what_was_read_is_written_while_the_vendor_is_waited_for(
     tmp_path: Path, say: Callable[[BinaryIO], None]
 ) -> None:
