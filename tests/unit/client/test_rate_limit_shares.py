@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -19,6 +20,7 @@ from task_history.client.rate_limit import Budget, Slot
 from task_history.client.rate_limit_rule import BudgetShare, RateLimitRule, owed
 from task_history.core.errors import Stopped
 from task_history.core.stop import StopSignal
+from task_history.runs import runner
 from task_history.settings_reader import build
 from task_history.systems import find
 from task_history_cli.sandbox.process import SandboxProcess
@@ -194,6 +196,27 @@ def test_the_share_and_its_reserve_reach_the_budget(tmp_path: Path, monkeypatch:
         assert takes(background) == 8
     with connected(settings, StopSignal()) as (_, foreground):
         assert takes(foreground) == 12
+
+
+def test_a_backfill_and_an_audit_leave_the_budget_to_a_sync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sync is in the foreground, what reads older days in the background."""
+    shares: list[BudgetShare] = []
+
+    def noted(*values: Any, share: BudgetShare = FORE) -> Any:
+        shares.append(share)
+        return connected(*values, share=share)
+
+    monkeypatch.setattr(runner, "connected", noted)
+    with SandboxProcess(executions=5, days=2, freeze=True) as sandbox:
+        place = Place(tmp_path, sandbox, integrations=None, steps="none")
+        place.quick_sync()
+        place.set(retention_days=0)
+        days = ("--from", "2026-01-01", "--to", "2026-01-03")
+        place.run("backfill", "paragon", *days)
+        place.run("audit", "paragon", *days)
+    assert shares == [FORE, BACK, BACK]
 
 
 # Traffic on moved clocks.

@@ -46,8 +46,10 @@ def test_only_two_packages_are_installed(wheel: Path) -> None:
     assert f"{METADATA}/licenses/LICENSE" in names
     assert "task_history/views/executions.sql" in names
     assert "task_history_cli/report/page.html" in names
-    for path in (ROOT / "sources/task_history/redaction/data").iterdir():
-        assert f"task_history/redaction/data/{path.name}" in names
+    for folder, package in (("sources", "task_history"), ("pipelines", "task_history_cli")):
+        files = [path for path in (ROOT / folder / package).rglob("*") if path.is_file()]
+        here = {str(path.relative_to(ROOT / folder)) for path in files if path.suffix != ".pyc"}
+        assert here - set(names) == set()
     assert not any("sandbox" in name for name in names if name.startswith("task_history/"))
 
 
