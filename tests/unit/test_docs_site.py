@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shutil
 import subprocess
 from html.parser import HTMLParser
@@ -36,13 +37,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def site_of_one_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same with one page."""
+def site_of_two_pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with two pages of its own."""
     project = tmp_path_factory.mktemp("project")
     shutil.copy(ROOT / "pyproject.toml", project)
     docs = project / "docs"
     shutil.copytree(ROOT / "docs" / "images", docs / "images")
-    shutil.copy(ROOT / "docs" / "conf.py", docs)
+    (docs / "conf.py").write_text(f"{(ROOT / 'docs' / 'conf.py').read_text()}\nNAVIGATION = {{}}\n")
+    (docs / "other.md").write_text("# Another page\n")
     (docs / "index.md").write_text("# One page\n\nOf *retention*.\n")
     return _build(docs, tmp_path_factory.mktemp("site"))
 
@@ -61,6 +63,12 @@ def _build(docs: Path, folder: Path) -> Path:
     return folder
 
 
+def test_every_page_of_the_navigation_is_there() -> None:
+    """Sphinx fails where one is not; those that are not named stand behind them."""
+    named = runpy.run_path(str(ROOT / "docs" / "conf.py"))["NAVIGATION"].values()
+    assert [page for pages in named for page in pages if not (ROOT / "docs" / f"{page}.md").exists()] == []
+
+
 @pytest.mark.torture
 def test_every_page_is_in_the_site(site: Path) -> None:
     """Each page in ``docs`` is a page of the site."""
@@ -70,7 +78,7 @@ def test_every_page_is_in_the_site(site: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["site_of_one_page", pytest.param("site", marks=pytest.mark.torture)], ids=["one page", "all"]
+    "name", ["site_of_two_pages", pytest.param("site", marks=pytest.mark.torture)], ids=["two pages", "all"]
 )
 def test_nothing_is_loaded_from_elsewhere(name: str, request: pytest.FixtureRequest) -> None:
     """Pages and styles load files of the site only."""
