@@ -12,7 +12,6 @@ from tests.destinations.postgres.server import Server
 from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlace, PostgresPlaceWithoutViews
 from tests.support.dropped_tables import check_dropped, check_dropped_staging
 from tests.support.place import Place, truth
-from tests.support.torture import rest_as_torture
 
 
 class _Place(PostgresPlaceWithoutViews):
@@ -20,7 +19,8 @@ class _Place(PostgresPlaceWithoutViews):
         return super().sync(*ON_POSTGRES, *words, expect=expect)
 
 
-@pytest.mark.parametrize("at_once", rest_as_torture([False, True], [True]), ids=["each", "all"])
+@pytest.mark.torture
+@pytest.mark.parametrize("at_once", [False, True], ids=["each", "all"])
 def test_what_was_dropped_is_asked_again_within_the_retention(
     postgres: Server, tmp_path: Path, at_once: bool
 ) -> None:

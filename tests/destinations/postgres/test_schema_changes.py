@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import Server
 from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlaceWithoutViews
@@ -24,7 +22,6 @@ WORLD: dict[str, Any] = {
 BACKFILL = ("backfill", "paragon", "--from", "2026-02-23", "--to", "2026-02-27", "--json")
 
 
-@pytest.mark.torture
 def test_a_new_field_that_a_sync_and_a_backfill_see_at_once_is_noted_once(
     postgres: Server, tmp_path: Path
 ) -> None:
@@ -39,7 +36,7 @@ def test_a_new_field_that_a_sync_and_a_backfill_see_at_once_is_noted_once(
             tmp_path, sandbox, postgres, base_url=url, retention_days=0, start_date="2026-02-27"
         )
         place.makes_views = False
-        place.set(dataset_name="changing", integrations=None, payloads="none")
+        place.set(dataset_name="changing", integrations=None, steps="none")
         place.run("sync", "paragon", *ON_POSTGRES)
         fields["lateField"] = "true"
         sandbox.advance(30 * 3600)

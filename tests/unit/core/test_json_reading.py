@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from task_history.core.json_reading import MAX_DEPTH, parse, shallow
 from task_history.core.json_writing import exact_json
 from task_history.core.models import Json
+from tests.support.torture import rest_as_torture
 
 
 def depth_of(value: Json) -> int:
@@ -65,7 +66,9 @@ LARGE: dict[str, tuple[bytes, bool]] = {
 }
 
 
-@pytest.mark.parametrize("name", LARGE, ids=str)
+@pytest.mark.parametrize(
+    "name", rest_as_torture(LARGE, ["one value nested deep", "many deep values", "many quotes in strings"])
+)
 def test_depth_is_looked_at_in_little_memory(name: str) -> None:
     """A body of very many brackets or strings needs a few times its size, whatever is in them."""
     body, is_deep = LARGE[name]

@@ -77,7 +77,7 @@ def _listing(vendor: PlainVendor) -> UnsortedListing:
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
 def test_every_execution_comes_once(variant: str) -> None:
     """Whatever order, caps and filters the vendor has, a window is read whole and nothing comes twice."""
-    vendor = PlainVendor("sailpoint", executions=2_500, days=30, workflows=3, switches=VARIANTS[variant])
+    vendor = PlainVendor("sailpoint", executions=1_500, days=30, workflows=3, switches=VARIANTS[variant])
     seen = Seen()
     for workflow in range(3):
         found = _read(vendor, seen, workflow)
