@@ -44,6 +44,7 @@ def test_demo_answers_what_an_analyst_asks(tmp_path: Path) -> None:
 def test_the_demos_answers_are_those_of_its_sync(tmp_path: Path) -> None:
     """In a process of its own, and as one object."""
     place = Place(tmp_path, None, base_url=None)
+    place.makes_views = True
     assert place.run_process("demo", "--executions", "120").returncode == 0
     told = json.loads(place.run("demo", "--executions", "40", "--json").stdout)
     assert (

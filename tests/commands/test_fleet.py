@@ -25,6 +25,12 @@ KEY = "key-that-nothing-prints"
 EXECUTIONS = 40
 
 
+@pytest.fixture(autouse=True)
+def processes_make_views(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands that are started as processes make views."""
+    monkeypatch.setattr(Place, "makes_views", True)
+
+
 def add_account(place: Place, instance: str, sandbox: SandboxProcess, **settings: Any) -> None:
     """Configures a further account of the place's system, at that vendor."""
     prefix = f"TASK_HISTORY_{place.system.upper()}_{instance.upper()}__SOURCES__TASK_HISTORY__{place.system.upper()}__"

@@ -23,8 +23,6 @@ from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.budgets import KEY, ORIGIN, no_wait
 from tests.support.place import Place
 
-pytestmark = pytest.mark.usefixtures("views")
-
 T = TypeVar("T")
 PRECIOUS = b"what must not be lost\n"
 
@@ -41,7 +39,7 @@ def _shell_umask() -> None:
     os.umask(0o022)
 
 
-@pytest.mark.usefixtures("_shell_umask")
+@pytest.mark.usefixtures("_shell_umask", "views")
 def test_only_the_owner_reads_what_is_made(tmp_path: Path) -> None:
     """Warehouse, dlt's folder, budget, lock and report are the owner's alone at umask 022; the setting opens them."""
     with SandboxProcess(executions=20, freeze=True) as sandbox:

@@ -32,6 +32,12 @@ DEADLINE_S = 120
 """The wait that is looked at takes an hour."""
 
 
+@pytest.fixture(autouse=True)
+def processes_make_views(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands that are started as processes make views."""
+    monkeypatch.setattr(Place, "makes_views", True)
+
+
 def _details(place: Place, system: str) -> int:
     log = f"{system}.{systems.find(system).details.log.name}"
     try:
