@@ -27,23 +27,11 @@ if sys.platform == "linux":
 OF_ONE_WORKER = "tests/destinations/postgres/"
 SYSTEM = re.compile(r"\[(?:.*-)?(b3os|paragon|sailpoint|twinit)\b")
 BIGQUERY = "tests/destinations/bigquery/"
-OF_BIGQUERY = {
-    **dict.fromkeys(
-        (
-            "bill",
-            "dbt",
-            "gate",
-            "killed",
-            "pruning",
-            "report_analysed",
-            "views_analysed",
-        ),
-        "analysed",
-    ),
-    **dict.fromkeys(("days_needed", "idle_bill"), "billed"),
-    **dict.fromkeys(("forget", "governed", "sync", "user_map"), "synced"),
-}
-"""The groups of that folder's files; all other files are a fourth one. Each has a worker: the longest one decides."""
+ANALYSED = tuple(
+    f"{BIGQUERY}test_{name}.py"
+    for name in ("dbt", "forget", "gate", "governed", "harness", "report_analysed", "sync", "views_analysed")
+)
+"""The files of that folder that ask Google's analyzer: one group, and all other files are a second one."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -100,13 +88,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def _group(nodeid: str) -> str:
     """The group of a test: that of its file where the file has fixtures of a module, for each system one.
 
-    Tests of BigQuery are four groups. A worker that has one of them has an emulator, which knows what was said to it
+    Tests of BigQuery are two groups. A worker that has one of them has an emulator, which knows what was said to it
     before, or the analyzer, which knows the views.
     """
     file = nodeid.partition("::")[0]
     if file.startswith(BIGQUERY):
-        name = file.removeprefix(f"{BIGQUERY}test_").removesuffix(".py")
-        return BIGQUERY + OF_BIGQUERY.get(name, "others")
+        return BIGQUERY + ("analysed" if file in ANALYSED else "others")
     if file.startswith(OF_ONE_WORKER):
         return file
     if _shares_fixtures(file):

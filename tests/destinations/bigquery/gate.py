@@ -34,6 +34,7 @@ from zetasql.types import (
 )
 
 from tests.destinations.bigquery.analyzer import use_compiled
+from tests.destinations.bigquery.batches import questions
 from tests.destinations.bigquery.recorded_requests import Statement
 
 _INSTANT = re.compile(r"'\d{4}-\d\d-\d\d[^']*'")
@@ -172,7 +173,7 @@ class Gate:
         """What the analyzer refuses of one job's SQL, a statement or a script; ``parameters`` as in ``Statement``."""
         script = _Script(self._tables, self._project, default_dataset, list(parameters))
         found = []
-        for text, placeholders in _split(sql):
+        for text, placeholders in (one for part in questions(sql) for one in _split(part)):
             try:
                 self._analyse_one(text, placeholders, script)
             except _NotAnalysable as problem:

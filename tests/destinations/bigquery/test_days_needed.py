@@ -14,7 +14,6 @@ from tests.destinations.bigquery.emulator import Emulator
 from tests.destinations.bigquery.place import BigQueryPlaceWithoutViews
 from tests.destinations.bigquery.recorder import Recorder
 from tests.support.place import PERFECT, differences
-from tests.support.torture import rest_as_torture
 
 ON_BIGQUERY = ("--destination", "bigquery")
 DETAILS = ("step_executions", "step_payloads", "execution_details")
@@ -100,6 +99,7 @@ def test_a_backfill_asks_of_its_range_what_is_left(synced: SyncedTwice) -> None:
     assert all(read <= days for read in asked)
 
 
+@pytest.mark.torture
 def test_details_that_were_deleted_by_hand_are_read_again(synced: SyncedTwice) -> None:
     """The tables have fewer rows than the last sync noted, so the next one asks of all days that the vendor keeps."""
     place = synced.place
@@ -242,7 +242,8 @@ OTHER_VERSIONS = {
 """The statements that leave such a warehouse."""
 
 
-@pytest.mark.parametrize("version", rest_as_torture(OTHER_VERSIONS, ["without notes"]))
+@pytest.mark.torture
+@pytest.mark.parametrize("version", OTHER_VERSIONS)
 def test_a_warehouse_of_another_version(synced: SyncedTwice, version: str) -> None:
     """All days are asked of, and by the sync after it few again."""
     for statement in OTHER_VERSIONS[version]:

@@ -67,7 +67,7 @@ def _ids(place: BigQueryPlace) -> list[str]:
 def test_a_forgotten_person_is_in_no_table(recorder: Recorder, tmp_path: Path) -> None:
     """After forget no table holds the id of the person or of their rows; deletions name the days that they change.
 
-    A machine that never ran leaves out what the vendor has of the person since.
+    The next sync leaves out what the vendor has of the person since.
     """
     with _world() as sandbox:
         place = BigQueryPlaceWithoutViews(tmp_path, sandbox, recorder, integrations=None, retention_days=0)
@@ -89,7 +89,7 @@ def test_a_forgotten_person_is_in_no_table(recorder: Recorder, tmp_path: Path) -
 
         sandbox.advance(21 * 3600)
         assert _runs(sandbox, PERSON) > number
-        assert place.elsewhere(tmp_path / "elsewhere").sync()["complete"]
+        assert place.sync()["complete"]
         assert _mentions(place, [PERSON, *ids]) == []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from google.cloud import bigquery as cloud
@@ -23,8 +23,15 @@ from tests.support.torture import rest_as_torture
 
 CHECK = ("check", "paragon", "--destination", "bigquery")
 SYNC = ("sync", "paragon", "--destination", "bigquery")
-Loaded = tuple[BigQueryPlace, SandboxProcess]
-"""A place that is synced and its vendor; each test brings new executions, and leaves the place as it found it."""
+
+
+class Loaded(NamedTuple):
+    """A place that is synced and its vendor; each test brings new executions."""
+
+    place: BigQueryPlace
+    sandbox: SandboxProcess
+    logs: list[str]
+    """What the first sync wrote, with all that it logs."""
 
 
 @pytest.fixture(scope="module")
@@ -48,15 +55,11 @@ def loaded(bigquery: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iter
         Recorder(bigquery.url) as recorder,
     ):
         place = BigQueryPlaceWithoutViews(
-            tmp_path_factory.mktemp("loaded"),
-            sandbox,
-            recorder,
-            steps="none",
-            payloads="none",
-            integrations=None,
+            tmp_path_factory.mktemp("loaded"), sandbox, recorder, integrations=None
         )
-        place.sync()
-        yield place, sandbox
+        done = place.run(*SYNC, "--log-level", "debug")
+        place.set(steps="none", payloads="none")
+        yield Loaded(place, sandbox, [done.stdout, done.stderr])
 
 
 def _asked(sandbox: SandboxProcess) -> int:
@@ -189,18 +192,20 @@ def test_a_limit_stops_before_billing_and_loses_nothing(loaded: Loaded) -> None:
 
     It estimates nothing: each dry run is a job that takes a second or more, and is sent only to keep to a limit.
     """
-    place, sandbox = loaded
+    place, sandbox, _ = loaded
     sandbox.advance(12 * 3600)
     place.env["DESTINATION__BIGQUERY__MAXIMUM_BYTES_BILLED"] = str(10 * 2**20 + 4_000)
     done = place.run(*SYNC, expect=4)
     assert "maximum_bytes_billed" in done.stderr
     del place.env["DESTINATION__BIGQUERY__MAXIMUM_BYTES_BILLED"]
     before = len(place.recorder.statements)
+    sandbox.reset_counters()
     result = place.sync()
     assert result["complete"]
     assert result["bytes"]["limit"] is None
     assert not [found.sql for found in place.recorder.statements[before:] if found.is_dry_run]
     assert differences(place, sandbox) == PERFECT
+    assert sandbox.counters()["list"] <= 3
 
 
 def test_an_estimate_beyond_the_limit_is_refused() -> None:
@@ -229,9 +234,10 @@ def test_an_estimate_beyond_the_limit_is_refused() -> None:
         cost.check(2)
 
 
+@pytest.mark.torture
 def test_a_merge_that_fails_for_good_is_made_up_for(loaded: Loaded) -> None:
     """BigQuery refuses merges until the sync gives up; the next one merges what was staged, and no row is lost."""
-    place, sandbox = loaded
+    place, sandbox, _ = loaded
     sandbox.advance(12 * 3600)
     rule = place.recorder.add(
         path="/queries", text="MERGE INTO .*workflow_executions", reason="invalidQuery", times=10_000
@@ -250,7 +256,7 @@ def test_a_merge_that_fails_for_good_is_made_up_for(loaded: Loaded) -> None:
 )
 def test_rows_that_are_refused_for_good_are_read_again(loaded: Loaded, table: str) -> None:
     """BigQuery calls a merge's rows invalid: they are set aside, also in staging, and read again by the next sync."""
-    place, sandbox = loaded
+    place, sandbox, _ = loaded
     sandbox.advance(12 * 3600)
     failed = "SELECT count(*) FROM paragon.sync_runs WHERE outcome = 'failed'"
     [(before,)] = place.query(failed)
@@ -265,7 +271,7 @@ def test_rows_that_are_refused_for_good_are_read_again(loaded: Loaded, table: st
 
 def test_faults_of_a_moment_are_outlived(loaded: Loaded) -> None:
     """503, rate limits, and an answer that is lost after BigQuery did it: the sync ends well, every row once."""
-    place, sandbox = loaded
+    place, sandbox, _ = loaded
     sandbox.advance(12 * 3600)
     rules = [
         place.recorder.add(path="/queries", reason="backendError", times=2),
@@ -280,7 +286,7 @@ def test_faults_of_a_moment_are_outlived(loaded: Loaded) -> None:
 
 def test_a_refused_upload_is_told_in_google_s_words(loaded: Loaded) -> None:
     """The role that is missing and what Google's server said, not how Python holds it."""
-    place, _ = loaded
+    place = loaded.place
     message = "Access Denied: Table lab:staging.coverage: Permission bigquery.tables.updateData denied"
     place.recorder.add(path="/upload/", reason="accessDenied", message=message, times=1_000)
     last = place.run(*SYNC, expect=4).stderr.splitlines()[-1]
@@ -341,16 +347,17 @@ def test_what_another_process_did_first_is_tried_again(place: BigQueryPlace) -> 
         assert place.query("SELECT DISTINCT late_field FROM paragon.workflow_executions") == [(True,)]
 
 
-def test_no_secret_is_left_behind(place: BigQueryPlace, sandbox: SandboxProcess) -> None:
+def test_no_secret_is_left_behind(loaded: Loaded) -> None:
     """Neither the vendor's key nor Google's stands in logs, labels, SQL, or anything that is left on this machine."""
-    place.set(steps="all", payloads="all")
-    done = place.run(*SYNC, "--log-level", "debug")
+    place, sandbox, logs = loaded
     key = json.loads(place.env["DESTINATION__BIGQUERY__CREDENTIALS"])["private_key"]
     secrets = [sandbox.api_key, *[line for line in key.splitlines() if len(line) > 40][:3]]
-    said = [done.stdout, done.stderr, *(found.sql for found in place.recorder.statements)]
+    said = [*logs, *(found.sql for found in place.recorder.statements)]
     said += [json.dumps(found.labels) for found in place.recorder.statements]
     said += [json.dumps(found.labels) for found in place.recorder.loads]
     said += [path.read_bytes().decode("latin-1") for path in place.folder.rglob("*") if path.is_file()]
-    payloads = json.dumps(place.query("SELECT input, output FROM paragon.step_payloads"))
+    payloads = place.query("SELECT input, output FROM paragon.step_payloads")
+    assert payloads
+    said.append(json.dumps(payloads))
     assert [secret for secret in secrets for text in said if secret in text] == []
-    assert [secret for secret in sandbox.secrets() if any(secret in text for text in (*said, payloads))] == []
+    assert [secret for secret in sandbox.secrets() if any(secret in text for text in said)] == []

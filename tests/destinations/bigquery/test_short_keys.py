@@ -11,10 +11,10 @@ from tests.destinations.bigquery.recorder import Recorder
 from tests.promises.test_repeated_ids import check_all_there
 from tests.support import short_keys
 from tests.support.repeating_vendor import STEPS, serving
-from tests.support.torture import rest_as_torture
 
 
-@pytest.mark.parametrize("system", rest_as_torture(("paragon", "twinit", "b3os"), ("paragon",)))
+@pytest.mark.torture
+@pytest.mark.parametrize("system", ["paragon", "twinit", "b3os"])
 def test_what_was_overwritten_is_read_again_by_the_next_sync(
     system: str, recorder: Recorder, tmp_path: Path
 ) -> None:

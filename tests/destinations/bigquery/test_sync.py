@@ -158,9 +158,11 @@ def test_later_syncs_settle_and_follow(world: SyncedWorld) -> None:
     assert all(field.description for field in fresh)
 
 
+@pytest.mark.torture
 def test_a_backfill_fills_its_range_and_leaves_the_cursor(world: SyncedWorld) -> None:
     """A range before the first sync equals the truth; the live state is what it was."""
     state = "SELECT state FROM paragon._dlt_pipeline_state WHERE pipeline_name = 'task_history_paragon' ORDER BY version"
+    assert world.place.sync()["complete"]
     before = world.place.query(state)
     result = world.command("backfill", "paragon", "--from", "2026-10-11", "--to", "2026-10-14")
     assert result["complete"]
