@@ -7,26 +7,22 @@ drop, so it wants them in order and from the first on.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlglot.dialects.bigquery import BigQuery
-from sqlglot.tokens import Token, TokenType  # type: ignore[attr-defined] # not listed as its own
 from zetasql.api import CatalogBuilder, ConstantBuilder, Parser
 from zetasql.core.local_service import ZetaSqlLocalService, local_service_pb2
 from zetasql.types import (
     AnalyzeRequest,
     AnalyzeResponse,
     AnalyzerOptions,
-    ArrayType,
     FunctionSignatureId,
     LanguageOptions,
     ParameterMode,
     ProductMode,
     ResolvedNodeKind,
     SimpleCatalog,
-    SimpleTable,
     Type,
     TypeKind,
     ZetaSQLBuiltinFunctionOptions,
@@ -34,7 +30,9 @@ from zetasql.types import (
 )
 
 from tests.destinations.bigquery.analyzer import use_compiled
-from tests.destinations.bigquery.batches import questions
+from tests.destinations.bigquery.analyzer_types import KINDS, Columns, message_of, sent_as, table_of, type_of
+from tests.destinations.bigquery.batches import statements
+from tests.destinations.bigquery.kept_answers import KeptAnswers
 from tests.destinations.bigquery.recorded_requests import Statement
 
 _INSTANT = re.compile(r"'\d{4}-\d\d-\d\d[^']*'")
@@ -42,24 +40,7 @@ _TEXT_OF_A_ROW = re.compile(r"(?<=[ (])'(?:[^'\\]|\\.)*'(?= AS `)")
 _NUMBER_OF_A_ROW = re.compile(r"(?<=[ (])\d+(?= AS `)")
 _MORE_DAYS = re.compile(r"( OR \(t\.`\w+` >= TIMESTAMP '' AND t\.`\w+` < TIMESTAMP ''\))+")
 Path = tuple[str, ...]
-_Model = TypeVar("_Model")
-Columns = list[tuple[str, Any]]
-"""Names with their types."""
 
-_KINDS = {
-    "BIGNUMERIC": TypeKind.TYPE_BIGNUMERIC,
-    "BOOL": TypeKind.TYPE_BOOL,
-    "BYTES": TypeKind.TYPE_BYTES,
-    "DATE": TypeKind.TYPE_DATE,
-    "DATETIME": TypeKind.TYPE_DATETIME,
-    "FLOAT64": TypeKind.TYPE_DOUBLE,
-    "INT64": TypeKind.TYPE_INT64,
-    "JSON": TypeKind.TYPE_JSON,
-    "NUMERIC": TypeKind.TYPE_NUMERIC,
-    "STRING": TypeKind.TYPE_STRING,
-    "TIME": TypeKind.TYPE_TIME,
-    "TIMESTAMP": TypeKind.TYPE_TIMESTAMP,
-}
 _STRING, _INT64 = Type(type_kind=TypeKind.TYPE_STRING), Type(type_kind=TypeKind.TYPE_INT64)
 # https://cloud.google.com/bigquery/docs/information-schema-intro
 _NAMED = [("table_catalog", _STRING), ("table_schema", _STRING), ("table_name", _STRING)]
@@ -141,8 +122,12 @@ class Gate:
         self._language.supported_statement_kinds = [
             getattr(ResolvedNodeKind, name) for name in dir(ResolvedNodeKind) if name.endswith("_STMT")
         ]
-        _sent_as(self._language.to_proto(), self._language)
+        sent_as(self._language.to_proto(), self._language)
         self._passed: set[str] = set()
+        # What the analyzer takes it takes again where the statement and the tables that it mentions are the same.
+        self._kept = KeptAnswers(
+            "analysed", ("analyzer", "analyzer_types", "batches", "gate"), ("zetasql", "wasmtime")
+        )
         self._unchanged = 0
         self._registered: dict[str | None, int] = {}
         self._functions = ZetaSQLBuiltinFunctionOptions(language_options=self._language)
@@ -150,12 +135,12 @@ class Gate:
             language_options=self._language, include_function_ids=_OF_PARTITIONS
         )
         for functions in (self._functions, self._functions_of_tables):
-            _sent_as(functions.to_proto(), functions)
+            sent_as(functions.to_proto(), functions)
 
     def declare(self, dataset: str, table: str, columns: Iterable[tuple[str, str]]) -> None:
         """The project has a table with columns of these names and types."""
         self._tables[self._project, dataset, table] = [
-            (name, Type(type_kind=_KINDS[kind])) for name, kind in columns
+            (name, Type(type_kind=KINDS[kind])) for name, kind in columns
         ]
         self._change()
 
@@ -173,7 +158,7 @@ class Gate:
         """What the analyzer refuses of one job's SQL, a statement or a script; ``parameters`` as in ``Statement``."""
         script = _Script(self._tables, self._project, default_dataset, list(parameters))
         found = []
-        for text, placeholders in (one for part in questions(sql) for one in _split(part)):
+        for text, placeholders in statements(sql):
             try:
                 self._analyse_one(text, placeholders, script)
             except _NotAnalysable as problem:
@@ -202,10 +187,10 @@ class Gate:
         options = AnalyzerOptions(language_options=self._language, allow_undeclared_parameters=False)
         if placeholders:
             options.parameter_mode = ParameterMode.PARAMETER_POSITIONAL
-            options.positional_query_parameters = [_type_of(each) for each in script.take(placeholders)]
+            options.positional_query_parameters = [type_of(each) for each in script.take(placeholders)]
         else:
             options.query_parameters = [
-                AnalyzerOptions.QueryParameter(name=each["name"], type=_type_of(each))
+                AnalyzerOptions.QueryParameter(name=each["name"], type=type_of(each))
                 for each in script.parameters
                 if each.get("name")
             ]
@@ -216,7 +201,11 @@ class Gate:
         said = repr((alike, script.default_dataset, given))
         if said in self._passed:
             return
-        if script.learn(_resolved(sql, options, self._catalog(sql, script))):
+        key = repr((said, script.known(sql)))
+        if (answer := self._kept.load(key)) is None:
+            answer = _answer(sql, options, self._catalog(sql, script))
+            self._kept.save(key, answer)
+        if script.learn(_resolved(answer)):
             self._change()
         elif not script.has_own_names:
             self._passed.add(said)
@@ -255,8 +244,8 @@ def _register(catalog: SimpleCatalog) -> int:
     return number
 
 
-def _resolved(sql: str, options: AnalyzerOptions, catalog: SimpleCatalog | int) -> Any:
-    """The statement as it was resolved, without the query in it; None where it changes no table.
+def _answer(sql: str, options: AnalyzerOptions, catalog: SimpleCatalog | int) -> bytes:
+    """What the analyzer answers, without the query in it; nothing where the statement changes no table.
 
     To make Python's objects of a query takes far longer than the analysis, and nothing looks at them.
     """
@@ -270,11 +259,20 @@ def _resolved(sql: str, options: AnalyzerOptions, catalog: SimpleCatalog | int) 
     while name := "node" in node.DESCRIPTOR.oneofs_by_name and node.WhichOneof("node"):
         node = getattr(node, name)
     if node.DESCRIPTOR.name.removesuffix("Proto") not in _CHANGING:
-        return None
+        return b""
     while "parent" in node.DESCRIPTOR.fields_by_name:
         if "query" in node.DESCRIPTOR.fields_by_name:
             node.ClearField("query")
         node = node.parent
+    answer: bytes = response.SerializeToString()
+    return answer
+
+
+def _resolved(answer: bytes) -> Any:
+    """The statement as it was resolved; None where it changes no table."""
+    if not answer:
+        return None
+    response = local_service_pb2.AnalyzeResponse.FromString(answer)
     return parse_proto(response).as_type(AnalyzeResponse).resolved_statement
 
 
@@ -306,11 +304,11 @@ class _Script:
     def declare(self, sql: str) -> None:
         """``DECLARE a, b TYPE [DEFAULT ..]``"""
         words = sql.replace(",", " ").split()[1:]
-        at = next((i for i, word in enumerate(words) if word.upper() in _KINDS), None)
+        at = next((i for i, word in enumerate(words) if word.upper() in KINDS), None)
         if at is None:
             raise _NotAnalysable("a variable of a type that is not known here")
         for name in words[:at]:
-            self._variables[name] = Type(type_kind=_KINDS[words[at].upper()])
+            self._variables[name] = Type(type_kind=KINDS[words[at].upper()])
 
     def copy(self, sql: str) -> None:
         """``CREATE TABLE a CLONE|LIKE b``"""
@@ -326,7 +324,7 @@ class _Script:
         ids = iter(range(1, 1_000_000))
         mentioned = set(re.findall(r"\w+", sql))
         for name, columns in self._temporary.items():
-            root.table.append(_table(name, columns, next(ids)))
+            root.table.append(table_of(name, columns, next(ids)))
         for name, kind in self._variables.items():
             root.constant.append(ConstantBuilder(name).set_type(kind).build())
         datasets: dict[Path, list[tuple[str, Columns]]] = {
@@ -341,13 +339,13 @@ class _Script:
         projects: dict[str, SimpleCatalog] = {}
         for (project, dataset), tables in datasets.items():
             information = [
-                _table(name, columns, next(ids))
+                table_of(name, columns, next(ids))
                 for name, columns in _INFORMATION.items()
                 if name in mentioned
             ]
             catalog = SimpleCatalog(
                 name=dataset,
-                table=[_table(name, columns, next(ids)) for name, columns in tables],
+                table=[table_of(name, columns, next(ids)) for name, columns in tables],
                 catalog=[SimpleCatalog(name="INFORMATION_SCHEMA", table=information)],
             )
             projects.setdefault(project, SimpleCatalog(name=project)).catalog.append(catalog)
@@ -355,11 +353,25 @@ class _Script:
                 root.catalog.append(catalog)
                 if dataset == self.default_dataset:
                     root.table += [
-                        _table(name, columns, next(ids))
+                        table_of(name, columns, next(ids))
                         for name, columns in tables
                         if name not in self._temporary
                     ]
         root.catalog += projects.values()
+
+    def known(self, sql: str) -> list[Any]:
+        """All that is known of the names that the statement mentions."""
+        mentioned = set(re.findall(r"\w+", sql))
+        tables = [*self._tables.items(), *(((name,), columns) for name, columns in self._temporary.items())]
+        variables = [(name, message_of(kind).SerializeToString()) for name, kind in self._variables.items()]
+        return [
+            *(
+                (path, [(name, message_of(kind).SerializeToString()) for name, kind in columns])
+                for path, columns in sorted(tables, key=lambda table: table[0])
+                if path[-1] in mentioned
+            ),
+            *variables,
+        ]
 
     @property
     def has_own_names(self) -> bool:
@@ -395,52 +407,3 @@ class _Script:
         path = tuple(part for name in names for part in name.split("."))
         given = [self._project, self.default_dataset or ""]
         return tuple(given[: 3 - len(path)]) + path
-
-
-def _type_of(parameter: dict[str, Any]) -> Any:
-    def named(kind: dict[str, Any]) -> Any:
-        if kind["type"] == "ARRAY":
-            return Type(
-                type_kind=TypeKind.TYPE_ARRAY, array_type=ArrayType(element_type=named(kind["arrayType"]))
-            )
-        return Type(type_kind=_KINDS[kind["type"]])
-
-    return named(parameter["parameterType"])
-
-
-def _table(name: str, columns: Columns, identity: int) -> SimpleTable:
-    table = SimpleTable(name=name, serialization_id=identity)
-    message = table.to_proto()
-    for column, kind in columns:
-        message.column.add(name=column, is_writable_column=True).type.CopyFrom(_message_of(kind))
-    return _sent_as(message, table)
-
-
-def _message_of(kind: Any) -> Any:
-    if kind.type_kind not in _MESSAGES:
-        if kind.type_kind not in _KINDS.values():
-            return kind.to_proto()
-        _MESSAGES[kind.type_kind] = kind.to_proto()
-    return _MESSAGES[kind.type_kind]
-
-
-_MESSAGES: dict[Any, Any] = {}
-"""Of the types without parts."""
-
-
-def _sent_as(message: Any, model: _Model) -> _Model:
-    """The model, which is always sent as this message: to make one field by field takes longer than the analysis."""
-    model.to_proto = lambda: message  # type: ignore[attr-defined]
-    return model
-
-
-def _split(sql: str) -> Iterator[tuple[str, int]]:
-    """The statements of a script, each with the number of its positional parameters."""
-    tokens: list[Token] = []
-    for token in [*BigQuery().tokenize(sql), None]:
-        if token is not None and token.token_type is not TokenType.SEMICOLON:
-            tokens.append(token)
-        elif tokens:
-            placeholders = sum(each.token_type is TokenType.PLACEHOLDER for each in tokens)
-            yield sql[tokens[0].start : tokens[-1].end + 1], placeholders
-            tokens = []

@@ -96,3 +96,22 @@ def test_tables_are_followed_after_many_statements_that_change_none() -> None:
         assert gate.analyse(f"SELECT extra FROM executions LIMIT {number}", [], "raw") == []
     gate.declare("raw", "declared", [("id", "STRING")])
     assert gate.analyse("SELECT id FROM declared", [], "raw") == []
+
+
+def test_what_was_taken_once_is_looked_at_again_where_tables_differ() -> None:
+    """A statement that another gate took is refused by one whose table has other columns, types or names."""
+    sql = "SELECT id + 1 AS more FROM raw.executions"
+    taken = gate_of("lab")
+    taken.declare("raw", "executions", [("id", "INT64")])
+    assert taken.analyse(sql) == []
+    for table, column, kind in (
+        ("executions", "id", "STRING"),
+        ("executions", "key", "INT64"),
+        ("others", "id", "INT64"),
+    ):
+        other = gate_of("lab")
+        other.declare("raw", table, [(column, kind)])
+        assert other.analyse(sql), (table, column, kind)
+    again = gate_of("lab")
+    again.declare("raw", "executions", [("id", "INT64")])
+    assert again.analyse(sql) == []
