@@ -113,7 +113,7 @@ def test_a_copy_is_perfect_after_first_and_later_sync(tmp_path: Path, variant: s
     """After each sync the copy has every execution that is shown, once, with every field as it is now."""
     # What appears while the last of few pages are read is for the next sync.
     is_growing = variant == "appearing_while_paging"
-    executions, hours = (2_000, (0, 27, 0)) if is_growing else (1_000, (0, 27))
+    executions, hours = (2_000, (0, 27, 0)) if is_growing else (800, (0, 27))
     _copy_is_perfect(tmp_path, TOGETHER[variant], executions=executions, hours=hours)
 
 

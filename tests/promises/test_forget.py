@@ -176,7 +176,7 @@ def test_a_forgotten_person_is_in_no_file_and_does_not_come_back(
 @pytest.fixture(scope="module")
 def synced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Snapshot, SandboxProcess, str]]:
     """A place after its first sync, with its vendor and the vendor's clock."""
-    with SandboxProcess(executions=60, seed=6, **WORLD) as sandbox:
+    with SandboxProcess(executions=40, seed=6, **WORLD) as sandbox:
         place = Place(tmp_path_factory.mktemp("synced"), sandbox, integrations=None, retention_days=0)
         with without_views():
             place.sync()

@@ -27,7 +27,7 @@ def place_of(folder: Path, system: str, **settings: Any) -> Iterator[tuple[Place
     own: dict[str, Any] = {"start_date": start, "retention_days": 0, "integrations": None, "payloads": "all"}
     if systems.find(system).payloads is None:
         del own["payloads"]
-    with SandboxProcess(system, executions=80, days=DAYS - 1, seed=6, open_days=0.2) as sandbox:
+    with SandboxProcess(system, executions=50, days=DAYS - 1, seed=6, open_days=0.2) as sandbox:
         yield Place(folder, sandbox, system=system, **own, **settings), sandbox
 
 
