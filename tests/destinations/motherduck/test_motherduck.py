@@ -104,6 +104,7 @@ def test_the_report_shows_what_was_synced(server: MotherDuck, tmp_path: Path) ->
         assert files_with(TOKEN, tmp_path) == []
 
 
+@pytest.mark.torture
 def test_a_killed_sync_goes_on(server: MotherDuck, tmp_path: Path) -> None:
     """Killed where its second package waits, a sync is ended by the same command, with no row lost or doubled."""
     with SandboxProcess(executions=20, **WORLD) as sandbox:

@@ -172,6 +172,7 @@ def test_a_second_backfill_of_the_same_range_is_told_so(tmp_path: Path, postgres
         assert first.returncode == 0
 
 
+@pytest.mark.torture
 def test_two_machines_never_sync_one_account_at_once(tmp_path: Path, postgres: Server) -> None:
     """While one machine syncs, another one is told so; once the first is killed it works."""
     with SandboxProcess(executions=500, seed=66, latency_ms=200, **WHOLE) as sandbox:

@@ -155,7 +155,8 @@ def _waiting(observer: psycopg.Connection[Any]) -> int:
     return int(number)
 
 
-@pytest.mark.parametrize("kind", ["crashed", pytest.param("stopped", marks=pytest.mark.torture)])
+@pytest.mark.torture
+@pytest.mark.parametrize("kind", ["crashed", "stopped"])
 def test_a_warehouse_that_is_away_amid_a_run(tmp_path: Path, own_postgres: Server, kind: str) -> None:
     """State and warehouse on one server that stops amid a sync and comes back: the sync waits, ends well, and has all."""
     limited = {"rate_limit_requests": LIMIT, "rate_limit_period_s": PERIOD_S}

@@ -217,6 +217,7 @@ def test_nul_in_any_text_is_stored_as_a_replacement_character(
     assert {table for table, _ in replaced} & {one.name for one in tables.of_one(systems.find(system))}
 
 
+@pytest.mark.torture
 def test_a_row_without_an_id_is_kept(postgres: Server, tmp_path: Path) -> None:
     """The others load, it is in ``rejected_rows``, and the next sync, which asks for what is known, doubles none."""
     world: dict[str, Any] = {"executions": 120, "seed": 17, "days": 6, "now": NOW, "freeze": True}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -20,7 +19,6 @@ from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlace
 from tests.support.few_views import few_views
 from tests.support.made_warehouse import ENDED
 from tests.support.place import INTEGRATIONS, Place
-from tests.support.torture import rest_as_torture
 
 OF_THE_RUN = {"fetched_at", "loaded_at", "run_id", "checked_at", "last_run_at", "loaded_until"}
 OF_NOW = {"open_ms", "times_p99", "lag_s", "fingerprint"}
@@ -28,7 +26,6 @@ OF_NOW = {"open_ms", "times_p99", "lag_s", "fingerprint"}
 CLOCK_DIFFERENCE = timedelta(minutes=1)
 """Between the vendor's clock and that of the run."""
 MAY_BE_EMPTY = {"stuck_executions", "incidents", "replay_outcomes", "recovery_times", "users"}
-OF_PARAGON = {"replay_candidates"}
 SHOWN = {
     "connector_runs": {
         "system",
@@ -44,16 +41,6 @@ SHOWN = {
 """The columns of views of which most are about the run."""
 ROWS = {**ENDED, "connector_runs": " WHERE executions > 0"}
 """The rows of views of which others are about the moment, or about a second run."""
-
-
-FEW = ("b3os",)
-
-
-@pytest.fixture
-def views_of_systems() -> Iterator[None]:
-    """There are the views that read tables of systems, and none that reads views alone."""
-    with few_views(*(name for name, view in views().items() if "systems." in view.sql)):
-        yield
 
 
 def shown(rows: list[tuple[Any, ...]], columns: list[ViewColumn]) -> list[tuple[Any, ...]]:
@@ -95,24 +82,17 @@ def _filled(place: Place, view: View, columns: list[ViewColumn]) -> tuple[dict[s
     )
 
 
+@pytest.mark.torture
 @pytest.mark.parametrize(
-    ("synced", "executions"),
-    rest_as_torture([(FEW, 12), (systems.names(), 60)], [(FEW, 12)]),
-    ids=["one", "all"],
+    ("synced", "executions"), [(("b3os", "paragon"), 20), (systems.names(), 60)], ids=["few", "all"]
 )
 def test_both_say_the_same(
     postgres: Server,
     tmp_path: Path,
     synced: tuple[str, ...],
     executions: int,
-    request: pytest.FixtureRequest,
 ) -> None:
-    """After syncs of the systems each view has the same rows in both; checks, report and dictionary work there.
-
-    Of one system there are the views that read its tables. Of rows that are made all others are compared.
-    """
-    if synced == FEW:
-        request.getfixturevalue("views_of_systems")
+    """After syncs of the systems each view has the same rows in both; checks, report and dictionary work there."""
     began = datetime.now(UTC) - CLOCK_DIFFERENCE
     local_folder, remote_folder = tmp_path / "local", tmp_path / "remote"
     local_folder.mkdir()
@@ -130,8 +110,7 @@ def test_both_say_the_same(
             assert "views_created made=" in said
             assert "views_failed" not in said
             assert "check name=" not in said
-            if len(synced) > 1:
-                assert "views_created made=" not in remote.run("sync", system, *ON_POSTGRES).stderr
+            assert "views_created made=" not in remote.run("sync", system, *ON_POSTGRES).stderr
     # On its way through dlt's CSV into Postgres an empty text becomes NULL in the table itself.
     with duckdb.connect(str(local.file)) as connection:
         connection.execute("UPDATE b3os.executions SET initiated_by_id = nullif(initiated_by_id, '')")
@@ -149,15 +128,13 @@ def test_both_say_the_same(
         ]
         sql = f"SELECT {', '.join(names)} FROM task_history.{view.name}{ROWS.get(view.name, '')}"
         here = shown(local.query(sql), columns)
-        assert here or view.name in MAY_BE_EMPTY | (OF_PARAGON if "paragon" not in synced else set())
+        assert here or view.name in MAY_BE_EMPTY
         assert shown(remote.query(sql), columns) == here, view.name
         described = remote.query(
             "SELECT a.attname, col_description(a.attrelid, a.attnum) FROM pg_attribute AS a "
             f"WHERE a.attrelid = 'task_history.{view.name}'::regclass AND a.attnum > 0 ORDER BY a.attnum"
         )
         assert described == [(column.name, column.description) for column in view.columns]
-    if synced == FEW:
-        return
     checked = json.loads(remote.run("views", "--check", "--json", *ON_POSTGRES).stdout)
     expected = json.loads(local.run("views", "--check", "--json").stdout)
     assert [(one["name"], one["holds"]) for one in checked["checks"]] == [

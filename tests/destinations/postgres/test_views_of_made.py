@@ -43,7 +43,7 @@ def both(
     local = duckdb.connect()
     for seed, dataset in enumerate(("paragon", "paragon_eu")):
         made_warehouse.empty(local, dataset)
-        made_warehouse.fill(local, dataset, executions=1_500, seed=seed, users=9, workflows=7, days=40)
+        made_warehouse.fill(local, dataset, executions=800, seed=seed, users=9, workflows=7, days=40)
         made_warehouse.fill_history(local, dataset)
     with contextlib.closing(psycopg2.connect(postgres_of_the_file.url)) as connection, connection:
         for dataset in ("paragon", "paragon_eu"):
@@ -60,10 +60,27 @@ def both(
             yield local, remote
 
 
-def _copy(local: Any, cursor: Any, dataset: str) -> None:
+def test_views_of_every_system_can_be_read(
+    postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over the tables of all systems, as they are before their first rows."""
+    local = duckdb.connect()
+    with contextlib.closing(psycopg2.connect(postgres.url)) as connection, connection:
+        for system in systems.names():
+            made_warehouse.empty(local, system, system)
+            _copy(local, connection.cursor(), system, system)
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", postgres.url)
+    monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path))
+    with opened(find_target("postgres", "task_history_views")) as remote:
+        assert creating.refresh(remote).datasets == tuple(sorted(systems.names()))
+        for name in views():
+            remote.query(f"SELECT * FROM task_history.{name}")
+
+
+def _copy(local: Any, cursor: Any, dataset: str, system: str = "paragon") -> None:
     cursor.execute(f'CREATE SCHEMA "{dataset}"')
     cursor.execute(f'CREATE TABLE "{dataset}"._dlt_loads (load_id VARCHAR)')
-    for table in tables.of(systems.find("paragon")):
+    for table in tables.of(systems.find(system)):
         declared = ", ".join(f'"{column.name}" {sql_type(column.type)}' for column in table.columns)
         cursor.execute(f'CREATE TABLE "{dataset}"."{table.name}" ({declared})')
         names = ", ".join(f'"{column.name}"' for column in table.columns)
