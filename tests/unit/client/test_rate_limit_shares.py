@@ -385,7 +385,8 @@ def test_a_sync_beside_a_backfill(
     assert max(took) < period_s, took
 
 
-def test_killed_in_any_share(vendor: Vendor, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.torture)])
+def test_killed_in_any_share(vendor: Vendor, tmp_path: Path, kills: int) -> None:
     """Backfill and sync killed again and again: no period sees more than the limit, and both go on."""
     vendor.latency_s = 0.05
     rng = random.Random()
@@ -397,7 +398,7 @@ def test_killed_in_any_share(vendor: Vendor, tmp_path: Path) -> None:
 
     running: dict[BudgetShare, subprocess.Popen[bytes]] = {}
     start(BACK)
-    for _ in range(3):
+    for _ in range(kills):
         start(FORE)
         vendor.wait_for(40)
         for share in (FORE, BACK):

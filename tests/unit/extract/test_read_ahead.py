@@ -65,10 +65,11 @@ def _pieces(sender: Sender) -> Iterator[ListedWindow]:
     return listing.pieces(WINDOW, is_oldest=False, in_columns=True)
 
 
+@pytest.mark.parametrize("executions", [12_000, pytest.param(30_000, marks=pytest.mark.torture)])
 @pytest.mark.parametrize("head_s", [0.0, 0.3])
-def test_each_row_comes_once_with_no_request_in_vain(head_s: float) -> None:
+def test_each_row_comes_once_with_no_request_in_vain(head_s: float, executions: int) -> None:
     """However long the first pages take, all rows come in columns, and each page is asked for once."""
-    sender = Sender(30_000, head_s)
+    sender = Sender(executions, head_s)
     pieces = list(_pieces(sender))
     sender.pool.shutdown(cancel_futures=True)
     ids = {identity for piece in pieces for identity in map(str, [row["id"] for row in piece.rows])}

@@ -248,8 +248,9 @@ def test_what_once_lost_a_row_loses_none_in_hundreds_of_worlds(case: str) -> Non
         _pieces_lack_nothing(number, CASES[case])
 
 
+@pytest.mark.parametrize("every", [23, pytest.param(9, marks=pytest.mark.torture)])
 @pytest.mark.parametrize("bounds", ["exclusive", "inclusive"])
-def test_a_comparison_finds_whichever_row_is_missing(bounds: str) -> None:
+def test_a_comparison_finds_whichever_row_is_missing(bounds: str, every: int) -> None:
     """One row that is not held is found, wherever the halves are cut, also at a row that the count holds twice."""
     spec = Spec(executions=600, seed=9, days=0.00001, now=NOW, ties=0.3, late=0.0)
     switches = {"after": bounds, "before": bounds, "ties": "unstable"}
@@ -260,7 +261,7 @@ def test_a_comparison_finds_whichever_row_is_missing(bounds: str) -> None:
         world.identity(at): floor_ms(datetime.fromtimestamp(ms / 1000, UTC) + MS / 10)
         for at, ms in enumerate(world.starts)
     }
-    for missing in list(starts)[::9]:
+    for missing in list(starts)[::every]:
         held = Starts({identity: at for identity, at in starts.items() if identity != missing})
         found = SortedListing(Pages(vendor, SYSTEM, VALUES)).compare(window, held)
         assert [row["id"] for row in found.fresh] == [missing]
