@@ -11,7 +11,6 @@ import pytest
 from task_history import systems
 from tests.support.place import Place
 from tests.support.repeating_vendor import EXECUTIONS, STEPS, serving
-from tests.support.torture import rest_as_torture
 
 RANGE = ("--from", "2026-02-28", "--to", "2026-03-03")
 
@@ -24,7 +23,7 @@ def check_all_there(place: Place) -> None:
 
 
 @pytest.mark.torture
-@pytest.mark.parametrize("system", rest_as_torture(STEPS, ("paragon",)))
+@pytest.mark.parametrize("system", STEPS)
 def test_steps_with_repeated_ids_are_all_there(system: str, tmp_path: Path) -> None:
     """One row for each, also after they were read again; the log counts them, and audits and checks agree."""
     with serving(system) as vendor:
@@ -59,7 +58,7 @@ def test_what_tells_them_apart_is_put_back(system: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.torture
-@pytest.mark.parametrize("system", rest_as_torture(STEPS, ("twinit",)))
+@pytest.mark.parametrize("system", STEPS)
 def test_a_step_that_is_missing_is_named_by_the_check_and_the_audit(system: str, tmp_path: Path) -> None:
     """The log of details counts what was read: fewer rows than that are a broken promise in every system."""
     with serving(system) as vendor:
