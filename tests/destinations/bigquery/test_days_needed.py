@@ -166,6 +166,21 @@ def test_the_days_of_a_package_are_noted_before_it_is_merged(synced: SyncedTwice
     assert min(first for _, first, _ in rows).date() <= synced.day(15)
 
 
+def test_days_that_another_machine_noted_are_asked_of(synced: SyncedTwice) -> None:
+    """Of a package that it noted and did not load; no other old day is asked for."""
+    day, columns = synced.day(12), "(load_id, run_id, first_day, last_day, noted_at)"
+    synced.place.query(
+        f"INSERT INTO paragon.package_days {columns} VALUES "
+        f"('elsewhere', 'elsewhere', TIMESTAMP '{day}', TIMESTAMP '{day}', CURRENT_TIMESTAMP())"
+    )
+    found = synced.reads("sync", "paragon")
+    asked = _questions([(table, days, sql) for table, days, sql in found if table in DETAILS])
+    reached = set().union(*(days for days, _ in asked))
+    assert {one for one in reached if one < _lookback_day()} == {day}
+    synced.place.query("DELETE FROM paragon.package_days WHERE load_id = 'elsewhere'")
+
+
+@pytest.mark.torture
 def test_what_a_lost_machine_left_is_found_by_the_days_that_it_noted(synced: SyncedTwice) -> None:
     """An execution that a machine merged, and no steps of it: they are read, and no other old day is asked for."""
     place = synced.place
