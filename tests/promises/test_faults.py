@@ -350,7 +350,6 @@ def test_readers_do_not_end_a_sync(tmp_path: Path) -> None:
         assert differences(place, sandbox) == PERFECT
 
 
-@pytest.mark.torture
 def test_second_run_says_so(tmp_path: Path) -> None:
     """While one sync is active, a second one ends at once with exit code 5."""
     with SandboxProcess(executions=300, freeze=True, latency_ms=20) as sandbox:
@@ -370,20 +369,14 @@ def test_second_run_says_so(tmp_path: Path) -> None:
 
 
 def test_interrupt_keeps_what_was_read(tmp_path: Path) -> None:
-    """SIGINT writes what was read, exits 0 and says what is left; nothing of it is asked for again.
-
-    While it is active, a second run ends at once with exit code 5.
-    """
+    """SIGINT writes what was read, exits 0 and says what is left; nothing of it is asked for again."""
     with SandboxProcess(executions=100, seed=9, freeze=True, latency_ms=20) as sandbox:
         place = Place(tmp_path, sandbox, payloads="none", integrations=None)
         first = place.start("sync", "paragon")
         while sandbox.counters().get("execution", 0) < 50:
             assert first.poll() is None, first.communicate()
             time.sleep(0.05)
-        sandbox.post("latency", {"ms": 500})
-        assert "Another run" in place.run("sync", "paragon", expect=5).stderr
         first.send_signal(signal.SIGINT)
-        sandbox.post("latency", {"ms": 0})
         _, told = first.communicate(timeout=60)
         assert first.returncode == 0
         assert "Ctrl-C: finishes what is under way, then ends." in told
