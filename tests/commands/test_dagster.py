@@ -77,7 +77,7 @@ def ran(
     python: ImportedPython, tmp_path_factory: pytest.TempPathFactory, sandbox: SandboxProcess
 ) -> tuple[Place, dict[str, Any]]:
     """What Dagster makes of several accounts, and of one run of each kind: of the last three syncs the first finds
-    another one active, the second is refused, and nobody answers the third."""
+    another one active, the second is refused, and the third gets no answer."""
     place = Place(tmp_path_factory.mktemp("project"), sandbox, retention_days=0, integrations=None)
     add_account(place, "eu", sandbox, schedule="30 3 * * *")
     add_account(place, "refused", sandbox, api_key="another-key")

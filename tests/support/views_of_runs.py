@@ -1,6 +1,6 @@
 """Runs in the process of the tests make and check views only where a test asks for it: that halves the time of a sync.
 
-A folder's ``conftest.py`` has both fixtures by importing them.
+A folder's ``conftest.py`` has the fixtures by importing them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from task_history_cli.runtime import views as views_of_runs
+from tests.support.place import Place
 
 
 @pytest.fixture
@@ -38,3 +39,10 @@ def without_views() -> Iterator[None]:
         patch.setattr(views_of_runs, "_are_unchanged", lambda *_: True)
         patch.setattr(views_of_runs, "findings", lambda *_, **__: ())
         yield
+
+
+@pytest.fixture(autouse=True)
+def commands_make_no_views(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands that are started as processes make and check no views, unless the test has the fixture ``views``."""
+    if "views" not in request.fixturenames:
+        monkeypatch.setattr(Place, "makes_views", False)

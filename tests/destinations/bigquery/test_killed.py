@@ -65,7 +65,7 @@ def test_twenty_first_runs_that_are_killed_go_on(bigquery: Emulator, tmp_path: P
 
 
 def test_killed_between_upload_and_poll(recorder: Recorder, tmp_path: Path) -> None:
-    """BigQuery has the file and nobody heard of it: the next sync is told that the job is there, and loads the rest.
+    """BigQuery has the file; the sync was killed before the answer. The next is told of the job and loads the rest.
 
     All executions and steps are as the vendor has them, each once, and no payload is there twice.
     """

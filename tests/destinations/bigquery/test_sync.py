@@ -195,7 +195,7 @@ def test_a_fresh_machine_goes_on(world: SyncedWorld, tmp_path: Path) -> None:
     assert world.differences() == NONE
 
 
-def test_an_audit_mends_what_somebody_broke(world: SyncedWorld) -> None:
+def test_an_audit_repairs_rows_that_were_changed_by_hand(world: SyncedWorld) -> None:
     """What is missing is read again; held under another start than the vendor's, a row is found and moves to its day.
 
     ``status`` says how many there are.
