@@ -38,11 +38,11 @@ def test_a_long_log_is_moved_into_the_file(
 
 
 def test_many_small_tables_do_not_use_up_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows of many small tables, whose log is short, are in the file before they fill a third of DuckDB's memory.
+    """Rows of many small tables, whose log is short, are in the file before they fill DuckDB's memory.
 
     DuckDB keeps a block of memory for each column of a table whose rows are only in the log, and cannot free it.
     """
-    monkeypatch.setattr(duckdb_destination, "_MEMORY_BYTES", 12_000_000)
+    monkeypatch.setattr(duckdb_destination, "_MAX_UNWRITTEN_BYTES", 4_000_000)
     columns = ", ".join(f"'text' AS c{number}" for number in range(20))
     file = tmp_path / "warehouse.duckdb"
     limits: dict[str, str | bool | int | float | list[str]] = {

@@ -56,6 +56,9 @@ _CHECKPOINT_MEMORY_BYTES: tuple[int | None, ...] = (
 rows of a changed column at once, however long their texts are."""
 _MAX_LOG_BYTES = 16_000_000
 """Size of the write-ahead log at which its rows are moved into the file, as by DuckDB's default."""
+_MAX_UNWRITTEN_BYTES = 28_000_000
+"""The same of the memory that these rows take: each column of a small table takes a block, however short the log. Two
+large commits fit, so that a group of rows, which DuckDB compresses as one, is seldom written half and then again."""
 _MAX_TRANSACTION_BYTES = 32_000_000
 """Maximum bytes of text that one transaction writes."""
 _LONG_ROW_BYTES = 4_000
@@ -374,8 +377,7 @@ class DuckDbBackend(Backend):
     def after_commit(self, client: Any) -> None:
         log = Path(f"{Path(str(client.credentials.database)).resolve()}.wal")
         with suppress(FileNotFoundError):
-            # Each column of a small table takes a block of memory until its rows are in the file, however short the log.
-            if log.stat().st_size >= _MAX_LOG_BYTES or _unwritten_bytes(client) >= _usual_memory(client) / 3:
+            if log.stat().st_size >= _MAX_LOG_BYTES or _unwritten_bytes(client) >= _MAX_UNWRITTEN_BYTES:
                 self.checkpoint(client)
 
     def unused(self, client: Any) -> None:
