@@ -3,8 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?= tests
-# Two for each processor: tests wait for budgets, retries and processes.
-WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
+# Two for each processor and two more: tests wait for budgets, retries and processes.
+WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN) + 2)
 PEERS := dlt singer target airbyte
 UV := uv pip install --quiet --python $(BIN)/python
 # Errors only; what is imported is compiled when it first is, which is a small part of all that is installed.
