@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ..core.batch import Chunk
@@ -11,18 +11,43 @@ from ..core.intervals import gaps
 from ..core.log import log
 from ..core.models import Row, Window
 from ..extract import warehouse_rows
+from ..extract.columnar import ColumnarRows
 from ..extract.counted_window import described
 from ..extract.integrations import WorkflowIntegration, workflow_row
 from ..extract.listing import ComparedWindow, ListedWindow
-from ..warehouse.coverage import by_midnight
+from ..warehouse.coverage import Coverage, by_midnight
 from ..warehouse.status_history import StoredStatus
 from ..warehouse.tables import EXECUTION_STATES, REJECTED_ROWS, WINDOW_READS
 from ..warehouse.verified_days import Completeness
 from .context import Context, Partition
-from .rejected_rows import take_rejected_in
+from .rejected_rows import RejectedRows, take_rejected_in
 
 MAX_VANISHED = 200
 """Maximum executions that a listing no longer shows and that are read singly after one comparison."""
+
+
+@dataclass(frozen=True, slots=True)
+class _SingleRows:
+    """The executions of a listed window that are compared with the stored ones, one by one."""
+
+    sent: Mapping[str, Row]
+    """As the vendor sent them, by id."""
+    rows: Sequence[Row]
+    """The same with the fields that only single reads give."""
+    unchanged: Collection[str]
+    """Ids of open ones that are stored as they were sent."""
+    left_out: Collection[str]
+    """Ids of those that may not be stored."""
+    stored: Mapping[str, StoredStatus]
+    """Stored statuses by id."""
+    starts: Mapping[str, datetime]
+    """When they began, by id, where that is known."""
+
+    def new_starts(self) -> dict[str, datetime]:
+        """When those began, by id, that are not stored and may be."""
+        return {
+            key: at for key, at in self.starts.items() if key not in self.stored and key not in self.left_out
+        }
 
 
 def window_chunk(
@@ -38,85 +63,36 @@ def window_chunk(
     ``seen`` returns the stored statuses of a window by id; ``stored_starts`` are the starts of the partition's
     executions that are listed again, by id.
     """
-    system, stamp, tally, coverage = context.system, context.stamp(), context.tally, partition.coverage
+    system, stamp, coverage = context.system, context.stamp(), partition.coverage
     window = partition.reader.elapsed_part(piece, context.edge())
-    covered, own = coverage.covered_within(window), coverage.own_within(window)
+    covered = coverage.covered_within(window)
     touched = coverage.touched(window)
     # Where lanes or filters overlap, some executions are stored already, perhaps in another state.
     stored = dict(seen(touched)) if touched is not None else {}
     # Rows of which none is stored need not be compared one by one.
     form = None if stored or covered else system.listing.page_form
-    columnar, single = piece.rows.split(in_columns=form is not None)
-    rows = [*single, *piece.outside]
-    left_out = context.left_out_ids(rows)
-    stored |= _stored_elsewhere(context, rows, window, stored) if covered or piece.outside else {}
-    sent = {system.identity(row): row for row in rows}
-    unchanged = context.open_reads.unchanged(rows, stored)
-    changed = (row for row in rows if system.identity(row) not in unchanged)
-    rows = [
-        *warehouse_rows.keep_fields_of_single_reads(system, changed, stored, context.warehouse.stored),
-        *map(sent.__getitem__, unchanged),
-    ]
+    columnar, others = piece.rows.split(in_columns=form is not None)
+    single = _single_rows(
+        context, [*others, *piece.outside], window, stored, looks_elsewhere=bool(covered or piece.outside)
+    )
     rows_to_write, earlier = warehouse_rows.executions(
         system,
-        [row for row in rows if system.identity(row) not in left_out] if left_out else rows,
+        [row for row in single.rows if system.identity(row) not in single.left_out],
         stamp,
         read_by=warehouse_rows.LIST,
-        stored=context.open_reads.last_seen_of(stored),
+        stored=context.open_reads.last_seen_of(single.stored),
     )
-    starts = {system.identity(row): at for row in rows if (at := system.started_at(row)) is not None}
-    # Rows from outside of the window may have begun at any time.
-    loaded, own_loaded = (coverage.covered, coverage.own) if piece.outside else (covered, own)
-    known_ids = stored.keys() | left_out
-    late = [at for key, at in starts.items() if key not in known_ids and any(at in known for known in loaded)]
-    coverage.add_late((at for at in late if any(at in known for known in own_loaded)), checked_at=stamp.at)
+    kept_columns = context.columns_without_left_out(columnar)
     rejected = take_rejected_in(context, partition, window)
     completeness = replace(piece.completeness, rejected=rejected.number)
-    # Executions that another lane covers and has stored are counted there.
-    uncounted = [
-        at for key, at in starts.items() if key not in known_ids or not any(at in known for known in covered)
-    ]
-    for part in gaps(window, own):
-        by_day = by_midnight(at for at in uncounted if at in part)
-        for page_rows in columnar:
-            by_day.update(page_rows.by_day(part))
-        coverage.add(
-            part,
-            by_day,
-            is_counted=piece.total is not None,
-            completeness=piece.completeness,
-            checked_at=stamp.at,
-            rejected=rejected.new_by_day,
-        )
-    for known in covered:
-        coverage.mark_compared(
-            known, completeness=piece.completeness, checked_at=stamp.at, rejected=rejected.all_by_day
-        )
-    number = len(rows)
-    not_written = len(rows) - len(rows_to_write)
-    tally.count_listed(rows_to_write, system.failed_statuses)
-    in_columns = []
-    if form is not None:
-        number += sum(map(len, columnar))
-        failed = sum(page_rows.count("status", system.failed_statuses) for page_rows in columnar)
-        tally.add_listed(number - len(rows), failed)
-        kept = context.columns_without_left_out(columnar)
-        not_written += number - len(rows) - sum(map(len, kept))
-        in_columns = [
-            warehouse_rows.columnar_executions(
-                form, system.executions, page_rows, stamp, read_by=warehouse_rows.LIST
-            )
-            for page_rows in kept
-        ]
+    late = _note_in_coverage(coverage, piece, window, covered, single, columnar, rejected, at=stamp.at)
+    number = len(single.rows) + sum(map(len, columnar))
     if not completeness.is_verified:
         _note_unverified(context, partition, window, number, completeness)
-    # Executions that were stored as open count as settled or open ones, not as new ones, as where they are read singly.
-    known_open = [row for row in rows_to_write if _was_open(context, stored.get(system.identity(row)))]
-    tally.settled += sum(not row["is_open"] for row in known_open)
-    tally.executions += number - not_written - len(known_open)
-    tally.late += len(late)
+    _count(context, single, rows_to_write, columnar, kept_columns)
+    context.tally.late += late
     if partition.reader.rest_rows is not None:
-        context.expect_listing(partition.reader.rest_rows + tally.rows_ahead)
+        context.expect_listing(partition.reader.rest_rows + context.tally.rows_ahead)
     read = context.window_read(
         window,
         number,
@@ -125,9 +101,19 @@ def window_chunk(
         filters=coverage.filters,
         order=piece.order,
     )
+    in_columns = (
+        []
+        if form is None
+        else [
+            warehouse_rows.columnar_executions(
+                form, system.executions, page_rows, stamp, read_by=warehouse_rows.LIST
+            )
+            for page_rows in kept_columns
+        ]
+    )
     chunk = Chunk(
         {
-            system.executions.name: _noted(context, rows_to_write, sent, unchanged),
+            system.executions.name: _noted(context, rows_to_write, single),
             EXECUTION_STATES.name: earlier,
             **_integrations_of(context, piece),
         },
@@ -137,18 +123,106 @@ def window_chunk(
     vanished = [
         key
         for key, at in stored_starts.items()
-        if piece.is_verified and key not in starts and any(at in known for known in covered)
+        if piece.is_verified and key not in single.starts and _is_in(covered, at)
     ]
     return chunk, vanished
 
 
-def _noted(
-    context: Context, rows: Sequence[Row], sent: Mapping[str, Row], unchanged: Collection[str]
-) -> list[Row]:
+def _single_rows(
+    context: Context,
+    rows: Sequence[Row],
+    window: Window,
+    stored: Mapping[str, StoredStatus],
+    *,
+    looks_elsewhere: bool,
+) -> _SingleRows:
+    """``stored`` are the statuses of the window; with ``looks_elsewhere`` rows from outside of it are asked for."""
+    system = context.system
+    left_out = context.left_out_ids(rows)
+    if looks_elsewhere:
+        stored = {**stored, **_stored_elsewhere(context, rows, window, stored)}
+    sent = {system.identity(row): row for row in rows}
+    unchanged = context.open_reads.unchanged(rows, stored)
+    changed = (row for row in rows if system.identity(row) not in unchanged)
+    rows = [
+        *warehouse_rows.keep_fields_of_single_reads(system, changed, stored, context.warehouse.stored),
+        *map(sent.__getitem__, unchanged),
+    ]
+    starts = {system.identity(row): at for row in rows if (at := system.started_at(row)) is not None}
+    return _SingleRows(sent, rows, unchanged, left_out, stored, starts)
+
+
+def _note_in_coverage(
+    coverage: Coverage,
+    piece: ListedWindow,
+    window: Window,
+    covered: Sequence[Window],
+    single: _SingleRows,
+    columnar: Sequence[ColumnarRows],
+    rejected: RejectedRows,
+    *,
+    at: datetime,
+) -> int:
+    """Notes that the window was read, of which parts were ``covered``; returns how many of their executions came late."""
+    own = coverage.own_within(window)
+    # Rows from outside of the window may have begun at any time.
+    loaded, own_loaded = (coverage.covered, coverage.own) if piece.outside else (covered, own)
+    starts = single.new_starts().values()
+    late = [start for start in starts if _is_in(loaded, start)]
+    coverage.add_late((start for start in late if _is_in(own_loaded, start)), checked_at=at)
+    # Executions that another lane covers and has stored are counted there.
+    counted_there = single.starts.keys() - single.new_starts().keys()
+    uncounted = [
+        start
+        for key, start in single.starts.items()
+        if key not in counted_there or not _is_in(covered, start)
+    ]
+    for part in gaps(window, own):
+        by_day = by_midnight(start for start in uncounted if start in part)
+        for page_rows in columnar:
+            by_day.update(page_rows.by_day(part))
+        coverage.add(
+            part,
+            by_day,
+            is_counted=piece.total is not None,
+            completeness=piece.completeness,
+            checked_at=at,
+            rejected=rejected.new_by_day,
+        )
+    for known in covered:
+        coverage.mark_compared(
+            known, completeness=piece.completeness, checked_at=at, rejected=rejected.all_by_day
+        )
+    return len(late)
+
+
+def _count(
+    context: Context,
+    single: _SingleRows,
+    rows_to_write: Sequence[Row],
+    columnar: Sequence[ColumnarRows],
+    kept_columns: Sequence[ColumnarRows],
+) -> None:
+    """Counts what the window shows and what of it is written."""
+    system, tally = context.system, context.tally
+    tally.count_listed(rows_to_write, system.failed_statuses)
+    failed = sum(page_rows.count("status", system.failed_statuses) for page_rows in columnar)
+    tally.add_listed(sum(map(len, columnar)), failed)
+    # Executions that were stored as open count as settled or open ones, not as new ones, as where they are read singly.
+    known_open = [row for row in rows_to_write if _was_open(context, single.stored.get(system.identity(row)))]
+    tally.settled += sum(not row["is_open"] for row in known_open)
+    tally.executions += len(rows_to_write) + sum(map(len, kept_columns)) - len(known_open)
+
+
+def _is_in(windows: Iterable[Window], instant: datetime) -> bool:
+    return any(instant in window for window in windows)
+
+
+def _noted(context: Context, rows: Sequence[Row], single: _SingleRows) -> list[Row]:
     """The rows without unchanged ones; of open executions it is noted what was sent."""
-    changed = [row for row in rows if context.system.identity(row) not in unchanged]
+    changed = [row for row in rows if context.system.identity(row) not in single.unchanged]
     for row in changed:
-        context.open_reads.note(key := context.system.identity(row), row, sent[key])
+        context.open_reads.note(key := context.system.identity(row), row, single.sent[key])
     return changed
 
 
