@@ -6,7 +6,7 @@ import itertools
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
@@ -78,13 +78,68 @@ class Partition:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class SharedByListings:
+    """What all listings of an account share in one run."""
+
+    run_id: str
+    started_at: datetime
+    commits: CommitLimits
+    """The limits of one commit."""
+    sender: Sender
+    tally: Tally
+    redactor: Redactor
+    fault_deadline: FaultDeadline
+    covered_days: list[Day]
+    """The coverage that was stored when the run began."""
+    left_out: LeftOut | None
+    """The executions of forgotten people, which no run writes; None where no person was forgotten."""
+    progress: CommitProgress = field(default_factory=CommitProgress)
+    window_reads: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    """The numbers of the windows that are read."""
+
+    @classmethod
+    def of_run(
+        cls,
+        settings: Settings,
+        client: Client,
+        warehouse: Warehouse,
+        *,
+        run_id: str,
+        started_at: datetime,
+        commits: CommitLimits,
+    ) -> SharedByListings:
+        """That of a run that begins."""
+        values, tally = settings.values, Tally()
+        return cls(
+            run_id=run_id,
+            started_at=started_at,
+            commits=commits.paced(
+                values.rate_limit_requests,
+                values.rate_limit_period_s,
+                page_size=settings.system.listing.page_size,
+            ),
+            sender=FallbackSender(client),
+            tally=tally,
+            redactor=Redactor(
+                values.redact,
+                secrets=settings.secrets,
+                mode=values.redact_mode,
+                count=tally.count_redactions,
+            ),
+            fault_deadline=FaultDeadline(values.fault_deadline_s),
+            covered_days=warehouse.coverage(),
+            left_out=warehouse.left_out,
+        )
+
+
 class Context:
     """One run of one system.
 
-    ``now`` returns the present instant, UTC. ``root`` is the context of the account's first listing, whose run this one
-    shares. ``lane`` is the kind of run that writes coverage, ``selection`` the executions that it covers, ``commits``
-    the limits of one commit, and ``cost`` the counter of billed bytes (None where reading is not billed by volume).
-    ``working_dir`` is the folder of the run's pipeline; None where nothing is kept between runs.
+    ``now`` returns the present instant, UTC. ``lane`` is the kind of run that writes coverage, ``selection`` the
+    executions that it covers, ``commits`` the limits of one commit, and ``cost`` the counter of billed bytes (None where
+    reading is not billed by volume). ``working_dir`` is the folder of the run's pipeline; None where nothing is kept
+    between runs. ``shared`` is what the account's first listing shares with this one; None for the first itself.
     """
 
     def __init__(
@@ -103,9 +158,20 @@ class Context:
         run_id: str | None = None,
         lock_file: Path | None = None,
         working_dir: Path | None = None,
-        root: Context | None = None,
+        shared: SharedByListings | None = None,
     ) -> None:
-        self.is_only_listing = root is None and not settings.system.companions
+        is_first = shared is None
+        if shared is None:
+            shared = SharedByListings.of_run(
+                settings,
+                client,
+                warehouse,
+                run_id=run_id or new_run_id(),
+                started_at=now(),
+                commits=commits or CommitLimits(),
+            )
+        self._shared = shared
+        self.is_only_listing = is_first and not settings.system.companions
         """Whether the account has one listing: its system has no companions."""
         self.settings = settings
         self.client = client
@@ -117,59 +183,33 @@ class Context:
         """The file whose lock this run holds; None for one that holds none."""
         self.lane = lane
         self.selection = selection or Selection()
-        self.label = {} if root is None else {LIST: settings.system.executions.name}
+        self.label = {} if is_first else {LIST: settings.system.executions.name}
         """Filters that distinguish the coverage of this listing from those of the account's other listings."""
         self.filters = filters_text({**warehouse.recorded(self.selection.filters), **self.label})
         self.scope = scope or Scope(settings.values.steps, settings.values.payloads)
         integrations = settings.system.integrations
         self.workflow_map = read_map(integrations.map_file(settings.values) if integrations else None)
-        if root is None:
+        if is_first:
             # The views take it at the end of the run: what is wrong with it is said before anything is read.
             user_map(settings)
-        self.commits: CommitLimits = (
-            root.commits
-            if root
-            else (commits or CommitLimits()).paced(
-                settings.values.rate_limit_requests,
-                settings.values.rate_limit_period_s,
-                page_size=settings.system.listing.page_size,
-            )
-        )
         self.cost = cost
         self.left_days: KnownDays | None = None
         """Which days had something left when the run began; None where that is not kept."""
         self.locks: Locks | None = None
         """The locks of the run, where it may share its work with others."""
-        self.run_id: str = root.run_id if root else run_id or new_run_id()
-        self.started_at: datetime = root.started_at if root else now()
-        self.tally: Tally = root.tally if root else Tally()
-        self.redactor: Redactor = (
-            root.redactor
-            if root
-            else Redactor(
-                settings.values.redact,
-                secrets=settings.secrets,
-                mode=settings.values.redact_mode,
-                count=self.tally.count_redactions,
-            )
-        )
+        self.run_id, self.started_at, self.commits = shared.run_id, shared.started_at, shared.commits
+        self.tally, self.redactor, self.sender = shared.tally, shared.redactor, shared.sender
+        self.fault_deadline, self.progress = shared.fault_deadline, shared.progress
+        self.covered_days, self.left_out = shared.covered_days, shared.left_out
         warehouse.kept.by_settings = self.kept_since
         self._undocumented = UndocumentedFields(
             self.redactor, max_bytes=settings.values.payload_max_bytes, rules=warehouse.rules
         )
         self.system = settings.system
-        self.sender: Sender = root.sender if root else FallbackSender(client)
-        self.covered_days: list[Day] = root.covered_days if root else warehouse.coverage()
-        """The coverage that was stored when the run began."""
-        self.left_out: LeftOut | None = root.left_out if root else warehouse.left_out
-        """The executions of forgotten people, which no run writes; None where no person was forgotten."""
         self._readers = Readers(
             self.sender, self.system, settings.values, rows_per_piece=rows_per_piece(self.commits.rows)
         )
         self._partitions: dict[str, Partition] = {}
-        self.fault_deadline: FaultDeadline = (
-            root.fault_deadline if root else FaultDeadline(settings.values.fault_deadline_s)
-        )
         self.open_reads = OpenReads(self.last_reads_file(self.system.executions), self.system.identity, now)
         read_context = ReadContext(
             self.sender,
@@ -188,8 +228,6 @@ class Context:
             payloads=PayloadRows(self.redactor, max_bytes=settings.values.payload_max_bytes),
             changed=self.settler.changed,
         )
-        self.progress: CommitProgress = root.progress if root else CommitProgress()
-        self._window_reads: Iterator[int] = root._window_reads if root else itertools.count(1)
 
     def last_reads_file(self, table: Table) -> Path | None:
         """The file that spares writes to a table which change nothing; None where a write is not billed."""
@@ -211,7 +249,7 @@ class Context:
                 selection=self.selection,
                 scope=self.scope,
                 working_dir=self.working_dir,
-                root=self,
+                shared=self._shared,
             )
             for system in self.system.companions
         ]
@@ -406,7 +444,7 @@ class Context:
         if rows:
             self.tally.note_starts([window.start])
         return {
-            "read_id": f"{self.run_id}-{next(self._window_reads)}",
+            "read_id": f"{self.run_id}-{next(self._shared.window_reads)}",
             "run_id": self.run_id,
             "lane": self.lane,
             "filters": filters,
