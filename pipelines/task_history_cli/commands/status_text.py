@@ -25,9 +25,26 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     if not result["loaded"]:
         command = f"task-history sync {result['system']}{instance_option(result['instance'])}"
         return [f"{name}: not synced yet into {result['place']}. Start with: {command}"]
-    rows = result["rows"]
+    rows = ", ".join(f"{count:,} {table}" for table, count in result["rows"].items())
+    return [
+        f"{name}: {rows}",
+        *_left_lines(result),
+        *_unverified_lines(result),
+        *_changes_lines(result["schema_changes"]),
+        *status_integrations.lines(result),
+        *_lost_lines(result),
+        *_range_lines(result),
+        *_budget_lines(result["budget"]),
+        *_missing_lines(result["missing"]),
+        *_refused_lines(result["refused"]),
+        *_calendar_lines(result["coverage"]),
+        *_runs_lines(result["runs"]),
+    ]
+
+
+def _left_lines(result: Mapping[str, Any]) -> list[str]:
+    """What is covered, and what is left to load."""
     text = [
-        f"{name}: {', '.join(f'{count:,} {table}' for table, count in rows.items())}",
         f"  covered   {_covered(result)}",
         f"  open      {counted(result['open_executions'], 'execution')}",
         f"  left      {counted(result['details_left'], 'execution')} without steps, "
@@ -44,7 +61,12 @@ def lines(result: Mapping[str, Any]) -> list[str]:
         text.append(
             f"  unreadable {unreadable['never']:,} executions and payloads for good (unreadable_reason)"
         )
-    text += [
+    return text
+
+
+def _unverified_lines(result: Mapping[str, Any]) -> list[str]:
+    """Lists that are read whole, and days whose completeness is not verified."""
+    text = [
         f"  whole     {entry} is read to its end each time: it was not seen to come newest first"
         for entry in result["read_whole"]
     ]
@@ -58,8 +80,12 @@ def lines(result: Mapping[str, Any]) -> list[str]:
             initial_indent="  ",
             subsequent_indent=" " * 12,
         )
-    text += _changes_lines(result["schema_changes"])
-    text += status_integrations.lines(result)
+    return text
+
+
+def _lost_lines(result: Mapping[str, Any]) -> list[str]:
+    """What the vendor no longer has, or counts otherwise."""
+    text = []
     if result["unresolved"]:
         text.append(
             f"  unresolved {result['unresolved']:,} executions were open as the vendor's retention passed over them"
@@ -74,32 +100,49 @@ def lines(result: Mapping[str, Any]) -> list[str]:
         "purged before a sync read it"
         for entry in result["lost"]
     ]
-    text += [
+    return text
+
+
+def _range_lines(result: Mapping[str, Any]) -> list[str]:
+    """Unfinished backfills, and what was loaded with filters."""
+    unfinished = [
         f"  unfinished backfill of {times.minute(entry['window_start'])} to {times.minute(entry['window_end'])}"
         + (f" ({entry['filters']})" if entry["filters"] else "")
         + f", {entry['outcome']}: the same command goes on"
         for entry in result["unfinished"]
     ]
-    text += [
+    filtered = [
         f"  only {entry['filters']}: {times.minute(entry['from'])} to {times.minute(entry['until'])}"
         for entry in result["filtered_coverage"]
     ]
-    if result["budget"]:
-        used, limit = result["budget"]["used"], result["budget"]["limit"]
-        text.append(
-            f"  budget    {used:,} of {counted(limit, 'request')} used in the last "
-            f"{times.duration(result['budget']['period_s'])}"
-            if limit
-            else "  budget    no limit"
-        )
-    if result["missing"]:
-        text.append(
-            f"  missing   {lacking_text(result['missing'])}: dropped, or of an earlier version; a sync adds or names them"
-        )
-    text += _refused_lines(result["refused"])
-    weeks = calendar(result["coverage"], datetime.now(UTC).date())
-    text += [f"  {'days' if line is weeks[0] else '':<10}{line}" for line in weeks]
-    text.append("  last runs (UTC)")
+    return unfinished + filtered
+
+
+def _budget_lines(budget: Mapping[str, Any] | None) -> list[str]:
+    if not budget:
+        return []
+    if not budget["limit"]:
+        return ["  budget    no limit"]
+    return [
+        f"  budget    {budget['used']:,} of {counted(budget['limit'], 'request')} used in the last "
+        f"{times.duration(budget['period_s'])}"
+    ]
+
+
+def _missing_lines(missing: Sequence[str]) -> list[str]:
+    if not missing:
+        return []
+    return [
+        f"  missing   {lacking_text(missing)}: dropped, or of an earlier version; a sync adds or names them"
+    ]
+
+
+def _calendar_lines(coverage: list[dict[str, Any]]) -> list[str]:
+    weeks = calendar(coverage, datetime.now(UTC).date())
+    return [f"  {'days' if line is weeks[0] else '':<10}{line}" for line in weeks]
+
+
+def _runs_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     heads = [
         "started",
         "command",
@@ -123,10 +166,10 @@ def lines(result: Mapping[str, Any]) -> list[str]:
             f"{row['requests'] or 0:,}",
             times.duration((row["duration_ms"] or 0) / 1000),
         ]
-        for row in result["runs"]
+        for row in rows
     ]
-    text += output.table(runs, heads=heads, right={3, 4, 5, 6, 7, 8}, spare={4, 6}, indent=4)
-    return text
+    table = output.table(runs, heads=heads, right={3, 4, 5, 6, 7, 8}, spare={4, 6}, indent=4)
+    return ["  last runs (UTC)", *table]
 
 
 def _covered(result: Mapping[str, Any]) -> str:
