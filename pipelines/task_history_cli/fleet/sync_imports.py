@@ -40,7 +40,7 @@ def import_all() -> None:
         importlib.import_module(name)
     for name in systems.names():
         systems.find(name)
-    # Compiles what each text is searched for.
+    # Reads the rules, and compiles what each text is searched for.
     redaction = importlib.import_module("task_history.redaction.redactor")
     redaction.Redactor().text("user=bob https://localhost/?token=4711 failed: no such file")
     gc.enable()

@@ -17,7 +17,6 @@ from ..core.escapes import visible
 from ..core.json_reading import parse, shallow
 from ..core.models import Answer, Json, Request
 from ..redaction.redactor import Redactor
-from ..redaction.text import without_long_runs
 from .retry import Action, action_of
 from .retry_after import RetryAfter, retry_after_s
 
@@ -184,6 +183,10 @@ def _shown(message: str, secrets: Iterable[str]) -> str:
 
     It is prose, and what it quotes has no name: text that looks random is taken out as well.
     """
+    from ..redaction.text import (
+        without_long_runs,  # its rules take a moment, and most answers are no refusals
+    )
+
     line = visible(" ".join(message.split()))
     text = without_long_runs(Redactor(secrets=secrets).text(line)[0])
     return shortened(text, _MESSAGE_CHARS)

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..core.models import Json, Table
-from ..redaction.judging import is_card_number
-from ..redaction.randomness import is_key_material
 from ..redaction.redactor import MARK, Redactor
 
 if TYPE_CHECKING:
@@ -59,6 +57,11 @@ class StatusRedaction:
 
     def _is_secret(self, sent: str) -> bool:
         """Whether a status is no word of a vendor: long, a key, a card's number, or a secret and its name."""
+        if self._redactor.is_word(sent):
+            return False
+        from ..redaction.judging import is_card_number  # most statuses are words, which need no rules
+        from ..redaction.randomness import is_key_material
+
         if len(sent) > _MAX_CHARS or is_key_material(sent) or is_card_number(sent):
             return True
         name, _, value = sent.partition(" ")

@@ -1,6 +1,7 @@
 """Redaction of secrets before anything is written; modules in the order in which a value meets them.
 
-redactor     removes secrets from values and texts
+redactor     removes secrets from values and texts; reads the rules once they are needed
+json_values  removes secrets from parsed JSON
 arguments    secrets in lists of texts, such as the arguments of a command
 field_names  what the names of an object's fields say of its values
 json_in_text redacts the JSON within a text
