@@ -66,7 +66,7 @@ class MemoryWarehouse:
             for part in batch.columnar.get(name, ()):
                 columns = {
                     key: values if isinstance(values, list) else values.to_pylist()
-                    for key, values in part.columns.items()
+                    for key, values in part.arrays().items()
                 }
                 rows += [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
             if rows and name not in _UNASKED:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import pyarrow as pa
@@ -36,6 +36,13 @@ class RowColumns:
     columns: Mapping[str, Values]
     size: int
     """Number of rows."""
+    constants: Mapping[str, pa.Scalar] = field(default_factory=dict)
+    """Values that all rows have, by column: held once until the rows are written."""
+
+    def arrays(self) -> dict[str, Values]:
+        """All columns, with a value for each row."""
+        repeated = {name: pa.repeat(value, self.size) for name, value in self.constants.items()}
+        return {**self.columns, **repeated}
 
 
 def instants(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray | None:

@@ -208,9 +208,9 @@ def columnar_executions(
     own = _own_columns(stamp, is_open=are_open, resolution=resolution, read_by=read_by)
     own["status_seen_at"] = stamp.at
     types = {column.name: ARROW[column.type] for column in table.columns}
-    for name in own.keys() - {"is_open", "resolution"}:
-        own[name] = pa.repeat(pa.scalar(own[name], types[name]), size)
-    return RowColumns({**kept, **own}, size)
+    different = {name: own.pop(name) for name in ("is_open", "resolution")}
+    constants = {name: pa.scalar(value, types[name]) for name, value in own.items()}
+    return RowColumns({**kept, **different}, size, constants)
 
 
 def executions(

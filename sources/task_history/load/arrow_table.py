@@ -109,8 +109,8 @@ class _ColumnarRows:
     """Rows that are stored as columns already."""
 
     def __init__(self, rows: RowColumns) -> None:
-        self._columns, self._size = rows.columns, rows.size
-        self.keys = set(rows.columns)
+        self._columns, self._size = rows.arrays(), rows.size
+        self.keys = set(self._columns)
 
     def __len__(self) -> int:
         return self._size

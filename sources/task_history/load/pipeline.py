@@ -159,6 +159,9 @@ class Loader(LoaderQueries):
             ready = arrow_batch(self.system, batch, writer := self.writer())
             self.schema_changes.note(writer.added, ready.tables)
             self._make_package(ready)
+            written = list(ready.tables)
+            # The warehouse reads the rows from the package's files.
+            del ready
             release_memory()
             if self._pace is not None:
                 # The package is on the disk: a kill loses nothing.
@@ -166,7 +169,7 @@ class Loader(LoaderQueries):
             try:
                 return self._connection.with_retries(self._load_package)
             finally:
-                self.forget_answers(ready.tables)
+                self.forget_answers(written)
 
     def _load_package(self, client: Any) -> LoadInfo:
         """Loads the package that is pending. Called again, it goes on with what is not loaded, and replaces by keys."""
