@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import simplejson
 from dlt.common.normalizers.naming.snake_case import NamingConvention
@@ -463,6 +464,14 @@ def test_a_listing_is_fast() -> None:
     small, large, written = map(min, zip(*costs, strict=True))
     assert large < written
     assert large < 8 * 3 * (small + 0.0005)
+
+
+def test_values_that_all_rows_share_are_in_each() -> None:
+    """Given once, they are stored as where each row has its own."""
+    rows: list[Row] = [{"id": "a", "fetched_at": NOW}, {"id": "b", "fetched_at": NOW}]
+    shared = RowColumns({"id": ["a", "b"]}, 2, {"fetched_at": pa.scalar(NOW, ARROW["timestamp"])})
+    kwargs: Any = {"stored_types": {}, "normalize": NAMING.normalize_identifier}
+    assert to_arrow(shared, TABLE, **kwargs).table.to_pydict() == convert(rows).table.to_pydict()
 
 
 def limited(
