@@ -173,6 +173,12 @@ def test_a_row_is_missing_only_where_the_coverage_says_so(name: str, block: int)
         _loses_nothing_silently(name, number)
 
 
+@pytest.mark.parametrize(("name", "number"), [("twinit", 2_819)])
+def test_worlds_that_once_lost_a_row_lose_none(name: str, number: int) -> None:
+    """2819: a row that had been read vanished, and was counted as the last one, which had not been read."""
+    _loses_nothing_silently(name, number)
+
+
 def _is_mended_by_later_runs(name: str, number: int) -> None:
     world = _world(name, number)
     vendor = world.vendor

@@ -22,7 +22,7 @@ class CommitLimits:
     The defaults are those of DuckDB.
     """
 
-    rows: int = 60_000
+    rows: int = 40_000
     least_rows: int = 5_000
     """Lower bound of ``rows``, also where the budget yields fewer."""
     bytes: int = 16_000_000

@@ -319,9 +319,13 @@ class Chain:
         if shown.page.more is False:
             return True
         total = shown.page.total
-        if total is not None and self._count == self._total == total:
+        if total is not None and self._count == self._total == total and self._ends_with(shown, total):
             return self._lengths.counts_list(total, shown.page.size, lambda: self._total_at(total - 1))
         return shown.page.more is None and self._total is None and is_shorter
+
+    def _ends_with(self, shown: _Shown, total: int) -> bool:
+        """Whether a page may be the last of so many rows: where the count changed, rows that are gone were read, too."""
+        return not self._is_recounted or shown.offset + len(shown) >= total
 
     def _total_at(self, offset: int) -> int | None:
         """The vendor's count on the page at the offset; None where it counts that page's rows."""

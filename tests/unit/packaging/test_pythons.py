@@ -29,6 +29,16 @@ def _program(version: str) -> Path:
     return made[-1] if made else Path(str(found))
 
 
+def _uv(folder: Path) -> str:
+    """The program uv, which alone installs the lowest versions: that of the machine, else one that pip installs."""
+    found = shutil.which("uv")
+    if found is None:
+        _run(sys.executable, "-m", "venv", folder)
+        _run(folder / "bin" / "python", "-m", "pip", "install", "--quiet", "uv")
+        found = str(folder / "bin" / "uv")
+    return found
+
+
 def _demo_runs(python: Path, folder: Path) -> None:
     """The main job, as a user who has just installed it runs it."""
     done = subprocess.run(
@@ -101,8 +111,7 @@ def test_the_wheel_runs_on_each_python(built: Path, tmp_path: Path, version: str
 @pytest.mark.torture
 def test_the_lowest_versions_are_enough(built: Path, tmp_path: Path) -> None:
     """By uv, with the lowest version of each dependency that pyproject.toml allows."""
-    uv = shutil.which("uv")
-    assert uv, "There is no uv, which alone installs the lowest versions: pip install uv."
+    uv = _uv(tmp_path / "uv")
     python = tmp_path / "own" / "bin" / "python"
     _run(uv, "venv", "--quiet", "--python", _program(VERSIONS[0]), tmp_path / "own")
     (wheel,) = built.glob("*.whl")
