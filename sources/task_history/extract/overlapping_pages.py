@@ -114,6 +114,8 @@ class Chain:
         """Whether those are newer than all that the earlier reading showed."""
         self._nameless: set[int] = set()
         """The positions of rows without an id."""
+        self._empty: set[int] = set()
+        """The offsets behind rows at which a page came empty."""
 
     @property
     def is_joined(self) -> bool:
@@ -220,7 +222,10 @@ class Chain:
                 return
             yield shown
             first = first or shown
-            if self._order.is_unstable or not shared or not shown.offset:
+            is_empty_again = not shown.ids and shown.offset in self._empty
+            if not shown.ids:
+                self._empty.add(shown.offset)
+            if self._order.is_unstable or not shared or not shown.offset or is_empty_again:
                 break
         assert first is not None  # noqa: S101 - at least one page was asked for
         if first.ids and shared:
