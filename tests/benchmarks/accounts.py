@@ -11,7 +11,6 @@ from task_history_cli.sandbox.process import SandboxProcess
 from tests.benchmarks.measuring import started
 from tests.benchmarks.scenarios import DAYS, SEED, Tell
 from tests.benchmarks.table import titled
-from tests.commands.test_fleet import add_account
 from tests.support.place import Place
 
 HEADS = ("", "rows/s", "wall s", "CPU s", "peak MiB", "executions stored")
@@ -61,7 +60,7 @@ def _measured(executions: int, folder: Path, accounts: int, *words: str) -> dict
     with SandboxProcess(executions=executions, days=DAYS, seed=SEED, freeze=True) as sandbox:
         place = Place(folder, sandbox, start_date="2026-01-01")
         for number in range(1, accounts):
-            add_account(place, f"a{number}", sandbox)
+            place.add_account(f"a{number}", sandbox)
         command = [sys.executable, "-m", "task_history_cli.cli", *words]
         cost = started("task-history", [command], folder, place.env)
     datasets = ["paragon", *(f"paragon_a{number}" for number in range(1, accounts))]

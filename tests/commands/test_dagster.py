@@ -19,7 +19,7 @@ from task_history.runs.run_lock import lock_path, run_lock
 from task_history_cli.fleet.command_process import CommandProcess
 from task_history_cli.runtime.target import find_target, working_folder
 from task_history_cli.sandbox.process import SandboxProcess
-from tests.commands.test_fleet import add_account, set_sailpoint, wait_until
+from tests.commands.test_fleet import set_sailpoint, wait_until
 from tests.support import environments
 from tests.support.forked_command import forked_command
 from tests.support.imported_python import ImportedPython
@@ -79,8 +79,8 @@ def ran(
     """What Dagster makes of several accounts, and of one run of each kind: of the last three syncs the first finds
     another one active, the second is refused, and the third gets no answer."""
     place = Place(tmp_path_factory.mktemp("project"), sandbox, retention_days=0, integrations=None)
-    add_account(place, "eu", sandbox, schedule="30 3 * * *")
-    add_account(place, "refused", sandbox, api_key="another-key")
+    place.add_account("eu", sandbox, schedule="30 3 * * *")
+    place.add_account("refused", sandbox, api_key="another-key")
     set_sailpoint(place, "http://127.0.0.1:9")
     place.env["SOURCES__TASK_HISTORY__TWINIT__TOKEN"] = "a-token"
     name = "task_history_paragon_eu"

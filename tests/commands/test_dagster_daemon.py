@@ -23,7 +23,6 @@ import pytest
 
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.commands.test_dagster import dagster_environment
-from tests.commands.test_fleet import add_account
 from tests.destinations.postgres.conftest import own_postgres, postgres, postgres_of_all_tests  # noqa: F401 - fixtures
 from tests.destinations.postgres.server import Server
 from tests.destinations.postgres.test_postgres import PostgresPlace
@@ -220,7 +219,7 @@ def test_six_accounts_on_three_keys(tmp_path: Path, postgres: Server) -> None:  
         place.env["TASK_HISTORY_STATE"] = postgres.url
         owners = {"paragon": vendors[0]}
         for instance, vendor in zip(("a", "b", "c", "d", "e"), vendors[:1] + vendors[1:] * 2, strict=True):
-            add_account(place, instance, vendor)
+            place.add_account(instance, vendor)
             owners[f"paragon_{instance}"] = vendor
         dagster = Dagster(place, tmp_path / "dagster", began)
         stack.callback(dagster.stop)
@@ -283,7 +282,7 @@ def test_accounts_of_one_key_use_all_of_its_budget(tmp_path: Path, postgres: Ser
             tmp_path, vendor, integrations=None, rate_limit_requests=LIMIT, rate_limit_period_s=PERIOD_S
         )
         place.env["TASK_HISTORY_STATE"] = postgres.url
-        add_account(place, "b", vendor)
+        place.add_account("b", vendor)
         dagster = Dagster(place, tmp_path / "dagster", began)
         try:
             dagster.backfill(["paragon", "paragon_b"], [(began - timedelta(days=31)).strftime("%Y-%m-01")])

@@ -31,13 +31,6 @@ def processes_make_views(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Place, "makes_views", True)
 
 
-def add_account(place: Place, instance: str, sandbox: SandboxProcess, **settings: Any) -> None:
-    """Configures a further account of the place's system, at that vendor."""
-    prefix = f"TASK_HISTORY_{place.system.upper()}_{instance.upper()}__SOURCES__TASK_HISTORY__{place.system.upper()}__"
-    for name, value in {**sandbox.settings, **settings}.items():
-        place.env[prefix + name.upper()] = str(value)
-
-
 def set_sailpoint(place: Place, base_url: str) -> None:
     """Configures an account of SailPoint with credentials that its vendor does not know."""
     prefix = "SOURCES__TASK_HISTORY__SAILPOINT__"
@@ -94,8 +87,8 @@ def wait_until(condition: Any) -> Any:
 def test_list_names_each_account_and_what_is_wrong_with_it(tmp_path: Path, sandbox: SandboxProcess) -> None:
     """Every account that settings are made for, of every system, with dataset and schedule, and no secret."""
     place = Place(tmp_path, sandbox)
-    add_account(place, "eu", sandbox, schedule="30 3 * * 1-5")
-    add_account(place, "broken", sandbox, schedule="whenever")
+    place.add_account("eu", sandbox, schedule="30 3 * * 1-5")
+    place.add_account("broken", sandbox, schedule="whenever")
     place.env["SOURCES__TASK_HISTORY__SAILPOINT__CLIENT_ID"] = "somebody"
     told = json.loads(place.run("fleet", "list", "--json", expect=3).stdout)
     accounts = {account["account"]: account for account in told["accounts"]}
@@ -139,7 +132,7 @@ def test_a_broken_account_holds_up_no_other(tmp_path: Path, sandbox: SandboxProc
     """Accounts side by side: each has its line and, by three loads, its rows, a refused one its reason; worst code is
     the end's."""
     place = Place(tmp_path, sandbox, integrations=INTEGRATIONS)
-    add_account(place, "two", sandbox)
+    place.add_account("two", sandbox)
     set_sailpoint(place, sandbox.base_url)
     done = place.run_process("fleet", "sync", "--jobs", "2")
     assert done.returncode in (3, 4), done.stderr
@@ -167,7 +160,7 @@ def test_views_are_made_once_for_all_accounts_of_a_file(
 ) -> None:
     """However many accounts are new: the views are made once, before the first rows; where none is new, not at all."""
     place = Place(tmp_path, sandbox)
-    add_account(place, "one", sandbox)
+    place.add_account("one", sandbox)
 
     def made(*words: str) -> list[str]:
         done = place.run_process("fleet", "sync", "--jobs", "2", "--log-format", "json", *words)
@@ -189,7 +182,7 @@ def test_views_are_made_once_for_all_accounts_of_a_file(
         (instance, EXECUTIONS) for instance in ("", "one")
     ]
     for instance in later.split():
-        add_account(place, instance, sandbox)
+        place.add_account(instance, sandbox)
     if later == "four":
         assert made("--select", "paragon/four") == ["paragon,paragon_four,paragon_one"]
         assert made("--select", "paragon/four") == []
@@ -204,7 +197,7 @@ def test_an_account_has_views_though_its_tables_were_not_made_before(
 ) -> None:
     """Another run has one account while the tables of all are made: its own sync makes them, and the views."""
     place = Place(tmp_path, sandbox)
-    add_account(place, "busy", sandbox)
+    place.add_account("busy", sandbox)
     folder = place.folder / "dlt" / "pipelines"
     place.sync()
     [working] = [path for path in folder.iterdir() if path.name.startswith("task_history-")]
@@ -220,7 +213,7 @@ def test_an_account_has_views_though_its_tables_were_not_made_before(
 def test_a_killed_worker_fails_only_its_account(tmp_path: Path, sandbox: SandboxProcess) -> None:
     """SIGKILL of a worker: its account is named, all others end well, and the next sync goes on."""
     place = Place(tmp_path, sandbox)
-    add_account(place, "one", sandbox)
+    place.add_account("one", sandbox)
     sandbox.post("latency", {"ms": 100})
     process = place.start("fleet", "sync", "--jobs", "1")
     worker = wait_until(lambda: sandbox.counters().get("status_200") and running_workers(process.pid))[-1]
@@ -240,7 +233,7 @@ def test_where_the_process_that_has_the_file_open_is_killed_the_next_sync_goes_o
 ) -> None:
     """Its accounts fail with the reason and what to do; the same command goes on and loses nothing."""
     place = Place(tmp_path, sandbox)
-    add_account(place, "one", sandbox)
+    place.add_account("one", sandbox)
     sandbox.post("latency", {"ms": 100})
     process = place.start("fleet", "sync", "--jobs", "1")
     server, _ = wait_until(lambda: sandbox.counters().get("status_200") and running_workers(process.pid))
@@ -260,7 +253,7 @@ def test_a_signal_ends_it_after_the_commit_in_hand(
 ) -> None:
     """The first signal: no further account begins, the active one keeps what it read; the same command goes on."""
     place = Place(tmp_path, sandbox)
-    add_account(place, "second", sandbox)
+    place.add_account("second", sandbox)
     sandbox.post("latency", {"ms": 200})
     process = place.start("fleet", "sync", "--jobs", "1", "--json", start_new_session=True)
     wait_until(lambda: sandbox.counters().get("status_200", 0) > 3)
@@ -294,7 +287,7 @@ def test_workers_end_with_their_parent(tmp_path: Path, sandbox: SandboxProcess) 
 def test_a_probe_fails_where_a_dataset_is_behind(tmp_path: Path, sandbox: SandboxProcess) -> None:
     """``--fail-if-stale``: exit code 11 for what was never synced or is too far behind, 0 otherwise."""
     place = Place(tmp_path, sandbox)
-    add_account(place, "eu", sandbox)
+    place.add_account("eu", sandbox)
     place.run("status", "--fail-if-stale", "1h")
     place.run("status", "paragon", "--fail-if-stale", "1h", expect=11)
     place.run("sync", "paragon")

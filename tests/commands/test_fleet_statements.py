@@ -12,8 +12,6 @@ import pytest
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
 
-from .test_fleet import add_account
-
 _SYNC = """
 import json
 from pathlib import Path
@@ -55,7 +53,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     folder = tmp_path_factory.mktemp("fleet")
     with SandboxProcess(executions=60, days=3, seed=7, freeze=True) as sandbox:
         place = Place(folder, sandbox, integrations=None)
-        add_account(place, "one", sandbox)
+        place.add_account("one", sandbox)
         (folder / "sync.py").write_text(_SYNC)
         done = subprocess.run(
             [sys.executable, "sync.py"],

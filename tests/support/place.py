@@ -140,6 +140,13 @@ class Place:
         out, err = process.communicate(timeout=500)
         return subprocess.CompletedProcess(words, process.returncode, out, err)
 
+    def add_account(self, instance: str, sandbox: SandboxProcess, **settings: Any) -> None:
+        """Configures a further account of the place's system, at that vendor."""
+        system = self.system.upper()
+        prefix = f"TASK_HISTORY_{system}_{instance.upper()}__SOURCES__TASK_HISTORY__{system}__"
+        for name, value in {**sandbox.settings, **settings}.items():
+            self.env[prefix + name.upper()] = str(value)
+
     def run(self, *words: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
         """The command, run to its end with that exit code.
 
