@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ from tests.benchmarks.accounts import Accounts, compare_accounts
 from tests.benchmarks.checking import Truth, found
 from tests.benchmarks.measuring import run
 from tests.benchmarks.tools import CEILING, DETAILS, FIRST, TASK_HISTORY, TOOLS, job_of
+from tests.support.place import ROOT
 
 ROWS = 1_000
 DETAILED = 60
@@ -30,6 +33,17 @@ class Measured:
 
     figures: dict[str, dict[str, dict[str, Any]]]
     tables: list[str]
+
+
+def test_it_runs_without_what_tests_need() -> None:
+    """``make bench`` sets up what runs, and none of the tools for tests."""
+    program = (
+        "import sys; sys.modules |= dict.fromkeys(['pytest', 'hypothesis']); import tests.benchmarks.__main__"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="module")
