@@ -7,6 +7,7 @@ In the order in which a run uses them::
     shared_days         the days of a range that a process loads, where several share it
     runner              starts a run and commits its batches
     context             settings, client, warehouse, partitions and counters of one run
+    shared_by_listings  what all listings of an account share in one run
     days_to_ask         the days that a sync asks of; at its end it notes those on which something is left to read
     run_loop            groups the chunks of the work into batches; ends at a stop or an error
     sync, backfill, audit, replay   the work of each command, as chunks of rows

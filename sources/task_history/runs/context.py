@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..client.client import Client
-from ..client.request_forms import FallbackSender
-from ..core.batch import Chunk, CommitProgress
+from ..core.batch import Chunk
 from ..core.commit_limits import CommitLimits
 from ..core.intervals import gaps, merged
-from ..core.models import Row, Scope, Selection, Sender, Table, Window, floor_ms
+from ..core.models import Row, Scope, Selection, Table, Window, floor_ms
 from ..extract.details import DetailLoader
 from ..extract.integrations import read_map
 from ..extract.listing import WindowReader
@@ -25,23 +23,20 @@ from ..extract.listing_kinds import Readers, rows_per_piece
 from ..extract.open_reads import OpenReads
 from ..extract.read_context import ReadContext
 from ..extract.settling import Settler
-from ..extract.single_reads import FaultDeadline
 from ..extract.warehouse_rows import PayloadRows, Stamp, UndocumentedFields
 from ..load.destinations import Cost
-from ..redaction.redactor import Redactor
 from ..settings_reader import Settings
 from ..state.locks import Locks
 from ..warehouse.averages import Averages
 from ..warehouse.backlog import MissingDetail
 from ..warehouse.coverage import LIST, SYNC, Coverage, Day, filters_text, list_of, midnight, unfiltered
-from ..warehouse.forgotten_people import LeftOut
 from ..warehouse.keep_days import KeptSince, kept_since
 from ..warehouse.left_days import KnownDays
 from ..warehouse.queries import Warehouse
 from ..warehouse.user_map import user_map
 from ..warehouse.verified_days import Completeness
 from .estimate import ExecutionCounts, details, list_requests
-from .run_counters import Tally
+from .shared_by_listings import SharedByListings
 
 if TYPE_CHECKING:
     from ..extract.columnar import ColumnarRows
@@ -76,61 +71,6 @@ class Partition:
         return [
             near for near in self.rejected.values() if known[midnight(near)] == numbers.get(midnight(near))
         ]
-
-
-@dataclass(frozen=True, slots=True)
-class SharedByListings:
-    """What all listings of an account share in one run."""
-
-    run_id: str
-    started_at: datetime
-    commits: CommitLimits
-    """The limits of one commit."""
-    sender: Sender
-    tally: Tally
-    redactor: Redactor
-    fault_deadline: FaultDeadline
-    covered_days: list[Day]
-    """The coverage that was stored when the run began."""
-    left_out: LeftOut | None
-    """The executions of forgotten people, which no run writes; None where no person was forgotten."""
-    progress: CommitProgress = field(default_factory=CommitProgress)
-    window_reads: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    """The numbers of the windows that are read."""
-
-    @classmethod
-    def of_run(
-        cls,
-        settings: Settings,
-        client: Client,
-        warehouse: Warehouse,
-        *,
-        run_id: str,
-        started_at: datetime,
-        commits: CommitLimits,
-    ) -> SharedByListings:
-        """That of a run that begins."""
-        values, tally = settings.values, Tally()
-        return cls(
-            run_id=run_id,
-            started_at=started_at,
-            commits=commits.paced(
-                values.rate_limit_requests,
-                values.rate_limit_period_s,
-                page_size=settings.system.listing.page_size,
-            ),
-            sender=FallbackSender(client),
-            tally=tally,
-            redactor=Redactor(
-                values.redact,
-                secrets=settings.secrets,
-                mode=values.redact_mode,
-                count=tally.count_redactions,
-            ),
-            fault_deadline=FaultDeadline(values.fault_deadline_s),
-            covered_days=warehouse.coverage(),
-            left_out=warehouse.left_out,
-        )
 
 
 class Context:
