@@ -30,6 +30,14 @@ PACKAGES = [
 """Packages whose docstrings list their modules."""
 
 
+def test_no_module_is_too_long_to_read() -> None:
+    """Each has 450 lines at most."""
+    files = [path for name in ("sources", "pipelines") for path in (ROOT / name).rglob("*.py")]
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines()) for path in files}
+    assert len(lengths) > 300
+    assert {name: lines for name, lines in lengths.items() if lines > 450} == {}
+
+
 def test_hooks_run_what_make_check_runs() -> None:
     """Each command of ``make check`` is a hook of pre-commit, with the same words."""
     makefile = (ROOT / "Makefile").read_text("utf-8").replace("\\\n", "").replace("$(BIN)", ".venv/bin")
