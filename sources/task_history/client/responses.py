@@ -184,7 +184,7 @@ def _shown(message: str, secrets: Iterable[str]) -> str:
     It is prose, and what it quotes has no name: text that looks random is taken out as well.
     """
     from ..redaction.text import (
-        without_long_runs,  # its rules take a moment, and most answers are no refusals
+        without_long_runs,  # its rules take a moment, and most answers are not refusals
     )
 
     line = visible(" ".join(message.split()))

@@ -115,7 +115,7 @@ class Chain:
         self._nameless: set[int] = set()
         """The positions of rows without an id."""
         self._empty: set[int] = set()
-        """The offsets behind rows at which a page came empty."""
+        """Offsets after rows at which a page came back empty."""
 
     @property
     def is_joined(self) -> bool:
@@ -329,7 +329,7 @@ class Chain:
         return shown.page.more is None and self._total is None and is_shorter
 
     def _ends_with(self, shown: _Shown, total: int) -> bool:
-        """Whether a page may be the last of so many rows: where the count changed, rows that are gone were read, too."""
+        """Whether the page reaches row ``total``. After a recount the rows seen prove nothing: some may be gone."""
         return not self._is_recounted or shown.offset + len(shown) >= total
 
     def _total_at(self, offset: int) -> int | None:

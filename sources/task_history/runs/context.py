@@ -79,7 +79,7 @@ class Context:
     ``now`` returns the present instant, UTC. ``lane`` is the kind of run that writes coverage, ``selection`` the
     executions that it covers, ``commits`` the limits of one commit, and ``cost`` the counter of billed bytes (None where
     reading is not billed by volume). ``working_dir`` is the folder of the run's pipeline; None where nothing is kept
-    between runs. ``shared`` is what the account's first listing shares with this one; None for the first itself.
+    between runs. ``shared`` is what the account's first listing, which makes it, shares with this one; None for it.
     """
 
     def __init__(

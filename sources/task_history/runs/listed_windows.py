@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ..core.batch import Chunk
 from ..core.intervals import gaps
 from ..core.log import log
 from ..core.models import Row, Window
 from ..extract import warehouse_rows
-from ..extract.columnar import ColumnarRows
 from ..extract.counted_window import described
 from ..extract.integrations import WorkflowIntegration, workflow_row
 from ..extract.listing import ComparedWindow, ListedWindow
@@ -22,12 +22,15 @@ from ..warehouse.verified_days import Completeness
 from .context import Context, Partition
 from .rejected_rows import RejectedRows, take_rejected_in
 
+if TYPE_CHECKING:
+    from ..extract.columnar import ColumnarRows
+
 MAX_VANISHED = 200
 """Maximum executions that a listing no longer shows and that are read singly after one comparison."""
 
 
 @dataclass(frozen=True, slots=True)
-class _SingleRows:
+class _ComparedRows:
     """The executions of a listed window that are compared with the stored ones, one by one."""
 
     sent: Mapping[str, Row]
@@ -44,7 +47,7 @@ class _SingleRows:
     """When they began, by id, where that is known."""
 
     def new_starts(self) -> dict[str, datetime]:
-        """When those began, by id, that are not stored and may be."""
+        """Start times, by id, of executions that are neither stored nor left out."""
         return {
             key: at for key, at in self.starts.items() if key not in self.stored and key not in self.left_out
         }
@@ -72,24 +75,24 @@ def window_chunk(
     # Rows of which none is stored need not be compared one by one.
     form = None if stored or covered else system.listing.page_form
     columnar, others = piece.rows.split(in_columns=form is not None)
-    single = _single_rows(
+    compared = _compared_rows(
         context, [*others, *piece.outside], window, stored, looks_elsewhere=bool(covered or piece.outside)
     )
     rows_to_write, earlier = warehouse_rows.executions(
         system,
-        [row for row in single.rows if system.identity(row) not in single.left_out],
+        [row for row in compared.rows if system.identity(row) not in compared.left_out],
         stamp,
         read_by=warehouse_rows.LIST,
-        stored=context.open_reads.last_seen_of(single.stored),
+        stored=context.open_reads.last_seen_of(compared.stored),
     )
     kept_columns = context.columns_without_left_out(columnar)
     rejected = take_rejected_in(context, partition, window)
     completeness = replace(piece.completeness, rejected=rejected.number)
-    late = _note_in_coverage(coverage, piece, window, covered, single, columnar, rejected, at=stamp.at)
-    number = len(single.rows) + sum(map(len, columnar))
+    late = _note_in_coverage(coverage, piece, window, covered, compared, columnar, rejected, at=stamp.at)
+    number = len(compared.rows) + sum(map(len, columnar))
     if not completeness.is_verified:
         _note_unverified(context, partition, window, number, completeness)
-    _count(context, single, rows_to_write, columnar, kept_columns)
+    _count_executions(context, compared, rows_to_write, columnar, kept_columns)
     context.tally.late += late
     if partition.reader.rest_rows is not None:
         context.expect_listing(partition.reader.rest_rows + context.tally.rows_ahead)
@@ -113,7 +116,7 @@ def window_chunk(
     )
     chunk = Chunk(
         {
-            system.executions.name: _noted(context, rows_to_write, single),
+            system.executions.name: _noted(context, rows_to_write, compared),
             EXECUTION_STATES.name: earlier,
             **_integrations_of(context, piece),
         },
@@ -123,20 +126,20 @@ def window_chunk(
     vanished = [
         key
         for key, at in stored_starts.items()
-        if piece.is_verified and key not in single.starts and _is_in(covered, at)
+        if piece.is_verified and key not in compared.starts and _is_in(covered, at)
     ]
     return chunk, vanished
 
 
-def _single_rows(
+def _compared_rows(
     context: Context,
     rows: Sequence[Row],
     window: Window,
     stored: Mapping[str, StoredStatus],
     *,
     looks_elsewhere: bool,
-) -> _SingleRows:
-    """``stored`` are the statuses of the window; with ``looks_elsewhere`` rows from outside of it are asked for."""
+) -> _ComparedRows:
+    """``stored`` are the statuses of the window; with ``looks_elsewhere`` those of rows outside it are looked up."""
     system = context.system
     left_out = context.left_out_ids(rows)
     if looks_elsewhere:
@@ -149,7 +152,7 @@ def _single_rows(
         *map(sent.__getitem__, unchanged),
     ]
     starts = {system.identity(row): at for row in rows if (at := system.started_at(row)) is not None}
-    return _SingleRows(sent, rows, unchanged, left_out, stored, starts)
+    return _ComparedRows(sent, rows, unchanged, left_out, stored, starts)
 
 
 def _note_in_coverage(
@@ -157,26 +160,21 @@ def _note_in_coverage(
     piece: ListedWindow,
     window: Window,
     covered: Sequence[Window],
-    single: _SingleRows,
+    compared: _ComparedRows,
     columnar: Sequence[ColumnarRows],
     rejected: RejectedRows,
     *,
     at: datetime,
 ) -> int:
-    """Notes that the window was read, of which parts were ``covered``; returns how many of their executions came late."""
+    """Notes that the window, partly ``covered`` before, was read; returns how many of its executions came late."""
     own = coverage.own_within(window)
     # Rows from outside of the window may have begun at any time.
     loaded, own_loaded = (coverage.covered, coverage.own) if piece.outside else (covered, own)
-    starts = single.new_starts().values()
-    late = [start for start in starts if _is_in(loaded, start)]
+    new = compared.new_starts()
+    late = [start for start in new.values() if _is_in(loaded, start)]
     coverage.add_late((start for start in late if _is_in(own_loaded, start)), checked_at=at)
     # Executions that another lane covers and has stored are counted there.
-    counted_there = single.starts.keys() - single.new_starts().keys()
-    uncounted = [
-        start
-        for key, start in single.starts.items()
-        if key not in counted_there or not _is_in(covered, start)
-    ]
+    uncounted = [start for key, start in compared.starts.items() if key in new or not _is_in(covered, start)]
     for part in gaps(window, own):
         by_day = by_midnight(start for start in uncounted if start in part)
         for page_rows in columnar:
@@ -196,9 +194,9 @@ def _note_in_coverage(
     return len(late)
 
 
-def _count(
+def _count_executions(
     context: Context,
-    single: _SingleRows,
+    compared: _ComparedRows,
     rows_to_write: Sequence[Row],
     columnar: Sequence[ColumnarRows],
     kept_columns: Sequence[ColumnarRows],
@@ -208,8 +206,10 @@ def _count(
     tally.count_listed(rows_to_write, system.failed_statuses)
     failed = sum(page_rows.count("status", system.failed_statuses) for page_rows in columnar)
     tally.add_listed(sum(map(len, columnar)), failed)
-    # Executions that were stored as open count as settled or open ones, not as new ones, as where they are read singly.
-    known_open = [row for row in rows_to_write if _was_open(context, single.stored.get(system.identity(row)))]
+    # Executions that were stored as open count as settled or open ones, not as new ones, as they do when read one by one.
+    known_open = [
+        row for row in rows_to_write if _was_open(context, compared.stored.get(system.identity(row)))
+    ]
     tally.settled += sum(not row["is_open"] for row in known_open)
     tally.executions += len(rows_to_write) + sum(map(len, kept_columns)) - len(known_open)
 
@@ -218,11 +218,11 @@ def _is_in(windows: Iterable[Window], instant: datetime) -> bool:
     return any(instant in window for window in windows)
 
 
-def _noted(context: Context, rows: Sequence[Row], single: _SingleRows) -> list[Row]:
+def _noted(context: Context, rows: Sequence[Row], compared: _ComparedRows) -> list[Row]:
     """The rows without unchanged ones; of open executions it is noted what was sent."""
-    changed = [row for row in rows if context.system.identity(row) not in single.unchanged]
+    changed = [row for row in rows if context.system.identity(row) not in compared.unchanged]
     for row in changed:
-        context.open_reads.note(key := context.system.identity(row), row, single.sent[key])
+        context.open_reads.note(key := context.system.identity(row), row, compared.sent[key])
     return changed
 
 

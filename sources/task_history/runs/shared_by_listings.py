@@ -39,7 +39,7 @@ class SharedByListings:
     """The executions of forgotten people, which no run writes; None where no person was forgotten."""
     progress: CommitProgress = field(default_factory=CommitProgress)
     window_reads: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    """The numbers of the windows that are read."""
+    """Next number for a window that is read."""
 
     @classmethod
     def of_run(
@@ -52,7 +52,7 @@ class SharedByListings:
         started_at: datetime,
         commits: CommitLimits,
     ) -> SharedByListings:
-        """That of a run that begins."""
+        """What a new run shares."""
         values, tally = settings.values, Tally()
         return cls(
             run_id=run_id,

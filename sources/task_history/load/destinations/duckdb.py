@@ -57,8 +57,8 @@ rows of a changed column at once, however long their texts are."""
 _MAX_LOG_BYTES = 16_000_000
 """Size of the write-ahead log at which its rows are moved into the file, as by DuckDB's default."""
 _MAX_UNWRITTEN_BYTES = 28_000_000
-"""The same of the memory that these rows take: each column of a small table takes a block, however short the log. Three
-commits of listed rows reach it, which fill a group of rows: DuckDB compresses a group as one, and again once it grows."""
+"""Size in memory of rows not yet in the file at which they are moved: each column of a small table takes a block, however
+short the log. Three commits of listed rows reach it and fill one row group; one that grows later is compressed again."""
 _MAX_TRANSACTION_BYTES = 32_000_000
 """Maximum bytes of text that one transaction writes."""
 _LONG_ROW_BYTES = 4_000
