@@ -122,8 +122,8 @@ def _warehouse(name: str) -> MemoryWarehouse:
     return MemoryWarehouse(small_pages(name))
 
 
-def _loses_nothing_silently(name: str, number: int) -> None:
-    world = _world(name, number)
+def _loses_nothing_silently(name: str, number: int, world: World | None = None) -> None:
+    world = world or _world(name, number)
     vendor = world.vendor
     described = f"{name} {number}: {world.command}, {len(vendor.executions)} executions, {vendor.behaviour}"
     first = dict(vendor.visible)
@@ -180,6 +180,14 @@ def test_worlds_that_once_failed(name: str, number: int) -> None:
     2093: an empty page behind others was asked for thirty times, thousands of requests in all.
     """
     _loses_nothing_silently(name, number)
+
+
+def test_a_row_that_comes_as_another_goes_takes_no_place() -> None:
+    """The count stays as it is: rows that were seen are as many as are counted before the last position was shown."""
+    behaviour = Behaviour(page_cap=3, order="oldest", late=7, purged=1, empty_at=(27,))
+    vendor = RandomVendor("twinit", 12_019, behaviour, executions=30)
+    world = World(vendor, _warehouse("twinit"), "backfill", timedelta(hours=2))
+    _loses_nothing_silently("twinit", 12_019, world)
 
 
 def _is_mended_by_later_runs(name: str, number: int) -> None:

@@ -324,13 +324,11 @@ class Chain:
         if shown.page.more is False:
             return True
         total = shown.page.total
-        if total is not None and self._count == self._total == total and self._ends_with(shown, total):
+        # As many rows may have been seen although some of them are gone: the page has to reach the last position, too.
+        is_last = total is not None and shown.offset + len(shown) >= total
+        if total is not None and is_last and self._count == self._total == total:
             return self._lengths.counts_list(total, shown.page.size, lambda: self._total_at(total - 1))
         return shown.page.more is None and self._total is None and is_shorter
-
-    def _ends_with(self, shown: _Shown, total: int) -> bool:
-        """Whether the page reaches row ``total``. After a recount the rows seen prove nothing: some may be gone."""
-        return not self._is_recounted or shown.offset + len(shown) >= total
 
     def _total_at(self, offset: int) -> int | None:
         """The vendor's count on the page at the offset; None where it counts that page's rows."""
