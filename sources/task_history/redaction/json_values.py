@@ -26,7 +26,7 @@ _NAMES_KEPT = 20_000
 _SOUND_TEXT = expression(rf"{FAMILIAR.pattern}|[A-Za-z]{{0,15}}|[0-9]{{1,15}}")
 
 
-class JsonValues:
+class JsonRedaction:
     """Redacts values by the built-in names, the user's ``extra_names`` and the run's ``own`` secrets; learns names."""
 
     def __init__(self, extra_names: Iterable[str], own: OwnSecrets, *, is_strict: bool) -> None:

@@ -23,7 +23,7 @@ from .own_secrets import OwnSecrets
 from .replacements import MARK
 
 if TYPE_CHECKING:
-    from .json_values import JsonValues
+    from .json_values import JsonRedaction
     from .names import Kind
 
 __all__ = ["MARK", "Redacted", "Redactor"]
@@ -62,15 +62,15 @@ class Redactor:
         self._count = count
 
     @cached_property
-    def _values(self) -> JsonValues:
-        from .json_values import JsonValues
+    def _redaction(self) -> JsonRedaction:
+        from .json_values import JsonRedaction
 
-        return JsonValues(self._extra_names, self._own, is_strict=self._is_strict)
+        return JsonRedaction(self._extra_names, self._own, is_strict=self._is_strict)
 
     def payload(self, value: Json) -> Redacted:
         """Redacts a parsed JSON value; returns the same object if it holds no secret."""
         try:
-            redacted = Redacted(*self._values.redacted(value))
+            redacted = Redacted(*self._redaction.redacted(value))
         except RecursionError:
             redacted = Redacted(MARK, 1)
         if redacted.count:
@@ -90,7 +90,7 @@ class Redactor:
 
     def kind(self, name: str) -> Kind:
         """Classifies the name, see ``names.Kind``."""
-        return self._values.kind(name)
+        return self._redaction.kind(name)
 
     @property
     def is_sound(self) -> Callable[[str, Json], bool]:
@@ -98,4 +98,4 @@ class Redactor:
 
         A property, so that loops look it up once.
         """
-        return self._values.is_sound
+        return self._redaction.is_sound
