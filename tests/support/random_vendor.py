@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zlib import crc32
 
 import orjson
 
@@ -273,8 +274,8 @@ class RandomVendor:
         elif order == "changing":
             self._rng.shuffle(rows)
         elif order == "changing_in_day":
-            salt = self._rng.random()
-            rows.sort(key=lambda one: (-one.start.toordinal(), hash((one.id, salt))))
+            salt = self._rng.getrandbits(32)
+            rows.sort(key=lambda one: (-one.start.toordinal(), crc32(one.id.encode(), salt)))
         elif order == "sorted" and self.name != "paragon":
             rows.reverse()
         return rows

@@ -13,12 +13,13 @@ A window is verified on one of three kinds of evidence, and otherwise not:
             same sequence (``joins``), and the end was shown. A sorted list ends where a further request returns only the
             rows of the overlap (``is_end``); that an earlier page called itself the last one is not enough. A
             list in an undocumented order ends so too, and by the vendor's own word on a page that joins, or by a page
-            shorter than one that this listing was seen to give (``PageLengths``). Where a count came after all, the rows
-            have to meet it: ``by_chain``.
+            shorter than one that this listing was seen to give (``PageLengths``); its pages join for certain once a few
+            rows were seen to keep their sequence (``seen_order``), and until then it takes a second reading. Where a
+            count came after all, the rows have to meet it: ``by_chain``.
 ``repeat``  Two whole readings in a row gave the same rows: those of one instant, that swap positions
-            (``RepeatedReadings``), those of a list whose order was seen to change, where none moved so far that two
-            pages may have passed over it (``seen_order``), and no rows at all, where nothing is counted
-            (``of_nothing``).
+            (``RepeatedReadings``), those of a list whose order was seen to change or is not known yet, where none moved
+            so far that two pages may have passed over it (``overlapping_pages``), and no rows at all, where nothing is
+            counted (``of_nothing``).
 
 A list of one row is the only one that ends with empty pages: two of them behind the row (``is_only_row``), by ``chain``.
 

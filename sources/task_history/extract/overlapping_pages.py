@@ -32,7 +32,7 @@ from .evidence import (
     other_than_counted,
     unverified,
 )
-from .seen_order import MAX_MOVED_PART, SeenOrder
+from .seen_order import MAX_MOVED_PART, MIN_SHARED_ROWS, SeenOrder
 
 _PAGES_BACK = (0.5, 2, 10)
 """How far back a page is asked for again that does not join the one before it."""
@@ -45,6 +45,7 @@ _LONE = "pages of one row have none to share"
 _EMPTY = "a page behind rows came empty"
 _MOVED = "a page does not join the one before it: rows moved while they were read"
 _CHANGES = "the order of the list changes from request to request"
+_FEW_SHARED = "the pages share too few rows to show that the order of the list stays"
 _MOVED_FAR = "the order of the list changes by more rows than two pages share"
 _OFFSET = "offsets lead to the same rows"
 
@@ -112,6 +113,8 @@ class Chain:
         """Rows that the earlier reading did not show."""
         self._all_newcomers_are_newer = earlier is not None
         """Whether those are newer than all that the earlier reading showed."""
+        self._end = 0
+        """The position behind the last page."""
         self._nameless: set[int] = set()
         """The positions of rows without an id."""
         self._empty: set[int] = set()
@@ -136,9 +139,11 @@ class Chain:
                 return COUNT
         if self._reason:
             return unverified(self._reason)
-        if self._order.is_unstable and self._has_followers:
-            return REPEAT if self._is_repeated else unverified(_CHANGES)
-        return CHAIN
+        if not self._has_followers or (self._order.is_known and not self._order.is_unstable):
+            return CHAIN
+        if self._is_repeated:
+            return REPEAT
+        return unverified(_CHANGES if self._order.is_unstable else _FEW_SHARED)
 
     @property
     def _count(self) -> int:
@@ -273,6 +278,7 @@ class Chain:
             else:
                 self._nameless.add(at)
         self._last_start = shown.starts[-1] if shown.starts else None
+        self._end = position + len(shown)
 
     def _goes_on(self, shown: _Shown, shared: int) -> int | None:
         """The position in the list at which the page begins; None where it does not join what was read."""
@@ -294,7 +300,12 @@ class Chain:
             return None
         in_sequence = (not shown.ids[at] or position == first + at for at, position in enumerate(positions))
         run = next((at for at, is_next in enumerate(in_sequence) if not is_next), len(positions))
-        if not 0 < shared <= run:
+        # All rows from the first one on that were seen have to come again, and not only as many as are needed. Where
+        # they stand at other positions than before, one or two may be the same by chance.
+        least = max(
+            shared, min(len(shown), self._end - first), 1 if first == shown.offset else MIN_SHARED_ROWS
+        )
+        if not shared or run < least:
             return None
         self._order.confirm(run)
         return first
@@ -312,7 +323,7 @@ class Chain:
             _farthest([before.get(identity, -1) for identity in shown.ids], shown.offset),
         )
         self._order.note_change(moved)
-        if moved > MAX_MOVED_PART * shared:
+        if moved > MAX_MOVED_PART * shared or shared < MIN_SHARED_ROWS:
             self._reason = self._reason or _MOVED_FAR
         return sum(position >= 0 for position in positions) > shared // 2
 

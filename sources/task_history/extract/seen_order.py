@@ -21,7 +21,10 @@ MIN_ORDERED_ROWS = 24
 """Neighbouring rows, each of another instant, that show that a listing is sorted: so many are not in order by chance."""
 _CONFIRMED_ROWS = 100
 """Rows shown again in the same sequence, after which a few shared rows are enough."""
-_MIN_SHARED_ROWS = 3
+_MIN_CONFIRMED_ROWS = 8
+"""Rows shown again in the same sequence, fewer of which may be chance in an order that changes with each request."""
+MIN_SHARED_ROWS = 3
+"""Fewer rows that two pages share tell nothing of an order that changes."""
 _SHARED_PART = 25
 """A page shares one in so many of its rows with the next, where the sequence was seen to stay."""
 _MAX_SHARED_PART = 0.9
@@ -69,6 +72,11 @@ class SeenOrder:
         """Whether it was seen to change from one request to the next."""
         return self._changes
 
+    @property
+    def is_known(self) -> bool:
+        """Whether enough was seen of the sequence to rely on it: that it is sorted, or that it stays."""
+        return self.is_sorted or self._confirmed >= _MIN_CONFIRMED_ROWS
+
     def shared(self, starts: Sequence[datetime | None]) -> int:
         """How many rows of a page, whose rows began at these instants, the next page has to show again."""
         size = len(starts)
@@ -82,4 +90,4 @@ class SeenOrder:
             return min(half, ties + 1)
         if self._confirmed < _CONFIRMED_ROWS:
             return half
-        return min(half, max(_MIN_SHARED_ROWS, size // _SHARED_PART))
+        return min(half, max(MIN_SHARED_ROWS, size // _SHARED_PART))
