@@ -12,7 +12,7 @@ transport        httpx over reqwest: proxy, trust (CAs), unpack (bodies within a
 vendor_clock     how far the vendor's clock is ahead
 responses        what an answer means, by the table in retry
 retry            what each status means, and the pauses between attempts
-retry_after      what a vendor's Retry-After does
+throttling       how long no process sends, with or without Retry-After, where the vendor throttles
 wait_stats       how long requests waited and why
 budget_usage     how much of the budget is used, without a client
 urls             addresses: where a key may be sent

@@ -40,7 +40,6 @@ from .responses import (
     describe,
 )
 from .retry import longest_pause_s
-from .retry_after import MAX_UNASKED_WAIT_S, Holds, RetryAfter
 from .sending import (
     Sending,
     given_up,
@@ -50,6 +49,7 @@ from .sending import (
     too_large,
     unconfirmed,
 )
+from .throttling import MAX_UNASKED_WAIT_S, Holds, RetryAfter
 from .urls import base_address
 from .vendor_clock import VendorClock
 from .wait_stats import Cause, Stats, WaitStats

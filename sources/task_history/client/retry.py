@@ -1,8 +1,12 @@
 """The retry rules: what each status means for a request, as a table, and how long it pauses between attempts.
 
 Three waits are kept apart: after a fault a request pauses for seconds (here); when the vendor asks to wait, all
-processes do, for as long as ``Retry-After`` says (``retry_after``); without budget a request waits for a slot
+processes do, for as long as ``Retry-After`` says (``throttling``); without budget a request waits for a slot
 (``rate_limit``).
+
+A request ends at its deadline whatever the pauses here are, and its last pause is cut to it: ``fault_deadline_s`` of
+the client, and 3 seconds for each of many single reads (``extract/single_reads``) and for commands that a person
+waits for (``interactive_client``). A longer pause brings nothing there.
 """
 
 from __future__ import annotations

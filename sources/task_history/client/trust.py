@@ -1,4 +1,4 @@
-"""Which CAs an encrypted connection trusts, as the environment names them."""
+"""Which CAs an encrypted connection trusts, as the environment names them (see ``VARIABLES``)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from ..core import files
 from ..core.errors import ConfigurationError
 
 _FILE, _FOLDER, _BUNDLE = "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"
+VARIABLES = (_FILE, _FOLDER, _BUNDLE)
+"""All of these; child processes are given them by ``core/child_python``."""
 _MAX_BYTES = 16_000_000
 _BEGIN = b"-----BEGIN "
 

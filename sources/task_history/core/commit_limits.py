@@ -23,6 +23,8 @@ class CommitLimits:
     """
 
     rows: int = 40_000
+    """A listing gives them in pieces of ``rows_per_piece`` (``extract/listing_kinds``), so fewer than that change little;
+    DuckDB's file is checkpointed after about three commits of so many (``load/destinations/duckdb``)."""
     least_rows: int = 5_000
     """Lower bound of ``rows``, also where the budget yields fewer."""
     bytes: int = 16_000_000

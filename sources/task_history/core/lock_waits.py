@@ -6,7 +6,8 @@ from __future__ import annotations
 FILE_WAIT_OF_RUN_S = 10.0
 """How long a run waits that has read nothing yet."""
 FILE_WAIT_OF_RUN_WITH_ROWS_S = 120.0
-"""How long a run waits that has read rows already, and each of several accounts that are synced into one file."""
+"""How long a run waits that has read rows already, and each of several accounts that are synced into one file. For so
+long at least a run of another machine counts as active after its last commit, see ``runs/run_lock``."""
 FILE_WAIT_OF_READER_S = 15.0
 """How long a command waits that only reads: a sync has the file open while it commits or queries."""
 FILE_OPEN_OF_RUN_S = 4.0
@@ -16,6 +17,8 @@ FILE_OPEN_OF_ACCOUNTS_S = 8.0
 FILE_OPEN_OF_UNAWAITED_ACCOUNTS_S = 60.0
 """How long that process has it open at most while none of this project's commands waits: other programs, which can only
 try to open the file, get their turn, too."""
+FILE_SESSIONS_END_S = 10.0
+"""How long the process that has a file open for others waits at its end until they have ended their sessions."""
 FILE_WAIT_LOGGED_S = 3.0
 """After this many seconds of waiting the log says that the file is waited for."""
 FILE_POLL_S = 0.05, 0.15

@@ -7,6 +7,7 @@ In the order in which data meets them::
     rows_without_id     rows of a listing without a usable id, and to which time they belong
     rows_outside        rows that stand in the answer for a window and began elsewhere
     evidence            what is evidence that all rows of a window were read
+    repeated_readings   when a list whose rows swap positions was read often enough
     one_instant         all executions of one millisecond, whose order may change
     seen_order          what pages showed of a listing's order
     overlapping_pages   one reading of a list without a count, each page overlapping the one before
@@ -20,7 +21,7 @@ In the order in which data meets them::
     unsorted_listing    filtered by time, in any order, not counted
     full_scan           not filtered by time
     listing_kinds       which class reads which kind
-    since_last_sync     what the last sync left, and where the lookback begins
+    lookback            what the last sync left, and where the lookback begins
     incremental         what is new since the last sync, of a sorted listing
     window_comparison   where the vendor's rows differ from those that are stored
     redacted_json       what customers wrote as texts without secrets and of bounded size

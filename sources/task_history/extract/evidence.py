@@ -1,7 +1,7 @@
 """What is evidence that all rows of a window were read: pure rules.
 
-When a day counts as verified is another question, which ``warehouse.verified_days`` answers. ``RepeatedReadings`` and
-``PageLengths`` keep what earlier readings and pages showed; they ask for nothing themselves.
+When a day counts as verified is another question, which ``warehouse.verified_days`` answers. ``PageLengths`` keeps how
+long earlier pages were; it asks for nothing itself.
 
 A window is verified on one of three kinds of evidence, and otherwise not:
 
@@ -17,7 +17,7 @@ A window is verified on one of three kinds of evidence, and otherwise not:
             rows were seen to keep their sequence (``seen_order``), and until then it takes a second reading. Where a
             count came after all, the rows have to meet it: ``by_chain``.
 ``repeat``  Two whole readings in a row gave the same rows: those of one instant, that swap positions
-            (``RepeatedReadings``), those of a list whose order was seen to change or is not known yet, where none moved
+            (``repeated_readings``), those of a list whose order was seen to change or is not known yet, where none moved
             so far that two pages may have passed over it (``overlapping_pages``), and no rows at all, where nothing is
             counted (``of_nothing``).
 
@@ -33,17 +33,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 
 from ..core.models import Page
+from ..systems.protocol import MIN_PAGE_SIZE
 from ..warehouse.verified_days import Completeness
-
-_MIN_VENDOR_PAGE_SIZE = 10
-"""No vendor caps its pages below."""
-_MAX_STALE_READINGS = 8
-"""Readings of one instant in a row that show no new row while rows swap positions."""
-
 
 COUNT, CHAIN, REPEAT = Completeness("count"), Completeness("chain"), Completeness("repeat")
 
@@ -141,49 +134,6 @@ def is_only_row(first: Page, behind: Iterable[Page]) -> bool:
     return first.size == 1 and first.more is not True and all(not page.size for page in behind)
 
 
-@dataclass(slots=True)
-class RepeatedReadings:
-    """Readings of one list whose rows swap positions, such as those of one instant, until every row was seen."""
-
-    _seen: set[str] = field(default_factory=set)
-    """Ids that the readings showed which agree with the last one on the number of rows."""
-    _all: set[str] = field(default_factory=set)
-    _size: tuple[int, bool] | None = None
-    _stale: int = 0
-
-    def add(
-        self, ids: AbstractSet[str], *, positions: int, count: int | None, reason: str = ""
-    ) -> Completeness | None:
-        """Takes a reading from the first position to the last; gives what is known then, None if one more may tell.
-
-        ``positions`` is how many positions it showed and ``count`` the vendor's count, by the same count on every page;
-        ``reason`` is why it did not come to the end.
-        """
-        self._stale = 0 if ids - self._all else self._stale + 1
-        self._all |= ids
-        before, self._size = self._size, (positions if count is None else count, count is not None)
-        is_alike = self._size == before
-        # What was seen while there were more or fewer rows may be gone. Where nothing is counted, only the next reading
-        # tells whether some expired during this one.
-        if is_alike:
-            self._seen |= ids
-        else:
-            self._seen = set(ids) if count is not None else set()
-        if len(self._seen) > self._size[0]:
-            self._seen = set(ids)
-        if count is not None and len(self._seen) == count:
-            return COUNT
-        if count is None and not reason and is_alike and len(self._seen) == positions:
-            return REPEAT
-        # Where no row swaps, or the end cannot be reached, further readings show nothing else.
-        most = 1 if reason or len(ids) == positions else _MAX_STALE_READINGS
-        if self._stale < most:
-            return None
-        return unverified(
-            reason or f"{self._size[0]:,} rows of one instant, of which {len(self._seen):,} were seen"
-        )
-
-
 class PageLengths:
     """How long the pages of a listing were seen to be; shared by all lists of one run.
 
@@ -211,7 +161,7 @@ class PageLengths:
         """
         if total > rows:
             self._is_count_of_list = True
-        if total != rows or rows < _MIN_VENDOR_PAGE_SIZE:
+        if total != rows or rows < MIN_PAGE_SIZE:
             return True
         with self._looking:
             if self._is_count_of_list is None:

@@ -20,9 +20,9 @@ from ..warehouse.verified_days import Completeness
 from .counted_window import Pages
 from .evidence import CHAIN, PageLengths
 from .listing import AHEAD, ComparedWindow, ListedWindow, NewestExecutions, VendorNow
+from .lookback import LastSync
 from .overlapping_pages import Chain
 from .seen_order import MIN_ORDERED_ROWS, SeenOrder
-from .since_last_sync import LastSync
 from .unsorted_listing import MAX_READINGS, UnsortedListing, cut
 from .window_comparison import StoredExecutions
 

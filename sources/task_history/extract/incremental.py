@@ -24,7 +24,7 @@ from .counted_window import after, complete_prefix, described, is_sorted
 from .evidence import CHAIN, COUNT, count_of, of_nothing, unverified
 from .listed_rows import Rows
 from .listing import AHEAD, ComparedWindow, ListedWindow, NewestExecutions, VendorNow
-from .since_last_sync import LastSync, StoredSpan
+from .lookback import LastSync, StoredSpan
 from .window_comparison import Comparison, StoredExecutions
 from .window_piece_size import refused_depth
 

@@ -15,7 +15,7 @@ from ..warehouse.verified_days import Completeness
 from .counted_window import Pages
 from .evidence import unverified
 from .listed_rows import Rows
-from .since_last_sync import LastSync
+from .lookback import LastSync
 from .window_comparison import Comparison, CountedExecutions, StoredExecutions
 
 VendorNow = Callable[[], datetime]

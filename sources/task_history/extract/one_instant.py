@@ -6,7 +6,8 @@ from ..core.errors import PaginationLoop, Rejected
 from ..core.models import Row, Window
 from ..warehouse.verified_days import Completeness
 from .counted_window import Pages, Reading, distinct_rows
-from .evidence import CHAIN, RepeatedReadings, by_count, count_of, of_nothing, unverified
+from .evidence import CHAIN, by_count, count_of, of_nothing, unverified
+from .repeated_readings import RepeatedReadings
 from .window_piece_size import refused_depth
 
 _MAX_READINGS = 40

@@ -5,7 +5,7 @@ The vendor's bounds may be inclusive, so a row that began within a millisecond o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from ..core.errors import UnexpectedResponse
@@ -40,6 +40,12 @@ def split_outside(system: System, page: Page, window: Window | None) -> Page:
     return replace(page, rows=rows, outside=tuple(outside))
 
 
+def log_outside(system: System, window: Window | None, rows: Collection[Row]) -> None:
+    """Logs that these rows stood in the answer for a window in which they did not begin."""
+    starts = [start for start in map(system.started_at, rows) if start is not None]
+    log.warning("rows_outside_of_window", window=str(window), rows=len(rows), first_start=iso_ms(min(starts)))
+
+
 class OutsideRows:
     """The rows of one listing that began outside of the windows in whose answers they stood, until they are taken."""
 
@@ -60,10 +66,7 @@ class OutsideRows:
         fresh = {key: row for key, row in rows.items() if key not in self._noted and key not in self._taken}
         self._noted |= fresh
         if fresh:
-            starts = [start for start in map(self._system.started_at, fresh.values()) if start is not None]
-            log.warning(
-                "rows_outside_of_window", window=str(window), rows=len(fresh), first_start=iso_ms(min(starts))
-            )
+            log_outside(self._system, window, fresh.values())
         if len(self._noted) > _MAX_ROWS or len(page.outside) == page.size >= self._system.listing.page_size:
             raise UnexpectedResponse(
                 f"The list for {window} gives executions that began outside of it, {len(self._noted):,} so far. If the "

@@ -32,9 +32,9 @@ from .evidence import COUNT, count_of, unverified
 from .incremental import incremental
 from .listed_rows import Rows
 from .listing import ROWS_PER_PIECE, ComparedWindow, ListedWindow, NewestExecutions, VendorNow
+from .lookback import LastSync
 from .one_instant import read_instant
 from .read_ahead import ReadAhead
-from .since_last_sync import LastSync
 from .uncounted_listing import UncountedListing, instant_piece
 from .window_comparison import Comparer, Comparison, CountedExecutions, SpotCheck, StoredExecutions
 from .window_piece_size import MAX_ROWS_FACTOR, PieceSize

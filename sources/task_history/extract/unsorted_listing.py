@@ -27,10 +27,10 @@ from .listing import (
     VendorNow,
     compared_whole,
 )
+from .lookback import LastSync
 from .overlapping_pages import Chain
-from .rows_outside import around
+from .rows_outside import around, log_outside
 from .seen_order import SeenOrder
-from .since_last_sync import LastSync
 from .window_comparison import Comparison, CountedExecutions, StoredExecutions
 from .window_piece_size import refused_depth
 
@@ -177,7 +177,7 @@ class UnsortedListing:
         # Where the vendor does not filter by time, most rows lie outside.
         if not odd or len(odd) > len(rows) // 2:
             return late
-        log.warning("rows_outside_of_window", window=described(window), rows=len(odd))
+        log_outside(self.system, window, odd)
         return [*late, *odd]
 
     def _smaller(self, window: Window, asked: Window, chain: Chain, page: list[Row]) -> Sequence[Window]:

@@ -425,6 +425,11 @@ def query_settings(client: Any) -> Any:
     return client._default_query
 
 
+def column_type(client: Any, sql_type: str) -> Any:
+    """dlt's type of a column that has this type in BigQuery, as hints of the column."""
+    return client._from_db_type(sql_type, None, None)
+
+
 def retries(client: Any) -> Any:
     """The retry policy of a BigQuery SQL client."""
     return client._default_retry

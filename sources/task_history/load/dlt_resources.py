@@ -11,7 +11,6 @@ from typing import Any
 import dlt
 import pyarrow as pa
 from dlt.common.schema import Schema
-from dlt.common.schema.typing import TColumnSchema
 from dlt.extract import DltResource
 
 from ..core.arrow_types import ARROW, RowColumns
@@ -26,30 +25,12 @@ from ..systems.protocol import System
 from ..warehouse import tables
 from ..warehouse.column_rules import ColumnRules
 from .arrow_table import deduplicated, to_arrow
-from .destinations.base import PARTITION_MAY_CHANGE
-from .dlt_internals import CLUSTER_COLUMNS_HINT, TABLE_DESCRIPTION_HINT, steps
+from .dlt_internals import steps
+from .table_hints import column_hints, table_hints
 from .vendor_fields import VendorFields
 
 Stored = Callable[[str], Mapping[str, str]]
 """Returns the dlt types of a table's stored columns, by column name."""
-
-
-def hints(table: Table) -> dict[str, TColumnSchema]:
-    """dlt's column hints of the table, with descriptions."""
-    by_name: dict[str, TColumnSchema] = {}
-    for column in table.columns:
-        hint: dict[str, Any] = {
-            "name": column.name,
-            "data_type": column.type,
-            "description": column.description,
-            "nullable": column.name not in table.required_columns,
-        }
-        if column.name == table.newest:
-            hint["dedup_sort"] = "desc"
-        if column.name == table.partition:
-            hint["partition"] = True
-        by_name[column.name] = hint  # type: ignore[assignment]
-    return by_name
 
 
 class SystemResource(DltResource):
@@ -131,7 +112,7 @@ class ArrowWriter:
 
 
 def _required(table: Table, columns: Any) -> Any:
-    """The Arrow table with primary key columns marked as not nullable, as in ``hints``.
+    """The Arrow table with primary key columns marked as not nullable, as in ``column_hints``.
 
     dlt warns about every Arrow table that differs from its hints.
     """
@@ -211,16 +192,11 @@ def _resource(table: Table, rows: Callable[..., Iterator[Any]]) -> SystemResourc
         name=table.name,
         primary_key=list(table.primary_key),
         write_disposition={"disposition": "merge", "strategy": "delete-insert"},
-        columns=hints(table),
+        columns=column_hints(table),
         schema_contract="evolve",
         _impl_cls=SystemResource,
     )
-    of_table: dict[str, Any] = {TABLE_DESCRIPTION_HINT: table.description}
-    if table.cluster:
-        of_table[CLUSTER_COLUMNS_HINT] = list(table.cluster)
-    if table.partition_may_change:
-        of_table[PARTITION_MAY_CHANGE] = True
-    resource: SystemResource = made.apply_hints(additional_table_hints=of_table)
+    resource: SystemResource = made.apply_hints(additional_table_hints=table_hints(table))
     return resource
 
 

@@ -186,7 +186,7 @@ class FileServer:
         """Closes the file once no process uses it."""
         with self._changed:
             self._is_closing = True
-            self._changed.wait_for(lambda: not self._sessions, timeout=lock_waits.FILE_WAIT_OF_RUN_S)
+            self._changed.wait_for(lambda: not self._sessions, timeout=lock_waits.FILE_SESSIONS_END_S)
             self._close_file()
         self._listener.close()
 

@@ -72,7 +72,6 @@ WEBHOOK = expression(
 )
 # One match takes the whole run, whether it is a token or not: a run is never searched twice.
 JWT_RUN = expression(r"eyJ[\w.=-]*")
-AWS_SECRET = expression(r"(?<![A-Za-z0-9/+=])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
 PEM_BEGIN, PEM_END = (
     expression(
         rf"-{{4,5}} ?{edge} (?:[A-Z0-9 ]{{0,40}}PRIVATE KEY(?: BLOCK)?|OpenVPN Static key V[0-9]) ?-{{4,5}}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from . import patterns
+from .data_files import rules
 from .expressions import expression
 from .replacements import Span
 
@@ -13,6 +14,13 @@ MIN_CHARS = 12
 _BASE64_CHARS = 100
 """Characters before a token by which it stands within a text in base64."""
 _BASE64 = expression(rf"[A-Za-z0-9+/]{{{_BASE64_CHARS}}}")
+_AWS_KEY_IDS = [
+    shape["begin"]
+    for vendor in rules("shapes")["vendor"]
+    if vendor["name"] == "AWS"
+    for shape in vendor["shapes"]
+]
+_AWS_SECRET_KEY = expression(r"(?<![A-Za-z0-9/+=])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
 _ANSWERS = frozenset({"ok", "failed", "done", "succeeded", "denied"})
 """What a log says behind a command that it names."""
 _COMMAND_CHARS = 400
@@ -57,6 +65,16 @@ def tokens_from_within(text: str) -> Iterator[Span]:
                 start -= 1
             done = match.end()
             yield start, done
+
+
+def holds_aws_key_id(text: str) -> bool:
+    """Quick check whether a text may hold the id of a key of AWS, beside which its secret may stand."""
+    return any(begin in text for begin in _AWS_KEY_IDS)
+
+
+def aws_secret_keys(text: str) -> Iterator[Span]:
+    """Spans of what may be secret keys of AWS, which no sign tells from other texts of their length."""
+    return (match.span() for match in _AWS_SECRET_KEY.finditer(text))
 
 
 def jwts(text: str) -> Iterator[Span]:

@@ -193,14 +193,14 @@ class TextPass(SignPass):
             return
         if "eyJ" in redacted.suspect_words:
             redacted.cut(shapes.jwts(redacted.text))
-        is_aws = "AKIA" in redacted.text or "ASIA" in redacted.text
+        is_aws = shapes.holds_aws_key_id(redacted.text)
         if shapes.may_hold_tokens(redacted.suspect_words):
             redacted.cut(shapes.tokens(redacted.text))
         if longest >= MIN_CHARS:
             redacted.cut(shapes.tokens_from_within(redacted.text))
             redacted.cut(self._encoded(redacted.text, depth))
         if is_aws and redacted.count:
-            redacted.cut(match.span() for match in patterns.AWS_SECRET.finditer(redacted.text))
+            redacted.cut(shapes.aws_secret_keys(redacted.text))
         if self._is_strict and longest >= MIN_CHARS:
             redacted.cut(_long_runs(redacted.text))
 

@@ -18,7 +18,7 @@ _RARE = frozenset({"kod"})
 
 
 def forms(line: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The names that a table of ``data/secret_names_of_two_words.toml`` makes, each with the noun in it."""
+    """The names that a table of ``data/secret_names_other_languages_two_words.toml`` makes, each with the noun in it."""
     for noun in line["nouns"].split():
         for purpose in line.get("of", "-").split():
             for form in line["forms"]:
@@ -33,12 +33,14 @@ def _stem(name: str, noun: str) -> str:
 
 STEMS = {
     name: _stem(name, noun)
-    for line in rules("secret_names_of_two_words").values()
+    for line in rules("secret_names_other_languages_two_words").values()
     for name, noun in forms(line)
 }
 """Each such name, and the part by which it is found."""
 
 NOUNS = frozenset(
-    noun for line in rules("secret_names_of_two_words").values() for noun in line["nouns"].split()
+    noun
+    for line in rules("secret_names_other_languages_two_words").values()
+    for noun in line["nouns"].split()
 )
 """All words for codes, keys and tokens in these names."""

@@ -58,7 +58,9 @@ def check_other_machines(
     end, ``commits`` says how often they commit: for two minutes on DuckDB, ten on BigQuery, a run that was killed counts
     as active.
     """
-    active_for = timedelta(seconds=_COMMITS_AWAITED * commits.seconds)
+    # A run that waits for the warehouse's file commits nothing meanwhile.
+    active_s = max(_COMMITS_AWAITED * commits.seconds, lock_waits.FILE_WAIT_OF_RUN_WITH_ROWS_S)
+    active_for = timedelta(seconds=active_s)
     for run in running:
         machine, written_at = run.get("host"), run.get("written_at")
         if run["command"] != command or machine in (None, host()) or written_at is None:

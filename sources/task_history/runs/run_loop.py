@@ -143,7 +143,9 @@ class RunLoop:
     def _is_held_elsewhere(self, run: Row) -> bool:
         """Whether a run is known to be active on another machine, which is known where machines share their locks."""
         locks, lock_file = self.context.locks, run.get("lock_file")
-        return bool(locks and lock_file and locks.holder(Path(str(lock_file)).stem))
+        if not locks or not lock_file:
+            return False
+        return locks.holder(Path(str(lock_file)).stem) != ""
 
     def refuse(self, error: PackageRefused) -> None:
         """Notes that a commit was refused for good, so that its windows are read again.

@@ -22,7 +22,7 @@ from ..extract.listing import (
     NewestExecutions,
     StoredAndRejected,
 )
-from ..extract.since_last_sync import LastSync, earliest_start
+from ..extract.lookback import LastSync, earliest_start
 from ..warehouse.coverage import midnight
 from ..warehouse.keep_days import KeptSince
 from ..warehouse.queries import Warehouse

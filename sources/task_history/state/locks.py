@@ -18,7 +18,7 @@ from ..core import files, lock_waits
 from ..core.errors import AlreadyRunning, WarehouseUnavailable
 from ..core.file_lock import file_lock
 from ..core.log import log
-from .postgres import Connection, SharedState, Unreachable
+from .postgres import Connection, SharedState, Unreachable, described_connection
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -71,7 +71,10 @@ class Locks(Protocol):
         ...
 
     def holder(self, name: str) -> str:
-        """Who holds the lock, as words in parentheses; empty where that is not known."""
+        """The process that holds the lock, as words in parentheses; empty where none does, or it is not known which.
+
+        Only locks that several machines share know it.
+        """
         ...
 
     def confirm(self) -> None:
@@ -230,9 +233,7 @@ class PostgresLocks:
         """As ``Locks.holder``."""
         with self._thread_lock, suppress(Unreachable), self._connected() as own:
             row = own.connection.execute(_HOLDER, (self._key(name),)).fetchone()
-            words = str(row[0]).split() if row and row[0] else []
-            if len(words) == 3:
-                return f" (process {words[2]} on {words[1]})"
+            return described_connection(str(row[0] or "")) if row else ""
         return ""
 
     def confirm(self) -> None:

@@ -235,7 +235,7 @@ class Connection:
     def _configure(self) -> None:
         settings = {
             **_SETTINGS,
-            "application_name": f"task-history {socket.gethostname()[:30]} {os.getpid()}",
+            "application_name": connection_name(),
         }
         self.connection.execute(
             f"SELECT {', '.join(['set_config(%s, %s, false)'] * len(settings))}",
@@ -270,6 +270,17 @@ class Connection:
             (SCHEMA,),
         )
         return int(self.row("SELECT version FROM version")[0]) if tables else None
+
+
+def connection_name() -> str:
+    """The name of this process's connections, by which others see who holds a lock, see ``described_connection``."""
+    return f"task-history {socket.gethostname()[:30]} {os.getpid()}"
+
+
+def described_connection(name: str) -> str:
+    """The process whose connection has this name, as words in parentheses; empty where it is none of this project's."""
+    words = name.split()
+    return f" (process {words[2]} on {words[1]})" if len(words) == 3 else ""
 
 
 def first_row(cursor: psycopg.Cursor[tuple[Any, ...]]) -> tuple[Any, ...]:

@@ -167,6 +167,10 @@ class PageRequest(Protocol[S_contra]):
 StepList = tuple[Request, Sequence[Row]]
 """A request and the steps in its answer; a list of several pages is several of them with the same path."""
 
+MIN_PAGE_SIZE = 10
+"""No vendor is known to give shorter pages, whatever page size it is asked for: a shorter one ends its list where the
+vendor says nothing of the end."""
+
 ListingKind = Literal["sorted", "unsorted", "full_scan"]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from task_history.client import trust
 from task_history.core import child_python
 from task_history_cli.sandbox.process import SandboxProcess
 
@@ -73,6 +74,13 @@ SECRETS = (
     "PYTHONSTARTUP",
     "MY_OWN",
 )
+
+
+def test_a_child_trusts_the_same_cas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each variable that names CAs for this process reaches its children, too."""
+    for name in trust.VARIABLES:
+        monkeypatch.setenv(name, "/ca.pem")
+    assert set(trust.VARIABLES) <= child_python.environment(Path.cwd()).keys()
 
 
 def test_no_secret_goes_with_it(monkeypatch: pytest.MonkeyPatch) -> None:

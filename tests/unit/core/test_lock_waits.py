@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
 from task_history.core import lock_waits
+from task_history.core.commit_limits import CommitLimits
+from task_history.core.errors import AlreadyRunning
+from task_history.runs.run_lock import check_other_machines
 
 
 def test_a_file_is_given_away_before_any_process_gives_up() -> None:
@@ -14,3 +21,13 @@ def test_a_file_is_given_away_before_any_process_gives_up() -> None:
         lock_waits.FILE_WAIT_OF_READER_S,
     )
     assert held + 1 <= min(waits)
+
+
+def test_a_run_that_waits_for_the_file_counts_as_active() -> None:
+    """Another machine takes a run for killed only after the longest time that it waits without a commit."""
+    now = datetime(2026, 9, 1, tzinfo=UTC)
+    waits = timedelta(seconds=lock_waits.FILE_WAIT_OF_RUN_WITH_ROWS_S)
+    run = {"command": "sync", "host": "another-machine", "written_at": now - waits + timedelta(seconds=1)}
+    with pytest.raises(AlreadyRunning):
+        check_other_machines([run], "sync", now, CommitLimits(seconds=1))
+    check_other_machines([run], "sync", now + timedelta(seconds=2), CommitLimits(seconds=1))

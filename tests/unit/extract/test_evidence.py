@@ -10,7 +10,6 @@ from task_history.extract.evidence import (
     COUNT,
     REPEAT,
     PageLengths,
-    RepeatedReadings,
     by_chain,
     by_count,
     count_of,
@@ -21,6 +20,7 @@ from task_history.extract.evidence import (
     of_nothing,
     unverified,
 )
+from task_history.extract.repeated_readings import RepeatedReadings
 from task_history.warehouse.verified_days import Completeness
 
 LOST = unverified("rows moved")

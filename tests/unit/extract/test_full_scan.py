@@ -16,8 +16,8 @@ from task_history.extract.counted_window import Pages
 from task_history.extract.evidence import PageLengths
 from task_history.extract.full_scan import FullScan
 from task_history.extract.listing import ListedWindow
+from task_history.extract.lookback import LastSync
 from task_history.extract.seen_order import SeenOrder
-from task_history.extract.since_last_sync import LastSync
 from tests.support.plain_vendor import NOW, PlainVendor
 
 RECENT = Window(NOW - timedelta(hours=12), NOW)

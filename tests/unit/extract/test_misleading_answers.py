@@ -15,7 +15,7 @@ from task_history.core.intervals import Starts
 from task_history.core.models import Answer, Request, Row, Window
 from task_history.extract.counted_window import Pages
 from task_history.extract.listing import ComparedWindow, ListedWindow
-from task_history.extract.since_last_sync import LastSync
+from task_history.extract.lookback import LastSync
 from task_history.extract.sorted_listing import SortedListing
 from task_history.systems import find
 from task_history_cli.sandbox.misleading_lists import is_outside

@@ -22,7 +22,7 @@ from task_history.core.models import MS, Row, Window, floor_ms
 from task_history.extract.counted_window import Pages
 from task_history.extract.incremental import recent
 from task_history.extract.listing import ComparedWindow, ListedWindow
-from task_history.extract.since_last_sync import StoredSpan
+from task_history.extract.lookback import StoredSpan
 from task_history.extract.sorted_listing import SortedListing
 from task_history.extract.window_comparison import Comparison
 from task_history.systems import find

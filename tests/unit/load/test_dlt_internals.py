@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import logging
 import re
@@ -18,6 +19,8 @@ from typing import Any
 import dlt
 import duckdb
 import pytest
+from dlt.common.configuration.specs import BaseConfiguration
+from dlt.common.destination import Destination
 from dlt.pipeline.exceptions import PipelineStepFailed
 from google.cloud.bigquery.dbapi import Cursor
 from google.cloud.bigquery.table import RowIterator
@@ -114,13 +117,17 @@ def test_no_other_name() -> None:
         dlt_internals.Nothing  # noqa: B018
 
 
+EXTENSIBLE = (Destination, BaseConfiguration)
+"""dlt's classes that users are to extend."""
 METHODS = {
-    "DuckDbClient": ("create_load_job", "should_load_data_to_staging_dataset", "_create_merge_followup_jobs"),
-    "DuckDbConnectionPool": ("borrow_conn", "move_conn"),
-    "DuckDbCopyJob": (),
+    "DuckDbClient": (
+        "create_load_job", "should_load_data_to_staging_dataset", "_create_merge_followup_jobs", "initialize_storage",
+    ),
+    "DuckDbConnectionPool": ("borrow_conn", "move_conn", "return_conn"),
+    "DuckDbCopyJob": ("run",),
     "BigQueryClient": (
-        "is_storage_initialized", "get_stored_schema_by_hash", "create_load_job",
-        "create_table_chain_completed_followup_jobs",
+        "is_storage_initialized", "get_stored_schema_by_hash", "create_load_job", "complete_load", "initialize_storage",
+        "create_table_chain_completed_followup_jobs", "_from_db_type",
     ),
     "BigQuerySqlClient": ("open_connection", "truncate_tables_if_exist", "execute_query", "native_connection"),
     "SqlClientBase": (
@@ -137,6 +144,19 @@ METHODS = {
 def test_method_that_is_extended_or_called(name: str, method: str) -> None:
     """The methods that our classes replace, or call, are there: one that is gone would be replaced in vain."""
     assert hasattr(getattr(dlt_internals, name), method)
+
+
+@pytest.mark.parametrize("module", ["bigquery", "duckdb", "duckdb_pools", "motherduck"])
+def test_each_method_of_a_client_that_is_extended_is_tested(module: str) -> None:
+    """No class replaces a method of dlt's clients and pools which no test would miss."""
+    own = importlib.import_module(f"task_history.load.destinations.{module}")
+    tested = {method for methods in METHODS.values() for method in methods}
+    for extended in filter(inspect.isclass, vars(own).values()):
+        bases = [base for base in extended.__mro__ if base.__module__.startswith("dlt.")]
+        if extended.__module__ != own.__name__ or any(issubclass(extended, one) for one in EXTENSIBLE):
+            continue
+        replaced = {name for name in vars(extended) if any(name in vars(base) for base in bases)}
+        assert {name for name in replaced if not name.startswith(("__", "_abc", "_is_protocol"))} <= tested
 
 
 def test_hints_of_bigquery() -> None:

@@ -345,6 +345,7 @@ EXACTLY = {
     "IDENTIFIED BY 'abc' REQUIRE SSL": f"IDENTIFIED BY '{MARK}' REQUIRE SSL",
     "bot 1234567890:" + "A" * 35 + " ok": f"bot {MARK} ok",
     "keys AKIA" + "IOSFODNN7EXAMPLE / wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY": f"keys {MARK} / {MARK}",
+    "keys ACCA" + "IOSFODNN7EXAMPLE / wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY": f"keys {MARK} / {MARK}",
     '{"a":"x=1","password":"b"}': f'{{"a":"x=1","password":"{MARK}"}}',
     '{"credentials": {"a": [1]}, "b": 2, ': f'{{"credentials": {MARK}, "b": 2, ',
 }

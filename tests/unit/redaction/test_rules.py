@@ -101,7 +101,7 @@ def test_name_of_a_secret(name: str, ordinary: dict[str, Any]) -> None:
     assert_goes_and_stays(spellings(name), ordinary)
 
 
-COMPOUNDS = rules("secret_names_of_two_words")
+COMPOUNDS = rules("secret_names_other_languages_two_words")
 
 
 @for_each("line", COMPOUNDS.values(), ids=COMPOUNDS)
@@ -373,7 +373,7 @@ def test_data_files_are_all_read() -> None:
     assert {path.stem for path in FOLDER.iterdir()} == {
         "secret_names_english",
         "secret_names_other_languages",
-        "secret_names_of_two_words",
+        "secret_names_other_languages_two_words",
         "no_secrets",
         "shapes",
         "commands",

@@ -34,6 +34,6 @@ def test_a_run_that_still_commits_counts_as_active(warehouse: type[Backend]) -> 
 
 def test_the_message_says_when_the_command_goes_on() -> None:
     """The error names the machine, its last commit, and after how many seconds a killed run no longer counts."""
-    with pytest.raises(AlreadyRunning, match=r"at 11:59:50 UTC.*goes on 60 s after"):
-        check_other_machines([_run(timedelta(seconds=10))], "sync", NOW, CommitLimits(seconds=30))
-    check_other_machines([_run(timedelta(seconds=10))], "audit", NOW, CommitLimits(seconds=30))
+    with pytest.raises(AlreadyRunning, match=r"at 11:59:50 UTC.*goes on 180 s after"):
+        check_other_machines([_run(timedelta(seconds=10))], "sync", NOW, CommitLimits(seconds=90))
+    check_other_machines([_run(timedelta(seconds=10))], "audit", NOW, CommitLimits(seconds=90))

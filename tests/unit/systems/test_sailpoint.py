@@ -218,7 +218,7 @@ def test_refused_logins_say_what_to_set() -> None:
 
 def test_long_waits_are_obeyed() -> None:
     """Twenty minutes of Retry-After are within what is believed."""
-    from task_history.client.retry_after import retry_after_s
+    from task_history.client.throttling import retry_after_s
 
     assert retry_after_s({"retry-after": "1200"}) == timedelta(minutes=20).total_seconds()
 

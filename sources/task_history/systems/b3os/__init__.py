@@ -23,7 +23,7 @@ from ..parsing import instant, instant_or_millis, not_stored, rows_under, rows_w
 from ..person import Person
 from ..protocol import GONE_STATUSES, Access, Detail, Details, Filters, Listing, Statistics, System
 from .settings import BUCKETS, RATE_LIMIT, B3osSettings
-from .statuses import FAILED, FAILED_RUNS, OPEN_RULE, RUN_OPEN_RULE
+from .statuses import ENDED_COUNTERS, FAILED, FAILED_RUNS, OPEN_RULE, RUN_OPEN_RULE
 from .tables import (
     BY_SOURCE,
     BY_STATUS,
@@ -318,7 +318,7 @@ def _masked(value: Json, keys: Json) -> Json:
 
 
 def _ended(row: Row) -> int:
-    return sum(_count(row.get(name)) for name in ("succeeded", "partial", "failed", "cancelled"))
+    return sum(_count(row.get(name)) for name in ENDED_COUNTERS)
 
 
 def _count(value: Json) -> int:

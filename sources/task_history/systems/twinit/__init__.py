@@ -21,6 +21,7 @@ from ..checked_ids import path_of, shown
 from ..oauth import read_token
 from ..parsing import instant, not_stored, rows_with_id, timed
 from ..protocol import (
+    MIN_PAGE_SIZE,
     Access,
     Answers,
     Detail,
@@ -39,8 +40,6 @@ from .tables import DEFS, DETAILS, LOGS, RUNS, TASKS, VIEWS
 
 PAGE = 100
 _ROOT = "/workflowsvc/api/v1"
-_MIN_PAGE_SIZE = 10
-"""Rows per page of a server that ignores the page size."""
 _LOOP, _USER_INPUT = "DO_WHILE", "USER_INPUT"
 _TIMES = ("_createdAt", "_updatedAt")
 _LINE = re.compile(
@@ -169,7 +168,7 @@ def read_steps(values: TwinitSettings, request: Request, data: Json) -> Detail:
     next_page: tuple[Request, ...] = ()
     # A list that says nothing of its length may go on after any page that is not short.
     page = Page(rows, None, None, rejected=rejected)
-    if page.size and (follows if follows is not None else page.size >= _MIN_PAGE_SIZE):
+    if page.size and (follows if follows is not None else page.size >= MIN_PAGE_SIZE):
         next_page = (_of_task(request.kind, namespace, run_id, task_id, offset + page.size),)
     lost = not_stored(f"{what} of {shown(task_id)}", rejected)
     if request.kind == "loop_tasks":

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from task_history.core.models import MS, Window
-from task_history.extract.since_last_sync import LastSync, StoredSpan, earliest_start
+from task_history.extract.lookback import LastSync, StoredSpan, earliest_start
 
 HOUR = timedelta(hours=1)
 NOW = datetime(2026, 9, 10, 12, tzinfo=UTC)

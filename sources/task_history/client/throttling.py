@@ -1,4 +1,4 @@
-"""What a vendor's ``Retry-After`` does: how it is read, for how long no process sends a request, and when a run ends.
+"""Throttling by the vendor: for how long no process sends, with ``Retry-After`` or without, and when a run ends.
 
 Every process that uses the key waits, by the hold of the budget (``rate_limit``); the request is then tried again. The
 request that was answered so counts against the budget as any other.
