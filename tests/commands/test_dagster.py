@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -172,9 +173,28 @@ def end(*_):
     open("ended", "w").close()
     sys.exit(0)
 signal.signal(signal.SIGTERM, end)
+open("begun", "w").close()
 print("at work", file=sys.stderr, flush=True)
 time.sleep(300)
 """
+
+
+def test_an_interruption_before_the_wait_ends_the_command_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the interruption comes while the log's reader is started, the command is not left running."""
+    start = threading.Thread.start
+
+    def interrupted(self: threading.Thread) -> None:
+        start(self)
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        CommandProcess((sys.executable, "-c", INTERRUPTED), tmp_path).run("sync")
+    assert (tmp_path / "ended").exists()
 
 
 def test_an_interrupted_wait_ends_the_command_by_sigterm(tmp_path: Path) -> None:

@@ -72,15 +72,16 @@ class CommandProcess:
         ) as process:
             lines: list[str] = []
             reader = threading.Thread(target=_read_lines, args=(process, lines, on_line), daemon=True)
-            reader.start()
             try:
+                reader.start()
                 text = process.stdout.read() if process.stdout else ""
                 process.wait()
             except BaseException:
                 _terminate(process)
                 raise
             finally:
-                reader.join(timeout=_STOP_TIMEOUT_S)
+                if reader.is_alive():
+                    reader.join(timeout=_STOP_TIMEOUT_S)
         return CommandResult(process.returncode, _json_object(text), _message(lines[-1]) if lines else "")
 
 
