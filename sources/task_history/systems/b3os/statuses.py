@@ -34,7 +34,7 @@ MEANINGS = {**_OF_EXECUTIONS, **_OF_RUNS, **_OF_STEPS_ONLY}
 ENDED_COUNTERS = ("succeeded", "partial", "failed", "cancelled")
 """The counters of the statistics that count executions which have ended: a bucket is closed when all of its have.
 
-https://docs.b3os.org/api/reference/get-v1-workflows-id-runs-stats
+https://docs.b3os.org/api/reference/get-v1-executions-stats
 """
 
 FAILED = ("workflow_failed",)
