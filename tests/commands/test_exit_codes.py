@@ -39,7 +39,7 @@ def test_help_names_each_code(tmp_path: Path) -> None:
         if isinstance(kind, type) and issubclass(kind, TaskHistoryError)
     ]
     assert {kind.exit_code for kind in kinds} < set(ExitCode)
-    for name, code in re.findall(r"── (\w+) .*exit (\d)$", errors.__doc__ or "", re.MULTILINE):
+    for name, code in re.findall(r"── (\w+) .*exit (\d+)$", errors.__doc__ or "", re.MULTILINE):
         assert vars(errors)[name].exit_code == int(code)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from task_history import systems
 from task_history.core.models import Table
-from task_history.systems.common_tables import BOOKKEEPING, PROVENANCE
+from task_history.systems.table_parts import BOOKKEEPING, PROVENANCE
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import PERFECT, Place, differences
 

@@ -6,18 +6,25 @@ import ast
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import task_history
 from task_history import source, systems
+from task_history.client.wait_stats import Stats
 from task_history.core import dataset_names
 from task_history.core.columns import LOADED_AT
-from task_history.core.models import Window
+from task_history.core.models import Selection, Window
 from task_history.runs import lanes
+from task_history.runs.context import Context
 from task_history.runs.lanes import Lane
-from task_history.systems.common_tables import UNREADABLE
+from task_history.runs.run_counters import Tally
+from task_history.runs.sync_runs_row import RunRow
+from task_history.systems.table_parts import UNREADABLE
+from task_history.warehouse.column_rules import ColumnRules
 from task_history.warehouse.coverage import Coverage
 from task_history.warehouse.retry_schedule import next_try_at
-from task_history.warehouse.tables import COVERAGE
+from task_history.warehouse.tables import COVERAGE, SYNC_RUNS
 from task_history.warehouse.verified_days import Completeness
 from task_history_cli.commands import replay
 from task_history_cli.sandbox.apis import APIS
@@ -83,6 +90,30 @@ def test_texts_state_the_schedule_of_retries() -> None:
     assert "after 1 h, 2 h, 4 h, …, at most 2 days" in (
         ROOT / "docs" / "explanation" / "how-it-works.md"
     ).read_text("utf-8")
+
+
+def test_a_run_writes_the_columns_of_its_table() -> None:
+    """A row of ``sync_runs`` has the declared columns, all but the one that the commit fills, and no other."""
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    run, tally = RunRow("run", "sync", now, "complete", None), Tally()
+    context = SimpleNamespace(
+        selection=Selection(),
+        cost=None,
+        filters="",
+        settings=SimpleNamespace(values=SimpleNamespace(retention_days=30)),
+        warehouse=SimpleNamespace(rules=ColumnRules()),
+    )
+    row = {
+        **run.current(
+            tally,
+            Stats({}, {}, 0, dict.fromkeys(("fault", "retry_after", "budget"), 0.0)),
+            now=now,
+            seconds=1,
+        ),
+        **run.final(None, now=now, is_complete=True),
+        **Context.range_columns(cast("Any", context)),
+    }
+    assert set(row) == {column.name for column in SYNC_RUNS.columns if column != LOADED_AT}
 
 
 def test_coverage_writes_the_columns_of_its_table() -> None:

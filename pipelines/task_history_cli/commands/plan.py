@@ -27,7 +27,7 @@ from ..console import arguments, date_range, output
 from ..runtime.interactive_client import probing
 from ..runtime.reader import queried, warehouse_of
 from ..runtime.target import Target, find_target
-from .plan_text import lines
+from .plan_text import lines, uncountable
 
 _DAYS_OF_SYNCS = 7
 
@@ -66,11 +66,7 @@ def plan(
         TaskHistoryError: the API or the warehouse cannot be used.
     """
     if not settings.system.listing.is_countable:
-        raise UsageError(
-            f"{settings.system.title} neither counts nor sorts executions, so that nothing can be said without reading "
-            f"them: a backfill takes one request for each list and {settings.system.listing.page_size} executions, and "
-            "one for the details of each. Run it with --max-requests to see how far that goes; the same command goes on."
-        )
+        raise UsageError(uncountable(settings.system))
     output.keep_secret(settings.secrets)
     selection = date_range.selection(asked, filters)
     stored, syncs = _held(settings, target, selection, scope, now)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from task_history.systems.protocol import System
+
 from ..console import output, times
 
 
@@ -59,3 +61,12 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     asked = f"{result['asked']} request{'s' * (result['asked'] != 1)}"
     text += [f"This took {asked}. Nothing was loaded. To do it:", f"  {result['words']}"]
     return text
+
+
+def uncountable(system: System) -> str:
+    """Why nothing can be said of the cost beforehand, and what a backfill takes."""
+    return (
+        f"{system.title} neither counts nor sorts executions, so that nothing can be said without reading them: a "
+        f"backfill takes one request for each list and {system.listing.page_size} executions, and one for the details "
+        "of each. Run it with --max-requests to see how far that goes; the same command goes on."
+    )

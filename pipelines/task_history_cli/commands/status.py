@@ -19,8 +19,9 @@ from task_history.runs.lanes import LANES
 from task_history.runs.run_lock import was_killed
 from task_history.settings_reader import Settings, load
 from task_history.warehouse import tables
-from task_history.warehouse.coverage import LIST, Coverage, Day, DaySummary, by_day, is_part, unfiltered
+from task_history.warehouse.coverage import LIST, Coverage, Day, is_part, unfiltered
 from task_history.warehouse.former_tables import lacking
+from task_history.warehouse.loaded_days import LoadedDay, by_day, of_whole_list
 from task_history.warehouse.queries import Warehouse
 from task_history.warehouse.tables import SCHEMA_CHANGES, SYNC_RUNS, WINDOW_READS, of_one
 
@@ -97,6 +98,7 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: Settings) -> dict[st
     warehouse = warehouse.reaching(settings.retention)
     coverage = warehouse.coverage()
     loaded_days = [day for day in unfiltered(coverage, system.listing.partitioned_by) if day.windows]
+    whole = of_whole_list(coverage, system.listing.partitioned_by)
     span = Coverage(loaded_days).span
     counts = reader.counts(
         [
@@ -129,12 +131,12 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: Settings) -> dict[st
         "unreadable": _unreadable(all_of_it),
         "read_whole": _read_whole(reader, settings),
         **status_integrations.matches(reader, warehouse, settings),
-        "coverage": [_day(day) for day in by_day(loaded_days)],
+        "coverage": [_day(day) for day in by_day(whole)],
         "unverified": _unverified(
             {
                 listing.executions.name: by_day(days)
                 for listing, days in (
-                    (system, loaded_days),
+                    (system, whole),
                     *((other, _of_list(coverage, other.executions.name)) for other in system.companions),
                 )
             }
@@ -249,7 +251,7 @@ def _filtered(days: Sequence[Day]) -> list[dict[str, Any]]:
     ]
 
 
-def _day(day: DaySummary) -> dict[str, Any]:
+def _day(day: LoadedDay) -> dict[str, Any]:
     return {
         "day": day.day.date().isoformat(),
         "executions": day.executions,
@@ -268,9 +270,9 @@ def _of_list(coverage: Sequence[Day], name: str) -> list[Day]:
     return [replace(day, filters="") for day in coverage if day.filters == f"{LIST}={name}"]
 
 
-def _unverified(summaries: Mapping[str, Sequence[DaySummary]]) -> list[dict[str, Any]]:
+def _unverified(summaries: Mapping[str, Sequence[LoadedDay]]) -> list[dict[str, Any]]:
     """The days that are not verified, by list and reason, those whose reasons differ in numbers only together."""
-    groups: dict[tuple[str, str], list[DaySummary]] = {}
+    groups: dict[tuple[str, str], list[LoadedDay]] = {}
     for table, days in summaries.items():
         for day in days:
             if not day.is_verified:
@@ -289,7 +291,7 @@ def _unverified(summaries: Mapping[str, Sequence[DaySummary]]) -> list[dict[str,
     ]
 
 
-def _reason_text(days: Sequence[DaySummary]) -> str:
+def _reason_text(days: Sequence[LoadedDay]) -> str:
     """The reason of days that have the same one."""
     first = days[0].completeness
     rejected = sum(day.completeness.rejected for day in days)

@@ -1,7 +1,9 @@
 """The exit codes of the command, for schedulers that react to them.
 
 Which error ends with which code stands in ``errors``. ``docs/reference/exit-codes.md`` is made from this list; what
-schedulers do with a code stands in ``docs/how-to/other-engines.md`` and the files of ``docs/how-to/engines``.
+schedulers do with a code stands in ``docs/how-to/other-engines.md`` and the files of ``docs/how-to/engines``, what
+Dagster does in ``task_history_cli/fleet/dagster_checks`` and ``dagster_definitions``, and which are told to people in
+``task_history_cli/runtime/notices``.
 """
 
 from __future__ import annotations

@@ -23,5 +23,5 @@ In the order in which a run uses them::
     audit_steps, audit_findings   comparison of stored steps with the API; what an audit found
     forget              erases what is stored of a person
     plan, estimate      what a backfill would cost, without running it
-    run_counters, run_row, run_result   counters of a run, its row in ``sync_runs``, its result for the caller
+    run_counters, sync_runs_row, run_result   counters of a run, its row in ``sync_runs``, its result for the caller
 """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..core.log import log
 from ..warehouse.left_days import is_worth_noting, settings_hash
 from .lanes import SYNC
-from .run_row import connector_version
+from .sync_runs_row import connector_version
 
 if TYPE_CHECKING:
     from ..load.pipeline import Loader

@@ -20,7 +20,7 @@ from ..warehouse.tables import COVERAGE, LEFT_OUT, SYNC_RUNS
 from .context import Context
 from .run_counters import Remaining
 from .run_lock import host, was_killed
-from .run_row import RunRow
+from .sync_runs_row import RunRow
 
 _ROW_INTERVAL_S = 600.0
 """Seconds between two writings of the run's row where each is billed."""

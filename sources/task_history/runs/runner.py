@@ -42,7 +42,7 @@ from .days_to_ask import note_left_days, read_left_days
 from .lanes import SYNC, Lane
 from .run_counters import Tally
 from .run_lock import check_other_machines, lock_path
-from .run_row import RunRow
+from .sync_runs_row import RunRow
 
 if TYPE_CHECKING:
     from ..core.batch import Batch

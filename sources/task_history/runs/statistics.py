@@ -16,8 +16,8 @@ from ..core.log import log
 from ..core.models import Window
 from ..extract.last_reads import LastReads
 from ..systems.checked_ids import check_id
-from ..systems.common_tables import PROVENANCE
 from ..systems.protocol import Statistics
+from ..systems.table_parts import PROVENANCE
 from ..warehouse.coverage import midnight
 from ..warehouse.queries import Warehouse
 from ..warehouse.statistics_buckets import Buckets

@@ -25,8 +25,8 @@ from ..core.models import OTHER_FIELDS, Column, Json, Row, Table
 from ..core.naming import folded, folded_column, is_variant_column
 from ..core.row_keys import stored_column
 from ..settings_reader import Settings
-from ..systems.common_tables import BOOKKEEPING
 from ..systems.protocol import System
+from ..systems.table_parts import BOOKKEEPING
 from . import tables
 
 Action = Literal["exclude", "hash"]

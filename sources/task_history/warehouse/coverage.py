@@ -360,19 +360,6 @@ def read_windows(text: str) -> tuple[Window, ...]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class DaySummary:
-    """Coverage of one day over all lanes."""
-
-    day: datetime
-    covered: timedelta
-    executions: int
-    api_total: int | None
-    is_verified: bool
-    checked_at: datetime
-    completeness: Completeness
-
-
 def unfiltered(every_day: Iterable[Day], partition: str = "") -> list[Day]:
     """The windows of the first list that are loaded without filters, or in every part where the list has parts.
 
@@ -408,33 +395,6 @@ def _common(parts: Sequence[Day]) -> Day:
         checked_at=min(part.checked_at for part in parts),
         completeness=reduce(and_, (part.completeness for part in parts)),
     )
-
-
-def by_day(days: Sequence[Day]) -> list[DaySummary]:
-    """Summaries by day of the complete coverage of all lanes; a later audit's verdict overrides an earlier one."""
-    summaries = []
-    for day in sorted({entry.day for entry in days if not entry.filters and entry.lane != AUDIT}):
-        entries = [entry for entry in days if entry.day == day and not entry.filters]
-        loaded = [entry for entry in entries if entry.lane != AUDIT]
-        windows = merged(window for entry in loaded for window in entry.windows)
-        newest = max(entries, key=lambda entry: entry.checked_at)
-        is_verified = all(entry.is_verified for entry in loaded)
-        if newest.lane == AUDIT and newest.covered >= sum((w.end - w.start for w in windows), timedelta()):
-            is_verified = newest.is_verified
-            loaded = [newest]
-        totals = [entry.api_total for entry in loaded]
-        summaries.append(
-            DaySummary(
-                day,
-                sum((window.end - window.start for window in windows), timedelta()),
-                sum(entry.executions for entry in loaded),
-                sum(total for total in totals if total is not None) if None not in totals else None,
-                is_verified,
-                newest.checked_at,
-                reduce(and_, (entry.completeness for entry in loaded)),
-            )
-        )
-    return summaries
 
 
 def by_midnight(starts: Iterable[datetime]) -> Counter[datetime]:

@@ -1,7 +1,7 @@
 """BigQuery: dlt's destination, with merges that read only the days that they change, and with counted cost.
 
 Tables are partitioned and clustered by ``Table.partition`` and ``Table.cluster`` of their definitions, in
-``systems/common_tables`` and ``warehouse/tables``.
+``systems/table_parts`` and ``warehouse/tables``.
 
 https://cloud.google.com/bigquery/docs/best-practices-costs
 """

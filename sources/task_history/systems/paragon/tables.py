@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from ...core.columns import LOADED_AT, bigint, boolean, json_text, text, timestamp
 from ...core.models import Table
-from ..common_tables import (
+from ..protocol import Filter
+from ..statuses import one_of
+from ..table_parts import (
     UNREADABLE,
     details_log,
     executions_table,
     steps_table,
 )
-from ..protocol import Filter
-from ..statuses import one_of
 from ..view_mapping import Views, details_log_mapping, error_in, shown_executions, shown_payloads, shown_steps
 from .statuses import FILTERED, MEANINGS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...core.columns import bigint, boolean, customer_data, customer_json, text, timestamp
 from ...core.models import Table
-from ..common_tables import (
+from ..table_parts import (
     PROVENANCE,
     details_log,
     executions_table,

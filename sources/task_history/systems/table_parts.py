@@ -1,4 +1,7 @@
-"""Columns and tables that several systems have alike."""
+"""Parts of the tables of several systems: columns that they have alike, and the log of their details.
+
+The tables that every dataset has beside the vendor's stand in ``warehouse/tables``.
+"""
 
 from __future__ import annotations
 

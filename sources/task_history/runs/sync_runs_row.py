@@ -1,4 +1,4 @@
-"""Builds the row of a run in ``sync_runs``."""
+"""Builds the row of a run in ``sync_runs``; its range, filters and bytes come from the run's context."""
 
 from __future__ import annotations
 
