@@ -210,6 +210,20 @@ def test_short_pages_that_join_by_chance_are_no_evidence(order: str, number: int
     _loses_nothing_silently("sailpoint", number, _world("sailpoint", number, behaviour))
 
 
+@pytest.mark.parametrize(
+    ("name", "order", "number"),
+    rest_as_torture(
+        product(["sailpoint", "twinit", "b3os"], ["updated", "moving_once"], range(40)),
+        kept=[("b3os", "updated", 0), ("twinit", "moving_once", 0), ("sailpoint", "moving_once", 0)],
+    ),
+)
+def test_a_row_that_jumps_to_the_front_is_read(name: str, order: str, number: int) -> None:
+    """The pages join as if rows had come before them; what jumped over the reader is on no page that it asks for."""
+    total = "absent" if name == "twinit" else "true"
+    vendor = RandomVendor(name, number, Behaviour(order=order, total=total), executions=300)
+    _loses_nothing_silently(name, number, World(vendor, _warehouse(name), "backfill", timedelta(hours=2)))
+
+
 def _is_mended_by_later_runs(name: str, number: int) -> None:
     world = _world(name, number)
     vendor = world.vendor

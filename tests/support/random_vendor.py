@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from zlib import crc32
 
 import orjson
 
@@ -44,7 +43,8 @@ class Behaviour:
     """Its longest page, where it is shorter than what is asked for."""
     order: str = "sorted"
     """``sorted``: as the kind of listing says; of the others ``oldest``, ``any``, ``changing`` from request to request,
-    or ``changing_in_day``."""
+    or ``changing_in_day``; ``updated``: the last update first, and a row is updated meanwhile; ``moving_once``: its last
+    third comes first after a while."""
     total: str = "true"
     """``true``, ``absent``, ``high``, ``moving``, ``dropped`` after the first page, or ``page``: that of the page's rows.
 
@@ -78,7 +78,7 @@ class Behaviour:
     @property
     def is_order_changing(self) -> bool:
         """Whether the order of rows differs between requests."""
-        return self.order.startswith("changing")
+        return self.order.startswith("changing") or self.order in ("updated", "moving_once")
 
     def __str__(self) -> str:
         odd = (field for field in fields(self) if getattr(self, field.name) != field.default)
@@ -155,6 +155,8 @@ class RandomVendor:
         self.executions = self._made(executions)
         self.hidden = set(self._rng.sample(sorted(self.executions), min(behaviour.late, executions // 4)))
         self._happens_at = self._rng.randint(2, 12)
+        self._updated = ""
+        """The row that was updated while the list was read."""
 
     def _made(
         self, number: int, *, since: datetime = NOW - timedelta(days=DAYS), until: datetime = NOW
@@ -274,8 +276,18 @@ class RandomVendor:
         elif order == "changing":
             self._rng.shuffle(rows)
         elif order == "changing_in_day":
-            salt = self._rng.getrandbits(32)
-            rows.sort(key=lambda one: (-one.start.toordinal(), crc32(one.id.encode(), salt)))
+            self._rng.shuffle(rows)
+            rows.sort(key=lambda one: -one.start.toordinal())
+        elif order == "updated":
+            rows.reverse()
+            last = next((one for one in reversed(rows) if len(rows) > 2 * PAGE_SIZE), None)
+            if last and self._lists >= self._happens_at:
+                self._updated = self._updated or last.id
+            rows.sort(key=lambda one: one.id != self._updated)
+        elif order == "moving_once":
+            rows.sort(key=lambda one: one.id)
+            cut = -(len(rows) // 3) if self._lists >= self._happens_at else 0
+            rows = rows[cut:] + rows[:cut] if cut else rows
         elif order == "sorted" and self.name != "paragon":
             rows.reverse()
         return rows

@@ -4,9 +4,9 @@ Three waits are kept apart: after a fault a request pauses for seconds (here); w
 processes do, for as long as ``Retry-After`` says (``throttling``); without budget a request waits for a slot
 (``rate_limit``).
 
-A request ends at its deadline whatever the pauses here are, and its last pause is cut to it: ``fault_deadline_s`` of
-the client, and 3 seconds for each of many single reads (``extract/single_reads``) and for commands that a person
-waits for (``interactive_client``). A longer pause brings nothing there.
+After a fault a request is tried until its deadline, to which its last pause is cut: ``fault_deadline_s``; 3 seconds where
+a person waits (``interactive_client``), and before one of many single reads is put off (``extract/single_reads``). So a
+longer pause brings nothing there.
 """
 
 from __future__ import annotations

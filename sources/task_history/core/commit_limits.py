@@ -1,8 +1,8 @@
 """How many rows and bytes a commit holds at most, and how long rows wait for it: these say how often a run commits.
 
 The defaults are those of DuckDB; BigQuery, MotherDuck and all that dlt alone knows state others as ``commits`` in
-``load/destinations``. ``seconds`` also says how long a run of another machine counts as active after its last
-commit, see ``runs/run_lock``.
+``load/destinations``. ``seconds`` also says, with the longest wait for a DuckDB file, how long a run of another machine
+counts as active after its last commit, see ``runs/run_lock``.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class CommitLimits:
     """
 
     rows: int = 40_000
-    """A listing gives them in pieces of ``rows_per_piece`` (``extract/listing_kinds``), so fewer than that change little;
-    DuckDB's file is checkpointed after about three commits of so many (``load/destinations/duckdb``)."""
+    """Rows of a commit. Listings give them in pieces (``rows_per_piece`` in ``extract/listing_kinds``), so that a smaller
+    number changes little. DuckDB's file is checkpointed after about three such commits (``load/destinations/duckdb``)."""
     least_rows: int = 5_000
     """Lower bound of ``rows``, also where the budget yields fewer."""
     bytes: int = 16_000_000

@@ -6,8 +6,8 @@ from __future__ import annotations
 FILE_WAIT_OF_RUN_S = 10.0
 """How long a run waits that has read nothing yet."""
 FILE_WAIT_OF_RUN_WITH_ROWS_S = 120.0
-"""How long a run waits that has read rows already, and each of several accounts that are synced into one file. For so
-long at least a run of another machine counts as active after its last commit, see ``runs/run_lock``."""
+"""How long a run waits that has read rows already, and each of several accounts that are synced into one file. A run
+of another machine counts as active for longer after its last commit, see ``runs/run_lock``."""
 FILE_WAIT_OF_READER_S = 15.0
 """How long a command waits that only reads: a sync has the file open while it commits or queries."""
 FILE_OPEN_OF_RUN_S = 4.0

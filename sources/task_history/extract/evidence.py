@@ -13,9 +13,9 @@ A window is verified on one of three kinds of evidence, and otherwise not:
             same sequence (``joins``), and the end was shown. A sorted list ends where a further request returns only the
             rows of the overlap (``is_end``); that an earlier page called itself the last one is not enough. A
             list in an undocumented order ends so too, and by the vendor's own word on a page that joins, or by a page
-            shorter than one that this listing was seen to give (``PageLengths``); its pages join for certain once a few
-            rows were seen to keep their sequence (``seen_order``), and until then it takes a second reading. Where a
-            count came after all, the rows have to meet it: ``by_chain``.
+            shorter than one that this listing was seen to give (``PageLengths``). A second reading is needed until a few
+            rows were seen to keep their sequence (``seen_order``), and where rows came before those that were read.
+            Where a count came after all, the rows have to meet it: ``by_chain``.
 ``repeat``  Two whole readings in a row gave the same rows: those of one instant, that swap positions
             (``repeated_readings``), those of a list whose order was seen to change or is not known yet, where none moved
             so far that two pages may have passed over it (``overlapping_pages``), and no rows at all, where nothing is
@@ -151,6 +151,11 @@ class PageLengths:
         """Takes the length of a page; whether a longer one was seen."""
         with self._lock:
             self._longest = max(self._longest, rows)
+            return rows < self._longest
+
+    def is_short(self, rows: int) -> bool:
+        """Whether a longer page than one of so many rows was seen."""
+        with self._lock:
             return rows < self._longest
 
     def counts_list(self, total: int, rows: int, look: Callable[[], int | None]) -> bool:

@@ -18,10 +18,10 @@ from ..core.models import MS, Row, Window, floor_ms
 from ..systems.protocol import System
 from ..warehouse.verified_days import Completeness
 from .counted_window import Pages
-from .evidence import CHAIN, PageLengths
+from .evidence import CHAIN, PageLengths, unverified
 from .listing import AHEAD, ComparedWindow, ListedWindow, NewestExecutions, VendorNow
 from .lookback import LastSync
-from .overlapping_pages import Chain
+from .overlapping_pages import CAME_BEFORE, Chain
 from .seen_order import MIN_ORDERED_ROWS, SeenOrder
 from .unsorted_listing import MAX_READINGS, UnsortedListing, cut
 from .window_comparison import StoredExecutions
@@ -190,8 +190,11 @@ class _Scan:
             )
             self._order, self._last = "", _END_OF_TIME
             yield from self._read(chain)
+            for rows in chain.rows_before():
+                self._keep(rows)
             if self._is_passed(chain):
-                yield self._piece(Window(newest.start, self._end), CHAIN)
+                evidence = unverified(CAME_BEFORE) if chain.may_lack_rows_before else CHAIN
+                yield self._piece(Window(newest.start, self._end), evidence)
                 return
             evidence = chain.evidence
             if evidence.is_verified:
@@ -235,17 +238,21 @@ class _Scan:
 
     def _take(self, rows: list[Row]) -> None:
         """Keeps the rows of the windows, and notes in which order they come."""
-        ours = [row for row in rows if any(self._is_in(row, window) for window in self._windows)]
-        self._waiting |= {self._system.identity(row): row for row in ours}
-        if self._others is not None and len(ours) < len(rows):
-            taken = {self._system.identity(row) for row in ours}
-            self._others.add(row for row in rows if self._system.identity(row) not in taken)
+        self._keep(rows)
         starts = [self._last, *(at for at in map(self._system.started_at, rows) if at is not None)]
         if any(one < two for one, two in pairwise(starts)):
             self._order = "none"
         elif not self._order and starts[-1] < starts[min(1, len(starts) - 1)]:
             self._order = "newest_first"
         self._last = min(starts)
+
+    def _keep(self, rows: list[Row]) -> None:
+        """Keeps the rows of the windows."""
+        ours = [row for row in rows if any(self._is_in(row, window) for window in self._windows)]
+        self._waiting |= {self._system.identity(row): row for row in ours}
+        if self._others is not None and len(ours) < len(rows):
+            taken = {self._system.identity(row) for row in ours}
+            self._others.add(row for row in rows if self._system.identity(row) not in taken)
 
     @property
     def _is_newest_first(self) -> bool:

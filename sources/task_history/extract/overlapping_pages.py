@@ -45,7 +45,8 @@ _LONE = "pages of one row have none to share"
 _EMPTY = "a page behind rows came empty"
 _MOVED = "a page does not join the one before it: rows moved while they were read"
 _CHANGES = "the order of the list changes from request to request"
-_FEW_SHARED = "the pages share too few rows to show that the order of the list stays"
+_FEW_SHARED = "too few rows came twice to show that the order of the list stays"
+CAME_BEFORE = "rows came before those that were read, and were not found there"
 _MOVED_FAR = "the order of the list changes by more rows than two pages share"
 _OFFSET = "offsets lead to the same rows"
 
@@ -115,6 +116,12 @@ class Chain:
         """Whether those are newer than all that the earlier reading showed."""
         self._end = 0
         """The position behind the last page."""
+        self._shift = 0
+        """How far the rows of the last page stand from the offset it was asked for, since rows came or went before it."""
+        self._came_before = 0
+        """How many rows came before those that were read, and were not read yet."""
+        self._is_only_row = False
+        """Whether the list was seen to hold a single row."""
         self._nameless: set[int] = set()
         """The positions of rows without an id."""
         self._empty: set[int] = set()
@@ -139,11 +146,20 @@ class Chain:
                 return COUNT
         if self._reason:
             return unverified(self._reason)
-        if not self._has_followers or (self._order.is_known and not self._order.is_unstable):
-            return CHAIN
-        if self._is_repeated:
-            return REPEAT
-        return unverified(_CHANGES if self._order.is_unstable else _FEW_SHARED)
+        doubt = self._doubt
+        return CHAIN if not doubt else REPEAT if self._is_repeated else unverified(doubt)
+
+    @property
+    def _doubt(self) -> str:
+        """Why pages that joined up to the end may not show all rows; empty where they do."""
+        if not self._has_followers or self._is_only_row:
+            return ""
+        if self._order.is_unstable:
+            return _CHANGES
+        if self._came_before and not self._offset:
+            return CAME_BEFORE
+        is_short = self._count <= self._offset + self.first_size and self._lengths.is_short(self.first_size)
+        return "" if self._order.is_known or is_short else _FEW_SHARED
 
     @property
     def _count(self) -> int:
@@ -201,6 +217,7 @@ class Chain:
                 self._note_positions(again, self.positions[shown.ids[0]] if shown.ids[0] else shown.offset)
                 shown = again
             self.reached_end = is_only or is_shared_only or self._is_end(shown)
+            self._is_only_row = is_only
             self._reason = "" if is_only else self._reason
             if fresh:
                 yield fresh
@@ -208,9 +225,29 @@ class Chain:
             if not shown.ids or stale > _MAX_STALE:
                 break
             last = shown
-        if self.reached_end and not self._offset and self._is_recounted and self._count != self._total:
-            # Rows came at the beginning of the list while it was read.
-            yield self._ask(0).fresh
+
+    def rows_before(self) -> Iterator[list[Row]]:
+        """What came before the rows that were read while they were, from the beginning of the list once more.
+
+        To be called when the reading has ended. A row that was not read yet may have come there, too: an update may bring
+        it to the front. Raises what the client raises.
+        """
+        is_other_count = self._is_recounted and self._count != self._total
+        if self._offset or not (self._came_before or is_other_count):
+            return
+        known, offset = set(self.positions), 0
+        for _ in range(_MAX_STALE):
+            shown = self._ask(offset)
+            yield shown.fresh
+            self._came_before = max(0, self._came_before - len(shown.fresh))
+            offset += len(shown)
+            if not shown.ids or not known.isdisjoint(shown.ids):
+                return
+
+    @property
+    def may_lack_rows_before(self) -> bool:
+        """Whether rows came before those that were read, and ``rows_before`` did not find as many."""
+        return self._came_before > 0
 
     def _following(self, last: _Shown, shared: int) -> Iterator[_Shown]:
         """The page after the last one; before it the pages that did not join, because rows had moved."""
@@ -222,6 +259,8 @@ class Chain:
             shown = self._ask(max(0, offset - int(size * pages_back)))
             position = self._goes_on(shown, shared)
             if position is not None:
+                self._came_before += max(0, self._shift - (position - shown.offset))
+                self._shift = position - shown.offset
                 self._note_positions(shown, position)
                 yield shown
                 return
@@ -300,11 +339,13 @@ class Chain:
             return None
         in_sequence = (not shown.ids[at] or position == first + at for at, position in enumerate(positions))
         run = next((at for at, is_next in enumerate(in_sequence) if not is_next), len(positions))
-        # All rows from the first one on that were seen have to come again, and not only as many as are needed. Where
-        # they stand at other positions than before, one or two may be the same by chance.
-        least = max(
-            shared, min(len(shown), self._end - first), 1 if first == shown.offset else MIN_SHARED_ROWS
-        )
+        shift = first - shown.offset
+        least = shared
+        if shared < MIN_SHARED_ROWS:
+            # One or two rows may be the same by chance: all that were seen from the first one on have to come again,
+            # and more of them where positions shifted.
+            least = max(shared, min(len(shown), self._end - first))
+            least = least if shift == self._shift else max(least, MIN_SHARED_ROWS)
         if not shared or run < least:
             return None
         self._order.confirm(run)

@@ -22,9 +22,9 @@ MIN_ORDERED_ROWS = 24
 _CONFIRMED_ROWS = 100
 """Rows shown again in the same sequence, after which a few shared rows are enough."""
 _MIN_CONFIRMED_ROWS = 8
-"""Rows shown again in the same sequence, fewer of which may be chance in an order that changes with each request."""
+"""So many rows shown again in the same sequence are no chance; until then a list is read twice."""
 MIN_SHARED_ROWS = 3
-"""Fewer rows that two pages share tell nothing of an order that changes."""
+"""Two pages that share fewer rows may agree by chance, where the order changes or positions shifted."""
 _SHARED_PART = 25
 """A page shares one in so many of its rows with the next, where the sequence was seen to stay."""
 _MAX_SHARED_PART = 0.9
@@ -74,8 +74,8 @@ class SeenOrder:
 
     @property
     def is_known(self) -> bool:
-        """Whether enough was seen of the sequence to rely on it: that it is sorted, or that it stays."""
-        return self.is_sorted or self._confirmed >= _MIN_CONFIRMED_ROWS
+        """Whether enough was seen of the sequence to rely on it: that it is sorted, or stays as it is."""
+        return not self._changes and (self.is_sorted or self._confirmed >= _MIN_CONFIRMED_ROWS)
 
     def shared(self, starts: Sequence[datetime | None]) -> int:
         """How many rows of a page, whose rows began at these instants, the next page has to show again."""

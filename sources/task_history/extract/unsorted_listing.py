@@ -5,6 +5,7 @@ Where the order changes from request to request, a window is read in parts that 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -129,7 +130,7 @@ class UnsortedListing:
         """The whole window, or the smaller ones that are to be read instead; ``asked`` is asked for, which holds it."""
         rows: dict[str, Row] = {}
         chain: Chain | None = None
-        smaller: Sequence[Window]
+        smaller: Sequence[Window] = ()
         for reading in range(1, MAX_READINGS + 1):
             chain = Chain(
                 self.pages,
@@ -139,7 +140,7 @@ class UnsortedListing:
                 earlier=chain,
             )
             try:
-                for page in chain:
+                for page in itertools.chain(chain, chain.rows_before()):
                     rows |= {self.system.identity(row): row for row in page}
                     if smaller := self._smaller(window, asked, chain, page):
                         return list(smaller)
@@ -151,13 +152,23 @@ class UnsortedListing:
             evidence = chain.evidence
             if evidence.is_verified:
                 break
-            log.info("listing_moved", window=described(window), rows=len(rows), reading=reading)
-            if reading >= _READINGS:
-                if chain.reached_end and len(rows) <= chain.first_size:
-                    # One page shows all rows: where the count is another, it is in the halves, too.
-                    break
-                if smaller := self._halves(window, asked, rows.values()):
-                    return list(smaller)
+            log.info(
+                "listing_moved",
+                window=described(window),
+                rows=len(rows),
+                reading=reading,
+                reason=evidence.reason,
+            )
+            # Where one page shows all rows, halves show no others: a count that differs does so in them, too. Only while
+            # the order is not known yet a third reading may tell more.
+            is_one_page = chain.reached_end and len(rows) <= chain.first_size
+            if reading < _READINGS:
+                continue
+            smaller = () if is_one_page else self._halves(window, asked, rows.values())
+            if smaller or (is_one_page and (self._order.is_known or self._order.is_unstable)):
+                break
+        if smaller:
+            return list(smaller)
         piece = cut(self.system, window, rows.values(), evidence)
         outside = self._outside(window, asked, rows.values())
         return replace(piece, total=len(piece.rows) if evidence == COUNT else None, outside=outside)

@@ -425,7 +425,7 @@ def query_settings(client: Any) -> Any:
     return client._default_query
 
 
-def column_type(client: Any, sql_type: str) -> Any:
+def hints_of_bigquery_type(client: Any, sql_type: str) -> Any:
     """dlt's type of a column that has this type in BigQuery, as hints of the column."""
     return client._from_db_type(sql_type, None, None)
 

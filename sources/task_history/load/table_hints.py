@@ -1,4 +1,4 @@
-"""What dlt is told of each table: types of its columns, partition, clustering, descriptions.
+"""What dlt is told of each table: types of its columns, partition, clustering, which row wins, descriptions.
 
 dlt makes the tables by these hints. Those of the primary key stand with the resource (``dlt_resources``).
 """

@@ -14,12 +14,13 @@ MIN_CHARS = 12
 _BASE64_CHARS = 100
 """Characters before a token by which it stands within a text in base64."""
 _BASE64 = expression(rf"[A-Za-z0-9+/]{{{_BASE64_CHARS}}}")
-_AWS_KEY_IDS = [
+_AWS_KEY_ID_BEGINS = [
     shape["begin"]
     for vendor in rules("shapes")["vendor"]
     if vendor["name"] == "AWS"
     for shape in vendor["shapes"]
 ]
+_AWS_KEY_ID = expression(rf"(?<![A-Za-z0-9])(?:{'|'.join(_AWS_KEY_ID_BEGINS)})[A-Z0-9]{{16}}")
 _AWS_SECRET_KEY = expression(r"(?<![A-Za-z0-9/+=])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
 _ANSWERS = frozenset({"ok", "failed", "done", "succeeded", "denied"})
 """What a log says behind a command that it names."""
@@ -68,8 +69,8 @@ def tokens_from_within(text: str) -> Iterator[Span]:
 
 
 def holds_aws_key_id(text: str) -> bool:
-    """Quick check whether a text may hold the id of a key of AWS, beside which its secret may stand."""
-    return any(begin in text for begin in _AWS_KEY_IDS)
+    """Whether a text holds the id of a key of AWS, beside which its secret may stand."""
+    return any(begin in text for begin in _AWS_KEY_ID_BEGINS) and _AWS_KEY_ID.search(text) is not None
 
 
 def aws_secret_keys(text: str) -> Iterator[Span]:

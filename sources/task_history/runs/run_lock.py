@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 _MAX_HOLDER_BYTES = 10_000
-_COMMITS_AWAITED = 2
-"""For so many times the longest time between two commits a run on another machine counts as active after its last one."""
 
 
 def lock_path(pipelines_dir: str | Path, pipeline: str) -> Path:
@@ -55,12 +53,12 @@ def check_other_machines(
     """Raises AlreadyRunning where a run of that command has committed from another machine a short time ago.
 
     The lock covers the processes of one machine and one working folder. ``running`` are rows of ``sync_runs`` without an
-    end, ``commits`` says how often they commit: for two minutes on DuckDB, ten on BigQuery, a run that was killed counts
-    as active.
+    end, ``commits`` says how often they commit: a run that was killed counts as active for three minutes on DuckDB,
+    ten on BigQuery.
     """
-    # A run that waits for the warehouse's file commits nothing meanwhile.
-    active_s = max(_COMMITS_AWAITED * commits.seconds, lock_waits.FILE_WAIT_OF_RUN_WITH_ROWS_S)
-    active_for = timedelta(seconds=active_s)
+    # Rows wait for their commit, and then perhaps for the warehouse's file.
+    longest_commit_s = max(commits.seconds, lock_waits.FILE_WAIT_OF_RUN_WITH_ROWS_S)
+    active_for = timedelta(seconds=commits.seconds + longest_commit_s)
     for run in running:
         machine, written_at = run.get("host"), run.get("written_at")
         if run["command"] != command or machine in (None, host()) or written_at is None:

@@ -78,6 +78,7 @@ _PERMANENT_MESSAGES = (
     "No address associated",
 )
 """Messages of the server or the client library for errors that trying again does not cure."""
+_OWN_CONNECTIONS = "task-history"
 _TRANSIENT_SQLSTATES = ("08", "25P", "3F000", "40", "42P01", "53", "55", "57", "58", "XX")
 """Prefixes of the SQLSTATEs of errors that may pass when tried again; tables that were dropped are created again.
 
@@ -274,13 +275,13 @@ class Connection:
 
 def connection_name() -> str:
     """The name of this process's connections, by which others see who holds a lock, see ``described_connection``."""
-    return f"task-history {socket.gethostname()[:30]} {os.getpid()}"
+    return f"{_OWN_CONNECTIONS} {socket.gethostname()[:30]} {os.getpid()}"
 
 
 def described_connection(name: str) -> str:
     """The process whose connection has this name, as words in parentheses; empty where it is none of this project's."""
     words = name.split()
-    return f" (process {words[2]} on {words[1]})" if len(words) == 3 else ""
+    return f" (process {words[2]} on {words[1]})" if len(words) == 3 and words[0] == _OWN_CONNECTIONS else ""
 
 
 def first_row(cursor: psycopg.Cursor[tuple[Any, ...]]) -> tuple[Any, ...]:

@@ -168,8 +168,7 @@ StepList = tuple[Request, Sequence[Row]]
 """A request and the steps in its answer; a list of several pages is several of them with the same path."""
 
 MIN_PAGE_SIZE = 10
-"""No vendor is known to give shorter pages, whatever page size it is asked for: a shorter one ends its list where the
-vendor says nothing of the end."""
+"""No vendor is known to cap its pages below this. What follows from a shorter page stands where it is used."""
 
 ListingKind = Literal["sorted", "unsorted", "full_scan"]
 

@@ -12,6 +12,7 @@ day_conditions  conditions on days by which BigQuery reads few of them
 cost            what a run is billed on BigQuery
 backlog_queries details and payloads that are not loaded, and those that could not be read
 coverage        the loaded windows, with their number of rows
+loaded_days     which days are loaded, over all lanes and parts: what status says of them
 verified_days   when a window or a day counts as verified
 status_history  the earlier statuses of an execution
 statistics_buckets the stored buckets of the vendor's statistics

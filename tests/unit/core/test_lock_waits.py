@@ -27,7 +27,9 @@ def test_a_run_that_waits_for_the_file_counts_as_active() -> None:
     """Another machine takes a run for killed only after the longest time that it waits without a commit."""
     now = datetime(2026, 9, 1, tzinfo=UTC)
     waits = timedelta(seconds=lock_waits.FILE_WAIT_OF_RUN_WITH_ROWS_S)
-    run = {"command": "sync", "host": "another-machine", "written_at": now - waits + timedelta(seconds=1)}
+    limits = CommitLimits()
+    silent = waits + timedelta(seconds=limits.seconds)
+    run = {"command": "sync", "host": "another-machine", "written_at": now - silent + timedelta(seconds=1)}
     with pytest.raises(AlreadyRunning):
-        check_other_machines([run], "sync", now, CommitLimits(seconds=1))
-    check_other_machines([run], "sync", now + timedelta(seconds=2), CommitLimits(seconds=1))
+        check_other_machines([run], "sync", now, limits)
+    check_other_machines([run], "sync", now + timedelta(seconds=2), limits)

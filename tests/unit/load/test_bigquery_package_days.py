@@ -12,7 +12,7 @@ import pytest
 from dlt.common.schema import Schema
 from pyarrow.parquet import write_table
 
-from task_history.load.destinations import bigquery, bigquery_package_days, bigquery_table_metadata
+from task_history.load.destinations import bigquery, bigquery_package_days, bigquery_unbilled
 from task_history.load.destinations.base import Cost
 from task_history.load.destinations.bigquery_package_days import PackageDays
 from task_history.warehouse.left_days import LEFT_DAYS
@@ -73,10 +73,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Clock]]:
 def listing(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the lists of rows of tables give, by table; None for a table that is too large."""
     answers: dict[str, Any] = {}
-    monkeypatch.setattr(bigquery_table_metadata, "rows_of", lambda _, name, __, **___: answers[name])
-    monkeypatch.setattr(
-        bigquery_table_metadata, "found_tables", lambda _, names: dict.fromkeys(names, "there")
-    )
+    monkeypatch.setattr(bigquery_unbilled, "rows_of", lambda _, name, __, **___: answers[name])
+    monkeypatch.setattr(bigquery_unbilled, "found_tables", lambda _, names: dict.fromkeys(names, "there"))
     return answers
 
 

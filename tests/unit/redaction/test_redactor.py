@@ -345,6 +345,8 @@ EXACTLY = {
     "IDENTIFIED BY 'abc' REQUIRE SSL": f"IDENTIFIED BY '{MARK}' REQUIRE SSL",
     "bot 1234567890:" + "A" * 35 + " ok": f"bot {MARK} ok",
     "keys AKIA" + "IOSFODNN7EXAMPLE / wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY": f"keys {MARK} / {MARK}",
+    "SAUDI ARABIA, token=hV8k2Qz9aB1c, commit 2fd4e1c67a2d28fced849ee1bb76e7391b93eb12": "SAUDI ARABIA, token="
+    f"{MARK}, commit 2fd4e1c67a2d28fced849ee1bb76e7391b93eb12",
     "keys ACCA" + "IOSFODNN7EXAMPLE / wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY": f"keys {MARK} / {MARK}",
     '{"a":"x=1","password":"b"}': f'{{"a":"x=1","password":"{MARK}"}}',
     '{"credentials": {"a": [1]}, "b": 2, ': f'{{"credentials": {MARK}, "b": 2, ',

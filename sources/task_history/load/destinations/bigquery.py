@@ -47,7 +47,7 @@ from ..dlt_internals import (
     ParsedLoadJobFileName,
 )
 from ..google_internals import bytes_read
-from . import bigquery_descriptions, bigquery_files, bigquery_table_metadata
+from . import bigquery_descriptions, bigquery_files, bigquery_unbilled
 from .base import PARTITION_MAY_CHANGE, Backend, Cost, Descriptions, billed
 from .bigquery_merge import Merge
 from .bigquery_package_days import PackageDays
@@ -227,19 +227,19 @@ class _Client(BigQueryClient):
 
     def get_storage_tables(self, table_names: Iterable[str]) -> Iterable[tuple[str, TTableSchemaColumns]]:
         # INFORMATION_SCHEMA is billed.
-        for name, table in bigquery_table_metadata.found_tables(self.sql_client, table_names).items():
+        for name, table in bigquery_unbilled.found_tables(self.sql_client, table_names).items():
             columns: dict[str, Any] = {
                 field.name: {
                     "name": field.name,
                     "nullable": field.is_nullable,
-                    **dlt_internals.column_type(self, bigquery_table_metadata.sql_type(field)),
+                    **dlt_internals.hints_of_bigquery_type(self, bigquery_unbilled.sql_type(field)),
                 }
                 for field in (table.schema if table else ())
             }
             yield name, columns
 
     def initialize_storage(self, truncate_tables: Iterable[str] | None = None) -> None:
-        found = bigquery_table_metadata.found_tables(self.sql_client, truncate_tables or ())
+        found = bigquery_unbilled.found_tables(self.sql_client, truncate_tables or ())
         super().initialize_storage([name for name, table in found.items() if table is None or table.num_rows])
 
     def complete_load(self, load_id: str) -> None:
@@ -253,7 +253,7 @@ class _Client(BigQueryClient):
         }
         name = self.schema.loads_table_name
         job = re.sub(r"[^\w-]", "_", f"{self.sql_client.dataset_name}{name}_{load_id}")
-        bigquery_table_metadata.load_row(self.sql_client, name, row, job=job)
+        bigquery_unbilled.load_row(self.sql_client, name, row, job=job)
 
     def create_load_job(
         self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
@@ -392,7 +392,7 @@ class BigQueryBackend(Backend):
         bigquery_descriptions.describe_views(client, dataset, texts)
 
     def views_state(self, client: Any, dataset: str) -> str | None:
-        return bigquery_table_metadata.views_state(client, dataset)
+        return bigquery_unbilled.views_state(client, dataset)
 
     def probe(self, client: Any, datasets: Sequence[str]) -> list[str]:
         connection = client.native_connection
@@ -418,21 +418,21 @@ class BigQueryBackend(Backend):
         return lines
 
     def datasets(self, client: Any) -> list[str]:
-        return bigquery_table_metadata.datasets(client)
+        return bigquery_unbilled.datasets(client)
 
     def tables(self, client: Any, dataset: str) -> list[str] | None:
-        return bigquery_table_metadata.tables(client, dataset)
+        return bigquery_unbilled.tables(client, dataset)
 
     def rows_of(
         self, client: Any, table: str, columns: Collection[str] = ()
     ) -> tuple[list[str], list[tuple[Any, ...]]] | None:
-        return bigquery_table_metadata.rows_of(client, table, columns)
+        return bigquery_unbilled.rows_of(client, table, columns)
 
     def stored_bytes(self, client: Any, table: str) -> int:
-        return bigquery_table_metadata.stored_bytes(client, table)
+        return bigquery_unbilled.stored_bytes(client, table)
 
     def row_counts(self, client: Any, tables: Iterable[str]) -> dict[str, int]:
-        found = bigquery_table_metadata.found_tables(client, tables)
+        found = bigquery_unbilled.found_tables(client, tables)
         return {name: int(table.num_rows) for name, table in found.items() if table is not None}
 
 

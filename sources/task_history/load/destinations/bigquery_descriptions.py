@@ -15,7 +15,7 @@ from google.cloud.bigquery import SchemaField, Table
 
 from ...core.log import log
 from .base import Descriptions
-from .bigquery_table_metadata import found_tables
+from .bigquery_unbilled import found_tables
 
 _MARK = "task_history_sentences"
 """The label of the table that is described last: which descriptions all of them have."""

@@ -33,7 +33,7 @@ from ...warehouse.left_days import (
 from ...warehouse.sql_text import BIGQUERY, sql_type
 from ...warehouse.tables import SYNC_RUNS
 from ..dlt_internals import ParsedLoadJobFileName
-from . import bigquery_files, bigquery_table_metadata
+from . import bigquery_files, bigquery_unbilled
 from .base import Cost
 
 _FOLDERS = ("new_jobs", "started_jobs", "completed_jobs", "failed_jobs")
@@ -122,10 +122,10 @@ class PackageDays:
 
     def rows(self, client: Any, table: Table) -> list[Row] | None:
         """All rows of the table; none where it was not written by this version, None where they are too many."""
-        if bigquery_table_metadata.found_tables(client, [table.name])[table.name] is None:
+        if bigquery_unbilled.found_tables(client, [table.name])[table.name] is None:
             return []
         columns = [column.name for column in table.columns]
-        found = bigquery_table_metadata.rows_of(client, table.name, columns, most=_MAX_NOTES)
+        found = bigquery_unbilled.rows_of(client, table.name, columns, most=_MAX_NOTES)
         if found is None:
             return None
         names, rows = found
@@ -138,7 +138,7 @@ class PackageDays:
             bigquery.SchemaField(column.name, sql_type(column.type, BIGQUERY), description=column.description)
             for column in table.columns
         ]
-        if bigquery_table_metadata.found_tables(client, [name])[name] is None:
+        if bigquery_unbilled.found_tables(client, [name])[name] is None:
             made = bigquery.Table(client.make_qualified_table_name(name, quote=False), fields)
             made.description, made.labels = table.description, dict(self._cost.labels)
             if table.partition is not None:
@@ -150,11 +150,11 @@ class PackageDays:
             key: value.isoformat() if isinstance(value, datetime) else value for key, value in row.items()
         }
         job = f"{client.dataset_name}_{name}_{uuid.uuid4().hex}"
-        bigquery_table_metadata.load_row(client, name, values, job=job, replaced=fields if replaces else None)
+        bigquery_unbilled.load_row(client, name, values, job=job, replaced=fields if replaces else None)
 
     def loaded(self, client: Any, load_ids: Collection[str]) -> set[str]:
         """Those of the packages that are loaded."""
-        found = bigquery_table_metadata.rows_of(client, _LOADS, ("load_id",))
+        found = bigquery_unbilled.rows_of(client, _LOADS, ("load_id",))
         if found is not None:
             return {str(load_id) for (load_id,) in found[1]} & set(load_ids)
         name, ids = client.make_qualified_table_name(_LOADS), sorted(load_ids)
@@ -167,7 +167,7 @@ class PackageDays:
 
     def has_other_version(self, client: Any, version: str, since: datetime) -> bool:
         """Whether a run of another version has written since, or may go on to write."""
-        found = bigquery_table_metadata.rows_of(client, SYNC_RUNS.name, _RUN_COLUMNS)
+        found = bigquery_unbilled.rows_of(client, SYNC_RUNS.name, _RUN_COLUMNS)
         if found is None:
             name = client.make_qualified_table_name(SYNC_RUNS.name)
             columns = ", ".join(_RUN_COLUMNS)
@@ -181,7 +181,7 @@ class PackageDays:
 
     def tables_state(self, client: Any, names: Iterable[str]) -> str:
         """The number of rows of each of these tables, and when it was changed last, as JSON."""
-        found = bigquery_table_metadata.found_tables(client, sorted(names))
+        found = bigquery_unbilled.found_tables(client, sorted(names))
         return json.dumps(
             {
                 name: [int(table.num_rows or 0), str(table.modified)] if table else [0, ""]

@@ -32,7 +32,7 @@ _OF_STEPS_ONLY = {"skipped": "skipped"}
 MEANINGS = {**_OF_EXECUTIONS, **_OF_RUNS, **_OF_STEPS_ONLY}
 
 ENDED_COUNTERS = ("succeeded", "partial", "failed", "cancelled")
-"""The counters of the statistics that count executions which have ended: a bucket is closed when all of its have.
+"""The counters of executions that have ended in the statistics: a bucket is closed once all of its executions have.
 
 https://docs.b3os.org/api/reference/get-v1-executions-stats
 """
