@@ -199,8 +199,8 @@ def test_a_row_that_comes_as_another_goes_takes_no_place() -> None:
             ("changing", 27),
             ("changing", 41),
             ("changing_in_day", 0),
-            ("changing_in_day", 5),
-            ("changing_in_day", 17),
+            ("changing_in_day", 2),
+            ("changing_in_day", 13),
         ],
     ),
 )
