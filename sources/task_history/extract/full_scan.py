@@ -190,10 +190,11 @@ class _Scan:
             )
             self._order, self._last = "", _END_OF_TIME
             yield from self._read(chain)
-            for rows in chain.rows_before():
-                self._keep(rows)
+            yield from self._read_before(chain)
             if self._is_passed(chain):
-                evidence = unverified(CAME_BEFORE) if chain.may_lack_rows_before else CHAIN
+                evidence = _evidence_of_newest(chain)
+                if not evidence.is_verified and reading < MAX_READINGS:
+                    continue
                 yield self._piece(Window(newest.start, self._end), evidence)
                 return
             evidence = chain.evidence
@@ -228,6 +229,7 @@ class _Scan:
             if self._is_passed(chain):
                 return
             if len(self._waiting) >= _ROWS_PER_PIECE:
+                yield from self._read_before(chain)
                 piece = self._complete_prefix(chain, Window(newest.start, self._end))
                 if piece is not None:
                     self._waiting = {
@@ -235,6 +237,17 @@ class _Scan:
                     }
                     self._end = piece.window.start
                     yield piece
+
+    def _read_before(self, chain: Chain) -> Iterator[ListedWindow]:
+        """Reads what came before the rows that were read; gives what these are certain of where that fails."""
+        try:
+            for rows in chain.rows_before():
+                self._keep(rows)
+        except Exception:
+            piece = self._complete_prefix(chain, Window(self._windows[0].start, self._end))
+            if piece is not None:
+                yield piece
+            raise
 
     def _take(self, rows: list[Row]) -> None:
         """Keeps the rows of the windows, and notes in which order they come."""
@@ -278,13 +291,17 @@ class _Scan:
         edge = floor_ms(self._last) + MS if self._last < left.end else left.end
         if not self._is_newest_first or not chain.is_joined or not left.start < edge < left.end:
             return None
-        return replace(
-            cut(self._system, Window(edge, left.end), self._waiting.values(), CHAIN), order=self._order
-        )
+        piece = cut(self._system, Window(edge, left.end), self._waiting.values(), _evidence_of_newest(chain))
+        return replace(piece, order=self._order)
 
     def _is_in(self, row: Row, window: Window) -> bool:
         at = self._system.started_at(row)
         return at is None or at in window
+
+
+def _evidence_of_newest(chain: Chain) -> Completeness:
+    """The evidence of the newest rows of a list that comes newest first and is not read to its end."""
+    return unverified(CAME_BEFORE) if chain.may_lack_rows_before else CHAIN
 
 
 def _before(window: Window, other: Window) -> Window:

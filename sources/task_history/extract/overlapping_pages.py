@@ -45,7 +45,7 @@ _LONE = "pages of one row have none to share"
 _EMPTY = "a page behind rows came empty"
 _MOVED = "a page does not join the one before it: rows moved while they were read"
 _CHANGES = "the order of the list changes from request to request"
-_FEW_SHARED = "too few rows came twice to show that the order of the list stays"
+FEW_SHARED = "too few rows came twice to show that the order of the list stays"
 CAME_BEFORE = "rows came before those that were read, and were not found there"
 _MOVED_FAR = "the order of the list changes by more rows than two pages share"
 _OFFSET = "offsets lead to the same rows"
@@ -69,7 +69,7 @@ class Chain:
     """One list, page after page, from the row at ``offset`` on.
 
     ``lengths`` and ``order`` are what other lists of the listing showed, ``earlier`` is the reading of the same list
-    before this one.
+    before this one, ``expected`` how many of its rows other lists showed.
     """
 
     def __init__(
@@ -81,6 +81,7 @@ class Chain:
         window: Window | None,
         offset: int = 0,
         earlier: Chain | None = None,
+        expected: int = 0,
     ) -> None:
         self._pages = pages
         self._system = pages.system
@@ -89,6 +90,7 @@ class Chain:
         self._window = window
         self._offset = offset
         self._earlier = earlier
+        self._expected = expected
         self.positions: dict[str, int] = {}
         """The position of each row that was read; -1 where the page that showed it joins no other."""
         self.first_size = 0
@@ -146,6 +148,8 @@ class Chain:
                 return COUNT
         if self._reason:
             return unverified(self._reason)
+        if self.may_lack_rows_before:
+            return unverified(CAME_BEFORE)
         doubt = self._doubt
         return CHAIN if not doubt else REPEAT if self._is_repeated else unverified(doubt)
 
@@ -156,10 +160,8 @@ class Chain:
             return ""
         if self._order.is_unstable:
             return _CHANGES
-        if self._came_before and not self._offset:
-            return CAME_BEFORE
         is_short = self._count <= self._offset + self.first_size and self._lengths.is_short(self.first_size)
-        return "" if self._order.is_known or is_short else _FEW_SHARED
+        return "" if self._order.is_known or is_short else FEW_SHARED
 
     @property
     def _count(self) -> int:
@@ -183,7 +185,7 @@ class Chain:
         self.first_size = len(last)
         if not last.ids:
             is_whole = not self._offset
-            expected = first.page.total or 0
+            expected = first.page.total or self._expected
             self._evidence_of_nothing = (
                 of_nothing(last.page, expected=expected) if is_whole else unverified(_EMPTY)
             )
@@ -200,6 +202,7 @@ class Chain:
                 # A page that is longer than what was asked for is the whole list, at any offset.
                 self.reached_end = len(last) > self._system.listing.page_size
                 self._reason = "" if self.reached_end else _OFFSET
+                self._came_before = 0
                 return
             is_only = False
             if last.offset == self._offset == 0 and len(last) == 1 and not shown.ids:
@@ -247,7 +250,7 @@ class Chain:
     @property
     def may_lack_rows_before(self) -> bool:
         """Whether rows came before those that were read, and ``rows_before`` did not find as many."""
-        return self._came_before > 0
+        return self._came_before > 0 and not self._offset
 
     def _following(self, last: _Shown, shared: int) -> Iterator[_Shown]:
         """The page after the last one; before it the pages that did not join, because rows had moved."""
@@ -272,7 +275,7 @@ class Chain:
             if self._order.is_unstable or not shared or not shown.offset or is_empty_again:
                 break
         assert first is not None  # noqa: S101 - at least one page was asked for
-        if first.ids and shared:
+        if first.ids and shared >= MIN_SHARED_ROWS:
             self._order.note_change()
         self._reason = self._reason or (_EMPTY if not first.ids else _MOVED if shared else _LONE)
         self._note_positions(first, first.offset)

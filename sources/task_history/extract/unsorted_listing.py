@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -29,7 +29,7 @@ from .listing import (
     compared_whole,
 )
 from .lookback import LastSync
-from .overlapping_pages import Chain
+from .overlapping_pages import FEW_SHARED, Chain
 from .rows_outside import around, log_outside
 from .seen_order import SeenOrder
 from .window_comparison import Comparison, CountedExecutions, StoredExecutions
@@ -61,6 +61,8 @@ class UnsortedListing:
         self.pages = pages
         self._lengths = lengths
         self._order = order
+        self._starts_seen: set[datetime] = set()
+        """When rows began that were read in a window which was cut into smaller ones then."""
 
     def pieces(
         self,
@@ -138,17 +140,18 @@ class UnsortedListing:
                 order=self._order,
                 window=asked,
                 earlier=chain,
+                expected=sum(start in asked for start in self._starts_seen),
             )
             try:
                 for page in itertools.chain(chain, chain.rows_before()):
                     rows |= {self.system.identity(row): row for row in page}
                     if smaller := self._smaller(window, asked, chain, page):
-                        return list(smaller)
+                        return self._cut_into(smaller, rows)
             except Rejected as error:
                 smaller = self._halves(window, asked, rows.values())
                 if not smaller or not refused_depth(error, chain.asked):
                     raise
-                return list(smaller)
+                return self._cut_into(smaller, rows)
             evidence = chain.evidence
             if evidence.is_verified:
                 break
@@ -159,19 +162,26 @@ class UnsortedListing:
                 reading=reading,
                 reason=evidence.reason,
             )
-            # Where one page shows all rows, halves show no others: a count that differs does so in them, too. Only while
-            # the order is not known yet a third reading may tell more.
+            # Where one page shows all rows, halves show no others: a count that differs does so in them, too. Only where
+            # too few rows came twice a third reading may tell more.
             is_one_page = chain.reached_end and len(rows) <= chain.first_size
             if reading < _READINGS:
                 continue
             smaller = () if is_one_page else self._halves(window, asked, rows.values())
-            if smaller or (is_one_page and (self._order.is_known or self._order.is_unstable)):
+            if smaller or (is_one_page and evidence.reason != FEW_SHARED):
                 break
         if smaller:
-            return list(smaller)
+            return self._cut_into(smaller, rows)
+        self._starts_seen = {start for start in self._starts_seen if start not in window}
         piece = cut(self.system, window, rows.values(), evidence)
         outside = self._outside(window, asked, rows.values())
         return replace(piece, total=len(piece.rows) if evidence == COUNT else None, outside=outside)
+
+    def _cut_into(self, smaller: Sequence[Window], rows: Mapping[str, Row]) -> list[Window]:
+        """The smaller windows; notes when rows began that were read: a window that had some may not come empty."""
+        starts = (self.system.started_at(row) for row in rows.values())
+        self._starts_seen |= {start for start in starts if start is not None}
+        return list(smaller)
 
     def _outside(self, window: Window, asked: Window, rows: Collection[Row]) -> list[Row]:
         """What became visible late before the window, and rows that do not belong into its answer."""
