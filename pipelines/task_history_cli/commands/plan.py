@@ -27,7 +27,7 @@ from ..console import arguments, date_range, output
 from ..runtime.interactive_client import probing
 from ..runtime.reader import queried, warehouse_of
 from ..runtime.target import Target, find_target
-from .plan_text import lines, uncountable
+from .plan_text import lines, why_no_estimate
 
 _DAYS_OF_SYNCS = 7
 
@@ -66,7 +66,7 @@ def plan(
         TaskHistoryError: the API or the warehouse cannot be used.
     """
     if not settings.system.listing.is_countable:
-        raise UsageError(uncountable(settings.system))
+        raise UsageError(why_no_estimate(settings.system))
     output.keep_secret(settings.secrets)
     selection = date_range.selection(asked, filters)
     stored, syncs = _held(settings, target, selection, scope, now)

@@ -63,7 +63,7 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     return text
 
 
-def uncountable(system: System) -> str:
+def why_no_estimate(system: System) -> str:
     """Why nothing can be said of the cost beforehand, and what a backfill takes."""
     return (
         f"{system.title} neither counts nor sorts executions, so that nothing can be said without reading them: a "

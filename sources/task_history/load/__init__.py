@@ -2,6 +2,7 @@
 
 arrow_table       rows as one Arrow table, nothing lost
 dlt_resources     a batch as Arrow tables and as dlt resources, with the cursor
+table_hints       what dlt is told of each table: types, partition, clustering, descriptions
 column_values     conversion of values to column types
 load_package      load packages written without dlt's extract and normalize
 pipeline          the dlt pipeline of a run: prepares tables, commits batches
