@@ -224,6 +224,26 @@ def test_a_row_that_jumps_to_the_front_is_read(name: str, order: str, number: in
     _loses_nothing_silently(name, number, World(vendor, _warehouse(name), "backfill", timedelta(hours=2)))
 
 
+@pytest.mark.parametrize(
+    ("name", "order", "total", "number"),
+    rest_as_torture(
+        [
+            *product(["sailpoint", "twinit", "b3os"], ["updated_to_middle"], ["absent"], range(20)),
+            *product(["sailpoint", "twinit"], ["updated_as_one_goes"], ["given"], range(20)),
+        ],
+        kept=[
+            ("b3os", "updated_to_middle", "absent", 0),
+            ("twinit", "updated_to_middle", "absent", 0),
+            ("sailpoint", "updated_as_one_goes", "given", 0),
+        ],
+    ),
+)
+def test_a_row_that_jumps_over_the_reader_is_read(name: str, order: str, total: str, number: int) -> None:
+    """What comes to the front later is not taken for a row that moved; nor does one that went hide one that came."""
+    vendor = RandomVendor(name, number, Behaviour(order=order, total=total), executions=300)
+    _loses_nothing_silently(name, number, World(vendor, _warehouse(name), "backfill", timedelta(hours=2)))
+
+
 def _is_mended_by_later_runs(name: str, number: int) -> None:
     world = _world(name, number)
     vendor = world.vendor

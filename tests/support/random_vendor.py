@@ -32,6 +32,8 @@ PAGE_SIZE = 30
 _PARTITIONS = {"paragon": ("",), "sailpoint": ("w1", "w2", "w3"), "twinit": ("n1", "n2"), "b3os": ("",)}
 _ORDERS = ["oldest", "any", "changing", "changing_in_day"]
 _MAX_REQUESTS = 3_000
+_NEWCOMER = "e000000000000"
+"""The id that stands before all others."""
 _SAILPOINT_BOUND = re.compile(r'start_?[tT]ime (ge|lt) "?([^" ]+)"?')
 
 
@@ -44,7 +46,8 @@ class Behaviour:
     order: str = "sorted"
     """``sorted``: as the kind of listing says; of the others ``oldest``, ``any``, ``changing`` from request to request,
     or ``changing_in_day``; ``updated``: the last update first, and a row is updated meanwhile; ``moving_once``: its last
-    third comes first after a while."""
+    third comes first after a while; ``updated_to_middle``: a row moves in among those that were read, and another comes
+    to the front later; ``updated_as_one_goes``: a row moves to the front as one that was read vanishes."""
     total: str = "true"
     """``true``, ``absent``, ``high``, ``moving``, ``dropped`` after the first page, or ``page``: that of the page's rows.
 
@@ -78,7 +81,7 @@ class Behaviour:
     @property
     def is_order_changing(self) -> bool:
         """Whether the order of rows differs between requests."""
-        return self.order.startswith("changing") or self.order in ("updated", "moving_once")
+        return self.order.startswith(("changing", "updated", "moving"))
 
     def __str__(self) -> str:
         odd = (field for field in fields(self) if getattr(self, field.name) != field.default)
@@ -237,6 +240,8 @@ class RandomVendor:
         if number in behaviour.fails_at:
             raise VendorUnavailable("The vendor gives no answer.")
         partition, window, offset = _asked(self.name, request)
+        if not offset:
+            self._begin_again(partition)
         rows = self._ordered(
             one
             for one in self.visible.values()
@@ -288,9 +293,30 @@ class RandomVendor:
             rows.sort(key=lambda one: one.id)
             cut = -(len(rows) // 3) if self._lists >= self._happens_at else 0
             rows = rows[cut:] + rows[:cut] if cut else rows
+        elif order.startswith("updated_"):
+            rows = self._with_one_moved(sorted(rows, key=lambda one: one.id))
         elif order == "sorted" and self.name != "paragon":
             rows.reverse()
         return rows
+
+    def _with_one_moved(self, rows: list[Execution]) -> list[Execution]:
+        """The last row moved, once some pages were read, and what happens with it."""
+        is_to_middle = self.behaviour.order == "updated_to_middle"
+        if not self._updated and self._lists >= self._happens_at and len(rows) > 3 * PAGE_SIZE:
+            self._updated = rows[-1].id
+            if not is_to_middle:
+                del self.executions[rows.pop(3).id]
+        moved = next((one for one in rows if one.id == self._updated), None)
+        if moved is None:
+            return rows
+        rows.remove(moved)
+        rows.insert(PAGE_SIZE + 10 if is_to_middle else 0, moved)
+        return rows
+
+    def _begin_again(self, partition: str) -> None:
+        """A new row in front, once the list's beginning is asked for after a row moved to its middle."""
+        if self.behaviour.order == "updated_to_middle" and self._updated and _NEWCOMER not in self.executions:
+            self.executions[_NEWCOMER] = Execution(_NEWCOMER, NOW - timedelta(minutes=1), partition)
 
 
 def _param(request: Request, *names: str) -> int:

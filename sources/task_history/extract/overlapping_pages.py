@@ -32,6 +32,7 @@ from .evidence import (
     other_than_counted,
     unverified,
 )
+from .rows_before import RowsBefore
 from .seen_order import MAX_MOVED_PART, MIN_SHARED_ROWS, SeenOrder
 
 _PAGES_BACK = (0.5, 2, 10)
@@ -40,12 +41,15 @@ _MAX_STALE = 30
 """Pages in a row without a row that is not known."""
 _SHORT_WINDOW = timedelta(days=7)
 """A list of less time mostly fills no page, so that only the list without a window shows how long pages are."""
+_MAX_BEGINNINGS = 3
+"""How often the list's beginning is read again, where further rows come before the others meanwhile."""
 _UNFINISHED = "the list was not read to its end"
 _LONE = "pages of one row have none to share"
 _EMPTY = "a page behind rows came empty"
 _MOVED = "a page does not join the one before it: rows moved while they were read"
 _CHANGES = "the order of the list changes from request to request"
 FEW_SHARED = "too few rows came twice to show that the order of the list stays"
+_ROWS_WENT = "the vendor's count became less while the list was read"
 CAME_BEFORE = "rows came before those that were read, and were not found there"
 _MOVED_FAR = "the order of the list changes by more rows than two pages share"
 _OFFSET = "offsets lead to the same rows"
@@ -108,6 +112,8 @@ class Chain:
         self._total: int | None = None
         self._is_recounted = False
         """Whether the vendor's count changed while the list was read."""
+        self._is_reduced = False
+        """Whether it became less."""
         self.newest: datetime | None = None
         """When the newest of its rows began."""
         self._last_start: datetime | None = None
@@ -118,10 +124,9 @@ class Chain:
         """Whether those are newer than all that the earlier reading showed."""
         self._end = 0
         """The position behind the last page."""
-        self._shift = 0
-        """How far the rows of the last page stand from the offset it was asked for, since rows came or went before it."""
-        self._came_before = 0
-        """How many rows came before those that were read, and were not read yet."""
+        self._rows_before = RowsBefore()
+        self._joined: _Shown | None = None
+        """The last page that joined the one before it."""
         self._is_only_row = False
         """Whether the list was seen to hold a single row."""
         self._nameless: set[int] = set()
@@ -160,6 +165,8 @@ class Chain:
             return ""
         if self._order.is_unstable:
             return _CHANGES
+        if self._is_reduced:
+            return _ROWS_WENT
         is_short = self._count <= self._offset + self.first_size and self._lengths.is_short(self.first_size)
         return "" if self._order.is_known or is_short else FEW_SHARED
 
@@ -202,7 +209,7 @@ class Chain:
                 # A page that is longer than what was asked for is the whole list, at any offset.
                 self.reached_end = len(last) > self._system.listing.page_size
                 self._reason = "" if self.reached_end else _OFFSET
-                self._came_before = 0
+                self._rows_before = RowsBefore()
                 return
             is_only = False
             if last.offset == self._offset == 0 and len(last) == 1 and not shown.ids:
@@ -233,24 +240,47 @@ class Chain:
         """What came before the rows that were read while they were, from the beginning of the list once more.
 
         To be called when the reading has ended. A row that was not read yet may have come there, too: an update may bring
-        it to the front. Raises what the client raises.
+        it to the front, or between rows that were read. So the last page is asked for again as well: what came since does
+        not count as what came before. Raises what the client raises.
         """
         is_other_count = self._is_recounted and self._count != self._total
-        if self._offset or not (self._came_before or is_other_count):
+        if self._offset or not (self.may_lack_rows_before or is_other_count):
             return
+        for _ in range(_MAX_BEGINNINGS):
+            for fresh in self._beginning():
+                self._rows_before.note_found(len(fresh))
+                yield fresh
+            if self._joined is None:
+                return
+            # Where all rows come sorted by their start, none comes between others but one that became visible late.
+            if not self._order.is_sorted:
+                again = self._ask(self._joined.offset)
+                self._rows_before.note_page(self._begin_of(again), again.offset)
+                yield again.fresh
+            if not self.may_lack_rows_before:
+                return
+
+    def _beginning(self) -> Iterator[list[Row]]:
+        """The rows of the list's first pages that are not known, up to a page that shows one which is."""
         known, offset = set(self.positions), 0
         for _ in range(_MAX_STALE):
             shown = self._ask(offset)
             yield shown.fresh
-            self._came_before = max(0, self._came_before - len(shown.fresh))
             offset += len(shown)
             if not shown.ids or not known.isdisjoint(shown.ids):
                 return
 
+    def _begin_of(self, again: _Shown) -> int | None:
+        """The position in the list at which a page begins that was read before; None where its rows moved otherwise."""
+        positions = enumerate(self._positions_of(again))
+        begins = {position - at for at, position in positions if again.ids[at]}
+        begin = begins.pop() if len(begins) == 1 else -1
+        return begin if begin >= 0 else None
+
     @property
     def may_lack_rows_before(self) -> bool:
         """Whether rows came before those that were read, and ``rows_before`` did not find as many."""
-        return self._came_before > 0 and not self._offset
+        return self._rows_before.may_be_missing and not self._offset
 
     def _following(self, last: _Shown, shared: int) -> Iterator[_Shown]:
         """The page after the last one; before it the pages that did not join, because rows had moved."""
@@ -262,9 +292,9 @@ class Chain:
             shown = self._ask(max(0, offset - int(size * pages_back)))
             position = self._goes_on(shown, shared)
             if position is not None:
-                self._came_before += max(0, self._shift - (position - shown.offset))
-                self._shift = position - shown.offset
+                self._rows_before.note_page(position, shown.offset)
                 self._note_positions(shown, position)
+                self._joined = shown
                 yield shown
                 return
             yield shown
@@ -291,6 +321,7 @@ class Chain:
         self._order.note(starts)
         if page.total is not None:
             self._is_recounted |= self._total not in (None, page.total)
+            self._is_reduced |= self._total is not None and page.total < self._total
             self._total = page.total
             if page.total > page.size:
                 self._lengths.counts_list(page.total, page.size, lambda: page.total)
@@ -348,7 +379,7 @@ class Chain:
             # One or two rows may be the same by chance: all that were seen from the first one on have to come again,
             # and more of them where positions shifted.
             least = max(shared, min(len(shown), self._end - first))
-            least = least if shift == self._shift else max(least, MIN_SHARED_ROWS)
+            least = least if shift == self._rows_before.shift else max(least, MIN_SHARED_ROWS)
         if not shared or run < least:
             return None
         self._order.confirm(run)

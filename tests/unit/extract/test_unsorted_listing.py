@@ -195,6 +195,23 @@ def test_nothing_twice_is_evidence_by_repetition() -> None:
     assert (piece.completeness, len(piece.rows), vendor.requests) == (REPEAT, 0, 2)
 
 
+def test_a_window_that_was_cut_may_not_come_empty() -> None:
+    """Rows that a window showed before it was cut into smaller ones are missing where those come empty."""
+    vendor = PlainVendor("sailpoint", executions=1_000, days=20, workflows=1, switches={"order": "random"})
+    answered = vendor.send
+    asked = set[str]()
+
+    def other_windows_are_empty(request: Request) -> Answer:
+        asked.add(dict(request.params)["filters"])
+        answer = answered(request)
+        return replace(answer, data=[]) if len(asked) > 1 else answer
+
+    vendor.send = other_windows_are_empty  # type: ignore[method-assign]
+    pieces = list(_listing(vendor).pieces(WINDOW))
+    assert [len(piece.rows) for piece in pieces] == [0, 0]
+    assert not any(piece.is_verified for piece in pieces)
+
+
 def test_a_refused_first_page_is_no_refused_depth() -> None:
     """A request refused at the second look at the list's beginning ends the listing: no smaller window helps."""
     vendor = PlainVendor("sailpoint", executions=100, days=20, workflows=1)
