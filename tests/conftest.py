@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from task_history import systems
 from task_history_cli.sandbox import process
 from tests.support import torture
 from tests.support.budgets import ManualClock, Vendor
@@ -25,7 +26,7 @@ if sys.platform == "linux":
     process.start = start_sandbox
 
 OF_ONE_WORKER = "tests/destinations/postgres/"
-SYSTEM = re.compile(r"\[(?:.*-)?(b3os|paragon|sailpoint|twinit)\b")
+SYSTEM = re.compile(rf"\[(?:.*-)?({'|'.join(systems.names())})\b")
 BIGQUERY = "tests/destinations/bigquery/"
 ANALYSED = tuple(
     f"{BIGQUERY}test_{name}.py"

@@ -39,8 +39,10 @@ def test_help_names_each_code(tmp_path: Path) -> None:
         if isinstance(kind, type) and issubclass(kind, TaskHistoryError)
     ]
     assert {kind.exit_code for kind in kinds} < set(ExitCode)
-    for name, code in re.findall(r"── (\w+) .*exit (\d+)$", errors.__doc__ or "", re.MULTILINE):
+    tree = errors.__doc__ or ""
+    for name, code in re.findall(r"── (\w+) .*exit (\d+)$", tree, re.MULTILINE):
         assert vars(errors)[name].exit_code == int(code)
+    assert set(re.findall(r"── (\w+) ", tree)) == {kind.__name__ for kind in kinds} - {"TaskHistoryError"}
 
 
 @pytest.mark.parametrize("words", [("why", "paragon", "a\udcff"), ("forget", "paragon", "--user", "a\udcff")])

@@ -16,6 +16,7 @@ import duckdb
 import pytest
 import yaml
 
+from task_history import systems
 from task_history.settings_reader import load
 from task_history.views import create as creating
 from task_history_cli import cli
@@ -37,7 +38,7 @@ PYTHON_IS_RUN_BY = {
     "docs/how-to/add-a-system.md": "tests/unit/systems/test_fifth_system.py",
     "docs/how-to/dagster.md": "tests/commands/test_dagster.py",
 }
-SYSTEMS = ("paragon", "sailpoint", "twinit", "b3os")
+SYSTEMS = systems.names()
 
 
 def system_of(page: Path) -> str:

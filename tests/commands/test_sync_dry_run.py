@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from task_history import systems
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
 from tests.support.torture import rest_as_torture
 
-SYSTEMS = ("paragon", "sailpoint", "twinit", "b3os")
+SYSTEMS = systems.names()
 
 
 def _dry(place: Place) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
 from tests.support.torture import rest_as_torture
 
-SYSTEMS = ("b3os", "paragon", "sailpoint", "twinit")
+SYSTEMS = systems.names()
 DAYS = 40
 KEEP = {"keep_days_executions": 20, "keep_days_steps": 10}
 

@@ -20,7 +20,7 @@ from tests.support.altering_proxy import Alter, altering, with_fields
 from tests.support.place import Place
 from tests.support.torture import rest_as_torture
 
-SYSTEMS = ("b3os", "paragon", "sailpoint", "twinit")
+SYSTEMS = systems.names()
 WORLD: dict[str, dict[str, Any]] = {
     "paragon": {"executions": 120, "days": 2},
     "sailpoint": {"executions": 40, "workflows": 2},

@@ -19,7 +19,7 @@ from tests.support.altering_proxy import altering
 from tests.support.place import Place
 from tests.support.torture import rest_as_torture
 
-SYSTEMS = ("b3os", "paragon", "sailpoint", "twinit")
+SYSTEMS = systems.names()
 WORLD: dict[str, dict[str, Any]] = {
     "paragon": {"executions": 30, "days": 2},
     "sailpoint": {"executions": 10, "workflows": 2},

@@ -28,7 +28,7 @@ from tests.support.torture import rest_as_torture
 OBEYED = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-SYSTEMS = ("paragon", "sailpoint", "twinit", "b3os")
+SYSTEMS = systems.names()
 RANGE = ("--from", "2026-01-01", "--to", "2027-01-01")
 
 

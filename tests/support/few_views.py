@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest import mock
 
-from task_history.views import create, sql_files
+from task_history.views import create, sql_file_reader
 from task_history.views.account_registry import CATALOGUE
-from task_history.views.sql_files import View
+from task_history.views.sql_file_reader import View
 from tests.support.place import without_checks
 
 
@@ -21,7 +21,7 @@ def few_views(*names: str) -> Iterator[None]:
 
     In this process: a command that runs as a process of its own makes all. Raises ValueError for an unknown name.
     """
-    every = sql_files.views()
+    every = sql_file_reader.views()
     if unknown := [name for name in names if name not in every]:
         raise ValueError(f"no views: {unknown}")
     wanted = {CATALOGUE}
@@ -29,13 +29,13 @@ def few_views(*names: str) -> Iterator[None]:
     while unseen:
         name = unseen.pop()
         wanted.add(name)
-        unseen += sql_files._read_by(every[name], every.keys()) - wanted
-    in_order = sql_files._in_order
+        unseen += sql_file_reader._read_by(every[name], every.keys()) - wanted
+    in_order = sql_file_reader._in_order
 
     def few(unordered: list[View]) -> list[View]:
         return [view for view in in_order(unordered) if view.name in wanted]
 
-    with mock.patch.object(sql_files, "_in_order", few), without_checks():
+    with mock.patch.object(sql_file_reader, "_in_order", few), without_checks():
         _forget()
         try:
             yield
@@ -44,5 +44,5 @@ def few_views(*names: str) -> Iterator[None]:
 
 
 def _forget() -> None:
-    sql_files.views.cache_clear()
+    sql_file_reader.views.cache_clear()
     create._texts.cache_clear()

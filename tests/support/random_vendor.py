@@ -16,8 +16,8 @@ from typing import Any
 
 import orjson
 
+from task_history.client.logged_waits import Stats
 from task_history.client.vendor_clock import VendorClock
-from task_history.client.wait_stats import Stats
 from task_history.core.errors import Rejected, TaskHistoryError, VendorUnavailable
 from task_history.core.models import MS, Answer, Json, Request, Row, Window, iso_ms
 from task_history.core.thread_pools import do_nothing

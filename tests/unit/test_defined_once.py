@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import task_history
 from task_history import source, systems
-from task_history.client.wait_stats import Stats
+from task_history.client.logged_waits import Stats
 from task_history.core import dataset_names
 from task_history.core.columns import LOADED_AT
 from task_history.core.models import Selection, Window

@@ -14,11 +14,11 @@ from task_history.client.budget_usage import usage
 from task_history.core.errors import UsageError
 from task_history.core.models import Scope, Selection
 from task_history.extract.counted_window import Pages
-from task_history.runs.estimate import seconds, stored_bytes, sureness
 from task_history.runs.plan import MAX_REQUESTS, Plan, Planner, StoredFacts, at_risk
+from task_history.runs.request_formulas import seconds, stored_bytes, sureness
 from task_history.settings_reader import Settings, load
 from task_history.warehouse.averages import Averages
-from task_history.warehouse.cost import least_billed
+from task_history.warehouse.bigquery_cost import least_billed
 from task_history.warehouse.coverage import BACKFILL, Coverage, filters_text
 from task_history.warehouse.sql_text import BIGQUERY
 from task_history.warehouse.tables import SYNC_RUNS
@@ -78,8 +78,8 @@ def plan(
     share = min(0.9, syncs * period_s / limit) if limit else 0.0
     free = usage(settings).left
     own = max(1, round(limit * (1 - share))) if limit else 0
-    whole_s = seconds(estimate.costs.total, limit=own, period_s=period_s, free=free)
-    listing_s = seconds(estimate.costs.list, limit=own, period_s=period_s, free=free)
+    whole_s = seconds(estimate.requests.total, limit=own, period_s=period_s, free=free)
+    listing_s = seconds(estimate.requests.list, limit=own, period_s=period_s, free=free)
     risk = at_risk(
         asked.window,
         now=present,
@@ -105,17 +105,17 @@ def plan(
         "executions": estimate.amount.executions,
         "is_counted": estimate.is_counted,
         "failed": estimate.amount.failed,
-        "requests": estimate.costs.total,
+        "requests": estimate.requests.total,
         "requests_by_kind": {
-            "list": estimate.costs.list,
-            "execution": estimate.costs.execution,
-            "payload": estimate.costs.payload,
-            "integration": estimate.costs.integration,
+            "list": estimate.requests.list,
+            "execution": estimate.requests.execution,
+            "payload": estimate.requests.payload,
+            "integration": estimate.requests.integration,
         },
         "details_estimate": sureness(scope, stored.averages),
         "seconds": None if whole_s is None else round(whole_s),
         "budget": {"limit": limit, "period_s": period_s, "left": free, "share_of_syncs": round(share, 3)},
-        "bytes": stored_bytes(estimate.amount.executions, estimate.costs, scope, stored.averages),
+        "bytes": stored_bytes(estimate.amount.executions, estimate.requests, scope, stored.averages),
         "billed": _billed(target, estimate),
         "at_risk": None if risk is None else {"before": risk.before, "share": round(risk.share, 3)},
         "asked": estimate.requests_sent,
@@ -132,7 +132,7 @@ def _billed(target: Target, estimate: Plan) -> dict[str, Any] | None:
     limits = BigQueryBackend.commits
     billed = least_billed(
         estimate.amount.executions,
-        estimate.costs.execution + estimate.costs.payload,
+        estimate.requests.execution + estimate.requests.payload,
         rows=limits.least_rows,
         details_per_commit=limits.details,
     )

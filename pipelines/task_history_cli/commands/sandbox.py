@@ -7,15 +7,15 @@ import shlex
 from collections.abc import Mapping
 
 from ..console import output
-from ..sandbox import sandbox_command
+from ..sandbox import serve
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    sandbox_command.add_arguments(parser)
+    serve.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    sandbox_command.run(args, _advise)
+    serve.run(args, _advise)
     return 0
 
 

@@ -12,8 +12,8 @@ from task_history.core.models import Scope, Selection, Window, floor_ms
 from task_history.extract.counted_window import Pages
 from task_history.extract.listing import AHEAD
 from task_history.extract.settling_plan import plan as settling_plan
-from task_history.runs.estimate import seconds, stored_bytes
 from task_history.runs.plan import MAX_REQUESTS, Planner, StoredFacts
+from task_history.runs.request_formulas import seconds, stored_bytes
 from task_history.settings_reader import Settings
 from task_history.warehouse.averages import Averages
 from task_history.warehouse.coverage import Coverage, is_part, unfiltered
@@ -139,8 +139,8 @@ def _estimate(
         planner = Planner(pages, settings.system, settings.values, edge=edge)
         planned = planner.plan(Selection(window), scope, facts)
         limit, period_s = budget.limit, budget.period_s
-    costs, free = planned.costs, usage(settings).left
-    requests = costs.total + stored.open_requests
+    counts, free = planned.requests, usage(settings).left
+    requests = counts.total + stored.open_requests
     duration_s = seconds(requests, limit=limit, period_s=period_s, free=free)
     return {
         **Window(start, edge()).as_json(),
@@ -148,14 +148,14 @@ def _estimate(
         "is_counted": planned.is_counted,
         "requests": requests,
         "requests_by_kind": {
-            "list": costs.list,
+            "list": counts.list,
             "open": stored.open_requests,
-            "execution": costs.execution,
-            "payload": costs.payload,
-            "integration": costs.integration,
+            "execution": counts.execution,
+            "payload": counts.payload,
+            "integration": counts.integration,
         },
         "seconds": None if duration_s is None else round(duration_s),
-        "bytes": stored_bytes(planned.amount.executions, costs, scope, stored.averages),
+        "bytes": stored_bytes(planned.amount.executions, counts, scope, stored.averages),
         "budget": {"limit": limit, "period_s": period_s, "left": free},
         "asked": planned.requests_sent,
     }

@@ -12,7 +12,7 @@ from task_history.views import dictionary, semantic
 from task_history.views.check import BROKEN, Finding, findings
 from task_history.views.dialects import DATASET, DIALECTS
 from task_history.views.relations import by_default
-from task_history.views.sql_files import views
+from task_history.views.sql_file_reader import views
 from task_history.warehouse.duckdb_file import is_made
 from task_history.warehouse.sql_text import DUCKDB
 

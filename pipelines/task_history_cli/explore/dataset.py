@@ -15,7 +15,7 @@ import dlt
 from dlt.common.schema import Schema
 
 from task_history.views.dialects import DATASET
-from task_history.views.sql_files import views
+from task_history.views.sql_file_reader import views
 
 from ..runtime.target import find_target
 

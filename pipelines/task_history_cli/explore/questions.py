@@ -13,7 +13,7 @@ from task_history.core.models import Window
 from task_history.views import create
 from task_history.views.calendars import common_calendar
 from task_history.views.dialects import rendered
-from task_history.views.sql_files import views
+from task_history.views.sql_file_reader import views
 from task_history.warehouse.sql_text import quoted_text
 
 from ..report import charts

@@ -17,7 +17,7 @@ from task_history.views import create
 from task_history.views.access import ViewAccess
 from task_history.views.dialects import DATASET, named, rendered
 from task_history.views.relations import relations
-from task_history.views.sql_files import views
+from task_history.views.sql_file_reader import views
 from task_history.warehouse.sql_text import quoted_name
 
 from . import queries

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from ..console.output import scrubbed
 from ..console.times import minute
-from .charts import charts
+from .charts import OUTCOMES, charts
 from .figures import ALL, Report, Rows, Scope
 from .formatting import FIGURES, UNKNOWN, account, incident, incident_figures, number
 from .headline import NOTHING, headline
@@ -35,6 +35,8 @@ def page(report: Report) -> str:
     return scrubbed(
         template.render(
             title=period.title,
+            fill=OUTCOMES["other executions"],
+            failed=OUTCOMES["failed"],
             period=f"{period.days[0]} to {period.days[-1]}",
             zone=period.zone,
             made_at=f"{minute(report.made_at)} UTC",

@@ -22,8 +22,8 @@ from task_history.views.check import BROKEN, Finding, findings
 from task_history.views.create import definition, refresh
 from task_history.views.dialects import DATASET, DIALECTS
 from task_history.views.relations import ShownDataset, found
-from task_history.views.sql_files import View
-from task_history.views.sql_files import views as view_files
+from task_history.views.sql_file_reader import View
+from task_history.views.sql_file_reader import views as view_files
 from task_history.views.user_map import configured_map, stated_map
 from task_history.warehouse import tables
 from task_history.warehouse.duckdb_file import is_made, open_for_reading

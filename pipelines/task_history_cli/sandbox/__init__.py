@@ -1,6 +1,6 @@
 """The vendors' APIs as local servers, for trying without a key and for tests::
 
-sandbox_command   the command: parses its options and runs a server
+serve             the command: parses its options and runs a server
 process           a server as a child process, with its controls as methods
 server            HTTP/1.1 over asyncio, fast enough not to limit what is measured
 state             clock, switches, faults, rate limit and counters of one server

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 
 from task_history.core.errors import UsageError
 
-from . import sandbox_command
+from . import serve
 
 
 def main(words: Sequence[str]) -> None:
     """Serves with the options in ``words``; raises SystemExit 2 where they are wrong."""
     parser = argparse.ArgumentParser(prog="sandbox", description="A vendor's API as a local server.")
-    sandbox_command.add_arguments(parser)
+    serve.add_arguments(parser)
     try:
-        sandbox_command.run(parser.parse_args(words))
+        serve.run(parser.parse_args(words))
     except UsageError as error:
         parser.error(str(error))
 

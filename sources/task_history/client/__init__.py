@@ -5,7 +5,7 @@ auth             headers that authenticate, with a token that is renewed; the se
 client           sends requests, side by side, until each has its answer or its error
 request_threads  the threads in which requests wait for answers, and how that ends when a run is interrupted
 request_forms    another form of a request where a vendor does not know the first
-sending          one request: path, query and body, its attempts, the errors that it may end with
+pending_request  one request: path, query and body, its attempts, the errors that it may end with
 rate_limit       slots of the budget, shared by all processes: rate_limit_rule, rate_limit_store and its two kinds,
                  rate_limit_file and rate_limit_postgres
 transport        httpx over reqwest: proxy, trust (CAs), unpack (bodies within a bound), transport_errors
@@ -13,7 +13,7 @@ vendor_clock     how far the vendor's clock is ahead
 responses        what an answer means, by the table in retry
 retry            what each status means, and the pauses between attempts
 throttling       how long no process sends, with or without Retry-After, where the vendor throttles
-wait_stats       how long requests waited and why
+logged_waits     how long requests wait and why: logged when a wait begins, counted for the run
 budget_usage     how much of the budget is used, without a client
 urls             addresses: where a key may be sent
 """

@@ -29,6 +29,16 @@ from ..core.errors import (
 from ..core.models import Answer, Json, Request
 from ..core.stop import StopSignal
 from .auth import Renewal, check_headers, secrets_in
+from .logged_waits import Cause, LoggedWaits, Stats
+from .pending_request import (
+    PendingRequest,
+    given_up,
+    outcome_of_once,
+    read_failed,
+    target_of,
+    too_large,
+    unconfirmed,
+)
 from .rate_limit import Budget
 from .request_threads import InFlight, is_next
 from .responses import (
@@ -39,20 +49,10 @@ from .responses import (
     Unauthorized,
     describe,
 )
-from .retry import longest_pause_s
-from .sending import (
-    Sending,
-    given_up,
-    outcome_of_once,
-    read_failed,
-    target_of,
-    too_large,
-    unconfirmed,
-)
+from .retry import pause_s
 from .throttling import MAX_UNASKED_WAIT_S, Holds, RetryAfter
 from .urls import base_address
 from .vendor_clock import VendorClock
-from .wait_stats import Cause, Stats, WaitStats
 
 if TYPE_CHECKING:
     from .transport import Headers, RawAnswer
@@ -108,7 +108,7 @@ class Client:
         self._address = address
         self._answer_max_bytes = answer_max_bytes
         self._reader = ResponseReader(self.origin, hint_for, status_in)
-        self._waits = WaitStats(self.origin, clock)
+        self._waits = LoggedWaits(self.origin, clock)
         self._lock = threading.Lock()
         self._sent: Counter[str] = Counter()
         self._answered_by: Counter[tuple[str, int]] = Counter()
@@ -195,9 +195,9 @@ class Client:
             StateUnavailable: the state that machines share was unreachable beyond the deadline.
         """
         target = target_of(self._base, request)
-        sending = Sending(request, target, form, headers, given_up=self._in_flight.is_closed)
+        pending = PendingRequest(request, target, form, headers, given_up=self._in_flight.is_closed)
         with self.meanwhile():
-            return self._in_flight.result(sending, partial(self._answered, sending))
+            return self._in_flight.result(pending, partial(self._answered, pending))
 
     def map(
         self, requests: Iterable[Request], *, is_raw: bool = False, ahead: int = 0
@@ -219,7 +219,7 @@ class Client:
             if failures:
                 return failures[0]
             try:
-                sending = Sending(
+                pending = PendingRequest(
                     request,
                     target_of(self._base, request),
                     None,
@@ -229,7 +229,7 @@ class Client:
                     is_raw=is_raw,
                 )
                 with self.meanwhile():
-                    return self._answered(sending)
+                    return self._answered(pending)
             except Rejected as error:
                 return error
             except UnexpectedResponse as error:
@@ -250,109 +250,109 @@ class Client:
             answers.submit()
         return answers
 
-    def _answered(self, sending: Sending) -> Answer:
-        request = sending.request
+    def _answered(self, pending: PendingRequest) -> Answer:
+        request = pending.request
         while True:
-            outcome = self._attempt(sending)
+            outcome = self._attempt(pending)
             if request.is_once:
-                outcome = self._once(sending, outcome)
+                outcome = self._once(pending, outcome)
             if isinstance(outcome, Answer):
-                self._holds.note_answer(sending.sent_at)
+                self._holds.note_answer(pending.sent_at)
                 return outcome
             if isinstance(outcome, RetryAfter):
-                self._hold(sending, outcome)
+                self._hold(pending, outcome)
             elif isinstance(outcome, Redirect):
-                self._failure = sending.follow(self.origin, outcome)
+                self._failure = pending.follow(self.origin, outcome)
             elif isinstance(outcome, Unauthorized):
-                self._log_in(sending, outcome)
-            elif isinstance(outcome, Fault) and outcome.is_closed and sending.may_be_stale():
-                sending.wants_fresh_connection = True
+                self._log_in(pending, outcome)
+            elif isinstance(outcome, Fault) and outcome.is_closed and pending.may_be_stale():
+                pending.wants_fresh_connection = True
             elif isinstance(outcome, Fault):
-                self._pause(sending, outcome)
+                self._pause(pending, outcome)
             else:
                 raise outcome
 
-    def _once(self, sending: Sending, outcome: Outcome) -> Outcome:
+    def _once(self, pending: PendingRequest, outcome: Outcome) -> Outcome:
         """What came of a request that must not be sent twice."""
         if isinstance(outcome, RetryAfter):
-            self._hold(sending, outcome)
-        return outcome_of_once(self.origin, sending.request, outcome)
+            self._hold(pending, outcome)
+        return outcome_of_once(self.origin, pending.request, outcome)
 
-    def _attempt(self, sending: Sending) -> Outcome:
+    def _attempt(self, pending: PendingRequest) -> Outcome:
         """Sends the request once and says what came of it."""
         from .transport_errors import Lost
         from .unpack import TooLarge
 
-        if sending.headers is None:
+        if pending.headers is None:
             # A login that is due needs a slot of its own.
             self._authorization()
         self._stop.spend()
-        with self._budget.reserve(lambda seconds: self._wait_for_slot(sending, seconds)) as slot:
-            sending.generation = self._renewal.generation
-            headers = self._authorization() if sending.headers is None else sending.headers
+        with self._budget.reserve(lambda seconds: self._wait_for_slot(pending, seconds)) as slot:
+            pending.generation = self._renewal.generation
+            headers = self._authorization() if pending.headers is None else pending.headers
             check_headers(headers)
-            self._count(sending)
-            sending.sent_at = self._clock()
+            self._count(pending)
+            pending.sent_at = self._clock()
             try:
-                status, answered, body = self._exchange(sending, headers)
+                status, answered, body = self._exchange(pending, headers)
             except Lost as error:
-                self._count_answer(sending, 0)
+                self._count_answer(pending, 0)
                 slot.done(is_answered=False)
-                return self._fault(sending, error)
+                return self._fault(pending, error)
             except TooLarge:
                 slot.done(is_answered=False)
-                return too_large(self.origin, sending.request, self._answer_max_bytes)
-        self._count_answer(sending, status)
+                return too_large(self.origin, pending.request, self._answer_max_bytes)
+        self._count_answer(pending, status)
         self.vendor_clock.note(answered.get("date", ""))
         return self._reader.outcome(
-            sending.request,
+            pending.request,
             status,
             answered,
             body,
-            secrets=secrets_in(headers, sending.form),
-            is_raw=sending.is_raw,
+            secrets=secrets_in(headers, pending.form),
+            is_raw=pending.is_raw,
         )
 
-    def _fault(self, sending: Sending, error: Lost) -> Fault:
+    def _fault(self, pending: PendingRequest, error: Lost) -> Fault:
         """What was lost, as a fault. Raises Stopped when this side ended it, and sending it again would be no harm."""
-        if error.is_abandoned and sending.is_repeatable:
+        if error.is_abandoned and pending.is_repeatable:
             raise Stopped(self._stop.reason or "the client was closed")
         return Fault(error.reason, is_unsent=error.is_unsent, is_closed=error.is_closed)
 
-    def _exchange(self, sending: Sending, headers: Headers) -> RawAnswer:
+    def _exchange(self, pending: PendingRequest, headers: Headers) -> RawAnswer:
         """One request and its whole answer. Raises Lost, TooLarge."""
-        content, content_type = sending.content()
-        is_fresh = sending.wants_fresh_connection or not sending.is_repeatable
-        sending.wants_fresh_connection = False
+        content, content_type = pending.content()
+        is_fresh = pending.wants_fresh_connection or not pending.is_repeatable
+        pending.wants_fresh_connection = False
         return self._transport.exchange(
-            sending.request.method,
-            sending.target,
+            pending.request.method,
+            pending.target,
             {**content_type, **headers},
             content,
             is_fresh=is_fresh,
-            when_large=partial(self._wait_for_turn, sending),
+            when_large=partial(self._wait_for_turn, pending),
         )
 
-    def _wait_for_turn(self, sending: Sending) -> None:
+    def _wait_for_turn(self, pending: PendingRequest) -> None:
         """Waits until this answer is the next to be drawn. Raises Stopped."""
-        self._waiting.add(id(sending))
+        self._waiting.add(id(pending))
         try:
-            while not sending.is_next():
-                self._stop.wait(_TURN_CHECK_S, given_up=sending.given_up)
+            while not pending.is_next():
+                self._stop.wait(_TURN_CHECK_S, given_up=pending.given_up)
         finally:
-            self._waiting.discard(id(sending))
+            self._waiting.discard(id(pending))
 
-    def _count(self, sending: Sending) -> None:
+    def _count(self, pending: PendingRequest) -> None:
         with self._lock:
-            self._sent[sending.request.kind] += 1
-            self._retries += sending.attempts > 0
-        sending.attempts += 1
+            self._sent[pending.request.kind] += 1
+            self._retries += pending.attempts > 0
+        pending.attempts += 1
 
-    def _count_answer(self, sending: Sending, status: int) -> None:
+    def _count_answer(self, pending: PendingRequest, status: int) -> None:
         with self._lock:
-            self._answered_by[sending.request.kind, status] += 1
+            self._answered_by[pending.request.kind, status] += 1
 
-    def _wait_for_slot(self, sending: Sending, seconds: float) -> None:
+    def _wait_for_slot(self, pending: PendingRequest, seconds: float) -> None:
         began = self._clock()
         is_asked = self._budget.hold_s > 0
         reason = self._holds.reason if is_asked else "the budget is spent"
@@ -365,58 +365,58 @@ class Client:
         if self._budget.unreachable_reason:
             cause, reason = "fault", self._budget.unreachable_reason
         with self._waits.waiting(cause, seconds, reason):
-            self._stop.wait(seconds, given_up=sending.given_up)
-        if sending.first_fault_at is not None:
-            sending.excused_s += self._clock() - began
+            self._stop.wait(seconds, given_up=pending.given_up)
+        if pending.first_fault_at is not None:
+            pending.excused_s += self._clock() - began
 
-    def _hold(self, sending: Sending, asked: RetryAfter) -> None:
+    def _hold(self, pending: PendingRequest, asked: RetryAfter) -> None:
         """Keeps every process from sending, as ``Holds`` says.
 
         Raises VendorUnavailable or ReadFailed when 503 goes on beyond the deadline.
         """
         self._failure = failure = VendorUnavailable(
-            f"{self.origin} {asked.says} ({describe(sending.request)}). Try again later; if others use the same key, "
+            f"{self.origin} {asked.says} ({describe(pending.request)}). Try again later; if others use the same key, "
             "set rate_limit_requests lower."
         )
         now = self._clock()
-        seconds = self._holds.seconds_for(asked, sent_at=sending.sent_at, now=now)
+        seconds = self._holds.seconds_for(asked, sent_at=pending.sent_at, now=now)
         if seconds is None:
             return
         self._budget.hold(seconds)
-        if sending.unavailability.is_beyond(sending.deadline_s(self._fault_deadline_s), asked, now):
+        if pending.unavailability.is_beyond(pending.deadline_s(self._fault_deadline_s), asked, now):
             raise (
                 failure
-                if sending.request.fault_deadline_s is None
+                if pending.request.fault_deadline_s is None
                 else ReadFailed(str(failure), status=asked.status)
             )
 
-    def _pause(self, sending: Sending, fault: Fault) -> None:
+    def _pause(self, pending: PendingRequest, fault: Fault) -> None:
         """Waits before the next attempt. Raises when there is none."""
-        what = f"{self.origin} failed {describe(sending.request)}: {fault.reason}"
-        if not sending.is_repeatable and not fault.is_unsent:
+        what = f"{self.origin} failed {describe(pending.request)}: {fault.reason}"
+        if not pending.is_repeatable and not fault.is_unsent:
             raise unconfirmed(what, fault.status)
         now = self._clock()
-        if sending.first_fault_at is None:
-            sending.first_fault_at = now
-        tried_s = now - sending.first_fault_at - sending.excused_s
-        self._failure = given_up(what, fault, tried_s, sending.attempts, self._address)
-        deadline_s = sending.deadline_s(self._fault_deadline_s)
+        if pending.first_fault_at is None:
+            pending.first_fault_at = now
+        tried_s = now - pending.first_fault_at - pending.excused_s
+        self._failure = given_up(what, fault, tried_s, pending.attempts, self._address)
+        deadline_s = pending.deadline_s(self._fault_deadline_s)
         if tried_s >= deadline_s:
             raise (
                 self._failure
-                if sending.request.fault_deadline_s is None
-                else read_failed(what, fault.status, tried_s, sending.attempts)
+                if pending.request.fault_deadline_s is None
+                else read_failed(what, fault.status, tried_s, pending.attempts)
             )
-        pause = self._uniform(0, longest_pause_s(sending.faults, fault.status))
+        pause = pause_s(pending.faults, fault.status, self._uniform)
         pause = min(pause, deadline_s - tried_s)
-        sending.faults += 1
+        pending.faults += 1
         with self._waits.waiting("fault", pause, fault.reason):
-            self._stop.wait(pause, given_up=sending.given_up)
+            self._stop.wait(pause, given_up=pending.given_up)
 
-    def _log_in(self, sending: Sending, refused: Unauthorized) -> None:
+    def _log_in(self, pending: PendingRequest, refused: Unauthorized) -> None:
         """Has new credentials made for a request that was refused, once."""
-        if sending.headers is not None or sending.has_logged_in:
+        if pending.headers is not None or pending.has_logged_in:
             raise refused.error
-        sending.has_logged_in = True
-        if not self._renewal.is_new(sending.generation):
+        pending.has_logged_in = True
+        if not self._renewal.is_new(pending.generation):
             raise refused.error

@@ -15,8 +15,8 @@ from ..core.errors import Stopped
 from ..core.models import Answer
 from ..core.stop import StopSignal
 from ..core.thread_pools import DaemonThreadPool, OrderedMap, do_nothing, in_daemon_thread
+from .pending_request import PendingRequest, unconfirmed
 from .responses import describe
-from .sending import Sending, unconfirmed
 
 if TYPE_CHECKING:
     from .transport import Transport
@@ -54,7 +54,7 @@ class InFlight:
         """Whether ``close`` was called."""
         return self._closed.is_set()
 
-    def result(self, sending: Sending, work: Callable[[], Answer]) -> Answer:
+    def result(self, pending: PendingRequest, work: Callable[[], Answer]) -> Answer:
         """The answer that ``work`` gives for that request, in a thread of its own.
 
         Raises:
@@ -66,10 +66,10 @@ class InFlight:
             with suppress(TimeoutError):
                 future.exception(_INTERRUPTED_CHECK_S)
                 break
-            if self._repeatable_abandoned.is_set() and sending.is_repeatable:
+            if self._repeatable_abandoned.is_set() and pending.is_repeatable:
                 raise self._stopped()
             if self._all_abandoned.is_set():
-                raise unconfirmed(f"{describe(sending.request)} has no answer, and was ended here", None)
+                raise unconfirmed(f"{describe(pending.request)} has no answer, and was ended here", None)
             self.while_waiting()
         return future.result()
 

@@ -11,7 +11,7 @@ longer pause brings nothing there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -77,10 +77,10 @@ def action_of(status: int, *, asks_to_wait: bool) -> Action:
     return action
 
 
-def longest_pause_s(faults: int, status: int | None) -> float:
-    """The longest pause after so many earlier faults of one request, the last of that status.
+def pause_s(faults: int, status: int | None, uniform: Callable[[float, float], float]) -> float:
+    """A pause after so many earlier faults of one request, the last of that status: from none to the longest.
 
-    The pause is a random part of it.
+    ``uniform`` draws a number between two. Requests that failed together do not come again together.
     """
     rule = rule_of(status)
-    return min(rule.max_pause_s, rule.first_pause_s * 2.0 ** min(faults, 16))
+    return uniform(0, min(rule.max_pause_s, rule.first_pause_s * 2.0 ** min(faults, 16)))

@@ -16,6 +16,7 @@
     │       ├── UnusableId      nothing was sent: an id cannot stand in a request's path
     │       └── AnswerTooLarge  one answer is larger than ``answer_max_bytes``
     ├── WarehouseUnavailable    the operator of the warehouse                        exit 4
+    │   ├── WarehouseLoginRefused  the user: the warehouse takes no such credentials exit 3
     │   └── PackageRefused      it refused rows for good; what they held is read again
     ├── StateUnavailable        the operator of the Postgres that machines share     exit 4
     └── AlreadyRunning          no action: another run of the pipeline is active     exit 5

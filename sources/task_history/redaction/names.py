@@ -129,7 +129,7 @@ ASKS = word_set(_RULES["endings"]["asks"])
 """A name that begins with one of these asks about a secret."""
 PAGING = word_set(_RULES["paging"]["words"])
 _KEYS_OF_IDS = word_set(_RULES["keys_of_ids"]["words"])
-_SIGNING_IN = frozenset({"login", "card", "atm", "door", "sim", "unlock", "app", "access", "user"})
+_SIGNING_IN = word_set(_RULES["signing_in"]["words"])
 """Words beside "pin code" by which it is no postal code."""
 _ENDINGS_OF_KEYS = frozenset({"key", "pk"})
 _GLUED_CHARS = 5

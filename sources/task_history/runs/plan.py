@@ -1,4 +1,4 @@
-"""The cost of a backfill, estimated from a few counts by the vendor and from averages over the warehouse."""
+"""The requests of a backfill or a sync before it runs: by counts of the vendor and averages over the warehouse."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..extract.counted_window import Pages, after
 from ..systems.common_settings import SystemSettings
 from ..systems.protocol import System
 from ..warehouse.averages import Averages
-from .estimate import Costs, ExecutionCounts, details, list_requests
+from .request_formulas import ExecutionCounts, RequestCounts, details, list_requests
 
 MAX_REQUESTS = 5
 """Maximum requests that an estimate may take."""
@@ -40,11 +40,11 @@ class StoredFacts:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The estimated cost of a backfill."""
+    """The estimate, of requests by kind."""
 
     amount: ExecutionCounts
     """Executions in the gaps."""
-    costs: Costs
+    requests: RequestCounts
     is_counted: bool
     """Whether ``amount.executions`` is the vendor's count."""
     requests_sent: int
@@ -52,7 +52,7 @@ class Plan:
 
 
 class Planner:
-    """Estimates the cost of a backfill with at most ``MAX_REQUESTS`` requests for counts.
+    """Estimates the requests of a backfill, or of a sync, with at most ``MAX_REQUESTS`` requests for counts.
 
     With ``edge``, the present by the vendor's clock, windows may reach beyond it: nothing is there.
 
@@ -75,7 +75,7 @@ class Planner:
         self._head: Page | None = None
 
     def plan(self, selection: Selection, scope: Scope, stored: StoredFacts) -> Plan:
-        """Estimates the cost of the part of the selection that is not covered."""
+        """Estimates the requests of the part of the selection that is not covered."""
         rows, is_counted = self._rows(selection, stored)
         amount = self._amount(selection, scope, stored, rows)
         executions, payloads = details(amount, scope, stored.averages)
@@ -84,13 +84,13 @@ class Planner:
             list_requests(round(part), self._system.listing.page_size)
             for part in self._spread(stored.gaps, rows)
         )
-        costs = Costs(
+        requests = RequestCounts(
             list=pages,
             execution=executions + stored.details_left,
             payload=payloads + stored.payloads_left + more,
             integration=self._integrations(stored.known_workflows),
         )
-        return Plan(amount, costs, is_counted, self._asked)
+        return Plan(amount, requests, is_counted, self._asked)
 
     def _rows(self, selection: Selection, stored: StoredFacts) -> tuple[int, bool]:
         if not stored.gaps:

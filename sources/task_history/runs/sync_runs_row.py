@@ -8,7 +8,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from ..client.wait_stats import Stats
+from ..client.logged_waits import Stats
 from ..core.models import Row
 from .run_counters import Remaining, Tally
 from .run_lock import host

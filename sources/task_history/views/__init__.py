@@ -3,7 +3,7 @@
 Each ``.sql`` file of this folder is a view, and each of ``checks`` a check; nothing else lists them. The header of
 ``daily_usage.sql`` and ``checks/ended_after_started.sql`` shows what a file states.
 
-sql_files.py    reads a file: its question, its grain, a sentence for every column, its SQL
+sql_file_reader.py  reads a file: its question, its grain, a sentence for every column, its SQL
 relations.py    the relations that the files read: rows of all systems, over the existing datasets
 branches.py     a relation as the union over datasets, with the columns that are named
 calendars.py    SQL about an account's days, and the present in its zone

@@ -9,7 +9,7 @@ from ..settings_accounts import Account
 from ..warehouse.sql_text import BIGQUERY, POSTGRES, Query, quoted_name, quoted_text
 from ..warehouse.user_map import UserMap
 from .dialects import DATASET
-from .sql_files import View
+from .sql_file_reader import View
 
 _POSTGRES_COLUMNS = """
 SELECT n.nspname, c.relname, a.attname

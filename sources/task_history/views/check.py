@@ -17,7 +17,7 @@ from ..warehouse.sql_text import BIGQUERY, Query
 from .branches import Relation
 from .dialects import named, rendered
 from .relations import ShownDataset, relations
-from .sql_files import Check, checks, views
+from .sql_file_reader import Check, checks, views
 
 BROKEN = "broken"
 MAX_ROWS_SHOWN = 5

@@ -18,7 +18,7 @@ from .account_registry import CATALOGUE, LOCK, holdings, registration
 from .dialects import DATASET, rendered
 from .postgres_functions import FUNCTIONS
 from .relations import ShownDataset, found, relations
-from .sql_files import FOLDER, View, views
+from .sql_file_reader import FOLDER, View, views
 
 _OTHER_COLUMNS = ("cannot change", "cannot drop columns")
 """What Postgres says where a view's columns differ from those of the one that it replaces."""

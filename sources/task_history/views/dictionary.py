@@ -17,7 +17,7 @@ from ..warehouse.user_map import USER_MAP
 from .account_registry import REGISTRY
 from .dialects import DATASET
 from .relations import ShownDataset, by_default
-from .sql_files import ViewColumn, views
+from .sql_file_reader import ViewColumn, views
 
 
 @dataclass(frozen=True, slots=True)

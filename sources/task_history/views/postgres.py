@@ -16,7 +16,7 @@ from sqlglot import exp
 from ..warehouse.sql_text import POSTGRES, quoted_text
 from .postgres_functions import JSON, JSON_TEXT
 from .relations import EXECUTIONS, PAYLOADS, STEPS
-from .sql_files import views
+from .sql_file_reader import views
 
 _ASCII_WORD = "[A-Za-z0-9_]"
 _BOUNDARY = rf"(?:(?<!{_ASCII_WORD})(?={_ASCII_WORD})|(?<={_ASCII_WORD})(?!{_ASCII_WORD}))"

@@ -23,7 +23,7 @@ from ..warehouse.sql_text import quoted_name, quoted_text, sql_type
 from ..warehouse.user_map import USER_MAP
 from .branches import Branch, Relation, union
 from .calendars import day_of, present
-from .sql_files import View
+from .sql_file_reader import View
 
 EXECUTIONS = {
     "execution_id": "text",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from .sql_files import ViewColumn, views
+from .sql_file_reader import ViewColumn, views
 
 EXECUTIONS, STEPS = "task_history_executions", "task_history_steps"
 """The dbt models that the semantic models describe; the dbt package contains both."""

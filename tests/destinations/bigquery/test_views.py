@@ -18,7 +18,7 @@ from task_history.settings_accounts import Account
 from task_history.views import create as creating
 from task_history.views.access import ViewAccess
 from task_history.views.check import findings
-from task_history.views.sql_files import views
+from task_history.views.sql_file_reader import views
 from task_history.warehouse import tables
 from task_history_cli.runtime.target import find_target
 from task_history_cli.runtime.views import opened

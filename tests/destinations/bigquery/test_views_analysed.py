@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from task_history.views.check import findings
 from task_history.views.relations import by_default
-from task_history.views.sql_files import checks
+from task_history.views.sql_file_reader import checks
 from tests.destinations.bigquery.gates import gate_with_views
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from task_history.views.sql_files import views
+from task_history.views.sql_file_reader import views
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.bigquery.emulator import Emulator
 from tests.destinations.bigquery.place import BigQueryPlace

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from task_history import systems
-from task_history.views.sql_files import View, ViewColumn, views
+from task_history.views.sql_file_reader import View, ViewColumn, views
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import Server
 from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlace

@@ -19,7 +19,7 @@ from task_history import systems
 from task_history.views import create as creating
 from task_history.views.access import ViewAccess
 from task_history.views.check import findings
-from task_history.views.sql_files import views
+from task_history.views.sql_file_reader import views
 from task_history.warehouse import tables
 from task_history.warehouse.sql_text import sql_type
 from task_history_cli.cli import main

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from task_history.client.retry import Action, action_of, longest_pause_s
+from task_history.client.retry import Action, action_of, pause_s
 from task_history.client.throttling import MAX_HOLD_S, Holds, RetryAfter, Unavailability
 
 
@@ -32,7 +32,13 @@ def test_each_status_has_its_action(status: int, asks_to_wait: bool, action: Act
 @pytest.mark.parametrize("status", [None, 408, 500, 503])
 def test_pauses_double_and_are_bounded(status: int | None) -> None:
     """Each fault of a request doubles its longest pause, up to half a minute, also after thousands of them."""
-    assert [longest_pause_s(faults, status) for faults in (0, 1, 2, 5, 6, 9_999)] == [0.5, 1, 2, 16, 30, 30]
+    longest = [pause_s(faults, status, lambda _, most: most) for faults in (0, 1, 2, 5, 6, 9_999)]
+    assert longest == [0.5, 1, 2, 16, 30, 30]
+
+
+def test_a_pause_may_be_none() -> None:
+    """The pause is a random part of the longest: requests that failed together do not come again together."""
+    assert pause_s(3, 500, lambda least, _: least) == 0
 
 
 def test_a_vendor_that_does_not_say_how_long_is_left_alone_longer_each_time() -> None:

@@ -10,7 +10,7 @@ from task_history.views import create
 from task_history.views.branches import named_columns, union
 from task_history.views.dialects import rendered
 from task_history.views.relations import by_default
-from task_history.views.sql_files import views
+from task_history.views.sql_file_reader import views
 
 _TYPES = {"execution_id": "text", "started_at": "timestamp", "error": "text"}
 _ROWS = union(

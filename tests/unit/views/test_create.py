@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from task_history.views.sql_files import views
+from task_history.views.sql_file_reader import views
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
 

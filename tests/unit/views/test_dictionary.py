@@ -11,7 +11,7 @@ from task_history import systems
 from task_history.core.models import Table
 from task_history.views import dictionary
 from task_history.views.account_registry import REGISTRY
-from task_history.views.sql_files import views
+from task_history.views.sql_file_reader import views
 from task_history.warehouse import tables
 from task_history.warehouse.user_map import USER_MAP
 

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from task_history.views import create as creating
-from task_history.views.sql_files import views
+from task_history.views.sql_file_reader import views
 from tests.support import environments, made_warehouse
 from tests.support.place import ROOT, Place
 from tests.unit.views.test_views import access

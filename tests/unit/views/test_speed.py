@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from task_history.views import create as creating
-from task_history.views.sql_files import views
+from task_history.views.sql_file_reader import views
 from task_history_cli.report import figures as report_figures
 from tests.commands.test_report import NOVEMBER, NOW
 from tests.support import made_warehouse

@@ -17,7 +17,7 @@ from task_history.views.access import ViewAccess
 from task_history.views.check import findings
 from task_history.views.dialects import DIALECTS
 from task_history.views.relations import EXECUTIONS, PAYLOADS, STEPS, by_default, relations
-from task_history.views.sql_files import checks, header, views
+from task_history.views.sql_file_reader import checks, header, views
 from tests.support import made_warehouse
 
 SHOWN_AS = {

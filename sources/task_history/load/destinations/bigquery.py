@@ -33,7 +33,7 @@ from ...core import files
 from ...core.columns import LOADED_AT
 from ...core.commit_limits import CommitLimits
 from ...core.errors import ConfigurationError, WarehouseUnavailable
-from ...warehouse.cost import MIN_BILLED_BYTES
+from ...warehouse.bigquery_cost import MIN_BILLED_BYTES
 from ...warehouse.day_conditions import literal
 from ...warehouse.sql_text import BIGQUERY, quoted_name
 from .. import dlt_internals

@@ -22,7 +22,7 @@ MEANINGS = {
 OPEN_FILTER_VALUES = ("EXECUTING", "DELAYED")
 """Those that list open executions; ``OPEN_RULE`` tells which executions are open."""
 FAILED = ("FAILED",)
-FILTERED = (*OPEN_FILTER_VALUES, "SUCCEEDED", *FAILED)
+FILTER_VALUES = (*OPEN_FILTER_VALUES, "SUCCEEDED", *FAILED)
 
 OPEN_RULE = OpenRule.of(MEANINGS, end="dateEnded")
 """An execution with any other status than those that end it, also an unknown one, is open until it has an end."""

@@ -16,7 +16,7 @@ from ..table_parts import (
     steps_table,
 )
 from ..view_mapping import Views, details_log_mapping, error_in, shown_executions, shown_payloads, shown_steps
-from .statuses import FILTERED, MEANINGS
+from .statuses import FILTER_VALUES, MEANINGS
 
 EXECUTIONS = executions_table(
     "workflow_executions",
@@ -176,7 +176,7 @@ VIEWS = Views(
 
 # https://docs.useparagon.com/apis/task-history: the filters of the list
 FILTERS = (
-    Filter("status", "status", "status", one_of(FILTERED), FILTERED),
+    Filter("status", "status", "status", one_of(FILTER_VALUES), FILTER_VALUES),
     Filter("workflow", "workflowId", "workflow_id", "a workflow's id"),
     Filter("user", "userId", "user_id", "a Connected User, as the app names it"),
     Filter("integration", "integration", None, "an integration, such as salesforce"),

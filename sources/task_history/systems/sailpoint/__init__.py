@@ -32,7 +32,7 @@ from ..protocol import (
 )
 from ..statuses import one_of
 from .settings import RATE_LIMIT, SailPointSettings
-from .statuses import FAILED, FILTERED, OF_STEPS, OPEN_RULE
+from .statuses import FAILED, FILTER_VALUES, OPEN_RULE, STEP_EVENTS
 from .tables import DETAILS, EVENTS, EXECUTIONS, VIEWS, WORKFLOWS
 
 PAGE = 250
@@ -42,11 +42,11 @@ _COUNTED_FORMS = 2
 """How many forms of the filter are tried with the parameter that asks for a count."""
 _TENANT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _TIMES = ("startTime", "closeTime")
-_LAST_WORD = re.compile(f"({'|'.join(sorted(OF_STEPS))})$")
+_LAST_WORD = re.compile(f"({'|'.join(sorted(STEP_EVENTS))})$")
 
 FILTERS = (
     Filter("workflow", "id", "workflow_id", "a workflow's id"),
-    Filter("status", "status", "status", one_of(FILTERED), FILTERED),
+    Filter("status", "status", "status", one_of(FILTER_VALUES), FILTER_VALUES),
 )
 
 

@@ -19,13 +19,13 @@ _OF_EXECUTIONS = {
 _OF_BEGUN_STEPS = {"Scheduled": "queued", "Initiated": "queued", "Started": "running"}
 MEANINGS = {**_OF_EXECUTIONS, **_OF_BEGUN_STEPS}
 
-BEGUN = tuple(_OF_BEGUN_STEPS)
+OPEN_STEP_EVENTS = tuple(_OF_BEGUN_STEPS)
 """The last words of an event's type by which a step has not ended yet."""
-OF_STEPS = (*BEGUN, *ended(MEANINGS))
+STEP_EVENTS = (*OPEN_STEP_EVENTS, *ended(MEANINGS))
 """The last words of an event's type that tell of a step."""
 
 FAILED = ("Failed",)
-FILTERED = ("Completed", *FAILED, "Canceled", "Running", "Executing", "Queued")
+FILTER_VALUES = ("Completed", *FAILED, "Canceled", "Running", "Executing", "Queued")
 """The values of the list's filter."""
 
 OPEN_RULE = OpenRule.of(_OF_EXECUTIONS, end="closeTime")

@@ -12,7 +12,7 @@ from ..table_parts import (
     timestamp_columns,
 )
 from ..view_mapping import Views, details_log_mapping, error_in, shown_executions, shown_steps
-from .statuses import BEGUN, MEANINGS
+from .statuses import MEANINGS, OPEN_STEP_EVENTS
 
 EXECUTIONS = executions_table(
     "workflow_executions",
@@ -115,7 +115,7 @@ _STEP = (
     "max(n.fetched_at) AS fetched_at, max(n.loaded_at) AS loaded_at, max(n.run_id) AS run_id "
     "FROM (SELECT v.*, row_number() OVER (PARTITION BY v.workflow_execution_id, v.step_name, v.phase "
     "ORDER BY v.position) AS place FROM (SELECT o.*, CASE WHEN o.status IN "
-    f"{BEGUN} THEN o.status ELSE 'ended' END AS phase FROM {{execution_events}} AS o "
+    f"{OPEN_STEP_EVENTS} THEN o.status ELSE 'ended' END AS phase FROM {{execution_events}} AS o "
     "WHERE o.step_name IS NOT NULL) AS v) AS n GROUP BY n.workflow_execution_id, n.step_name, n.place, "
     "n.execution_date_started) AS s"
 )

@@ -1,9 +1,8 @@
-"""Estimates of requests, seconds and bytes, as pure functions of counts and of averages over stored rows."""
+"""Formulas for requests, seconds and bytes: pure functions of counts and of averages over stored rows."""
 
 from __future__ import annotations
 
 import math
-from collections import deque
 from dataclasses import dataclass
 
 from ..core.models import Scope
@@ -17,7 +16,7 @@ _MIN_FOR_GOOD_ESTIMATE = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Costs:
+class RequestCounts:
     """Requests by kind."""
 
     list: int = 0
@@ -61,13 +60,13 @@ def details(amount: ExecutionCounts, scope: Scope, averages: Averages) -> tuple[
     return executions, round(payloads)
 
 
-def stored_bytes(executions: int, costs: Costs, scope: Scope, averages: Averages) -> int:
+def stored_bytes(executions: int, requests: RequestCounts, scope: Scope, averages: Averages) -> int:
     """Estimated bytes of executions and their details in the warehouse."""
     each = averages.steps_each if scope.steps == "all" else averages.steps_of_failed_each
     return round(
         executions * _BYTES_PER_ROW["execution"]
-        + costs.execution * (_BYTES_PER_ROW["details_log"] + each * _BYTES_PER_ROW["step"])
-        + costs.payload * averages.bytes_each
+        + requests.execution * (_BYTES_PER_ROW["details_log"] + each * _BYTES_PER_ROW["step"])
+        + requests.payload * averages.bytes_each
     )
 
 
@@ -79,37 +78,6 @@ def seconds(requests: float, *, limit: int, period_s: float, free: int | None) -
     if limit == 0:
         return None
     return max(0.0, requests - (free or 0)) * period_s / limit
-
-
-class Pace:
-    """The recent rate of requests, to estimate how long the rest of a run takes."""
-
-    _MIN_LOOKBACK_S = 10.0
-
-    def __init__(self) -> None:
-        self._marks: deque[tuple[float, int]] = deque([(0.0, 0)])
-
-    def seconds_left(
-        self, now_s: float, sent: int, requests_remaining: float, *, by_budget: float | None, period_s: float
-    ) -> float | None:
-        """Seconds until ``requests_remaining`` more are answered; None while nothing can be said.
-
-        ``now_s`` are seconds since the start. The pace is that of the last period, or ten seconds, at least;
-        a shorter look would take the burst at the start of each period for the pace. ``by_budget`` is what the
-        budget allows at best.
-        """
-        look_s = max(self._MIN_LOOKBACK_S, 2 * period_s)
-        self._marks.append((now_s, sent))
-        while len(self._marks) > 2 and self._marks[1][0] <= now_s - look_s:
-            self._marks.popleft()
-        since, before = self._marks[0]
-        is_enough = now_s - since >= max(1.0, period_s)
-        by_pace = (
-            requests_remaining * (now_s - since) / (sent - before) if is_enough and sent > before else None
-        )
-        if by_budget is None or by_pace is None:
-            return by_pace if by_budget is None else by_budget
-        return max(by_budget, by_pace)
 
 
 def sureness(scope: Scope, averages: Averages) -> str:

@@ -25,7 +25,7 @@ from .urls import Address, joined, quoted
 
 
 @dataclass(slots=True)
-class Sending:
+class PendingRequest:
     """One request and the attempts that were made at it."""
 
     request: Request

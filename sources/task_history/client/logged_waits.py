@@ -1,4 +1,4 @@
-"""Counts how long requests wait and why, for the run's summary, and logs one line when a wait begins."""
+"""How long requests wait and why: a log line when a wait begins, and the seconds for the summary of the run."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Stats:
     """Seconds during which at least one request waited, by cause: ``fault``, ``retry_after``, ``budget``."""
 
 
-class WaitStats:
+class LoggedWaits:
     """Seconds during which at least one request waited, by cause. ``clock`` gives seconds."""
 
     def __init__(self, origin: str, clock: Callable[[], float]) -> None:
