@@ -21,7 +21,7 @@ COSTLY = (
     "pandas",
     "altair",
     "google.cloud.bigquery",
-    "task_history.redaction.names",
+    "task_history.redaction.kinds_of_names",
 )
 RUN = f"""
 import sys
@@ -59,7 +59,7 @@ def test_a_sync_needs_no_data_frames_and_draws_nothing(place: Place) -> None:
 
     The rules by which texts are redacted are not read for rows of ids, words and instants.
     """
-    unneeded = {"numpy", "pandas", "altair", "rich", "task_history.redaction.names"}
+    unneeded = {"numpy", "pandas", "altair", "rich", "task_history.redaction.kinds_of_names"}
     assert imported(place, "sync", "paragon").isdisjoint(unneeded)
     assert place.query("SELECT count(*) FROM paragon.workflow_executions") == [(50,)]
 

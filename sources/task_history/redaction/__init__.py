@@ -20,7 +20,7 @@ encodings    decodes texts within text, such as base64
 sentences    secrets behind or before their names in sentences
 tables       redacts tables in text, such as CSV
 value_spans  finds the span of the value after a name
-names        classifies names by the values that are secrets under them; the names are in data/*.toml
+kinds_of_names  classifies names by the values that are secrets under them; the names are in data/*.toml
 two_word_names  names that two words make in other languages
 judging      judges whether a value under such a name is a secret
 no_values    texts behind such a name that are no secret

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..core.models import Json
 from . import names_as_values, sibling_fields
 from .judging import is_number
-from .names import FLAT_PAIRS, NO_SECRET_BY_NAME, Kind, squash
+from .kinds_of_names import FLAT_PAIRS, NO_SECRET_BY_NAME, Kind, squash
 from .randomness import is_random
 
 _OFTEN_TITLES = frozenset({Kind.UNLESS_WORDS})

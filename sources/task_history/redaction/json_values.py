@@ -14,8 +14,8 @@ from .expressions import expression
 from .field_names import KnownFieldNames
 from .json_in_text import MAX_DEPTH, MIN_BYTES, DocumentPass
 from .judging import is_secret_in_object
+from .kinds_of_names import FLAT_PAIRS, NO_SECRET_BY_NAME, Kind, squash
 from .known_secrets import KnownSecrets
-from .names import FLAT_PAIRS, NO_SECRET_BY_NAME, Kind, squash
 from .own_secrets import OwnSecrets
 from .randomness import FAMILIAR
 from .replacements import MARK, applied

@@ -14,7 +14,7 @@ from itertools import islice
 from ..core.models import Json
 from .data_files import rules, word_set
 from .expressions import expression
-from .names import ABOUT, Kind, kind_of, words_of
+from .kinds_of_names import ABOUT, Kind, kind_of, words_of
 from .placeholders import CREDENTIAL_SCHEMES, is_algorithm, is_placeholder, is_public
 from .randomness import (
     DATE,

@@ -9,7 +9,7 @@ from ..core.models import Json
 from . import patterns
 from .clean_texts import CleanTexts
 from .judging import is_secret, is_secret_or_doubtful
-from .names import Kind, kind_of, squash
+from .kinds_of_names import Kind, kind_of, squash
 from .ordinary_lines import OrdinaryLines
 from .own_secrets import OwnSecrets
 from .vocabulary import Vocabulary

@@ -14,7 +14,7 @@ from ..core.models import Json
 from .data_files import rules
 from .expressions import expression
 from .judging import is_no_name, is_ordinary, is_prose
-from .names import (
+from .kinds_of_names import (
     ANSWERS,
     FIELD_TYPES,
     IN_OBJECTS,
@@ -27,7 +27,7 @@ from .names import (
     squash,
     words_of,
 )
-from .names import (
+from .kinds_of_names import (
     kind_of as kind_of_name,
 )
 from .randomness import is_random

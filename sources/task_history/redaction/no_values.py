@@ -8,7 +8,7 @@ from . import patterns
 from .data_files import rules, word_set
 from .expressions import expression
 from .judging import REPORTING, is_no_name, is_secret
-from .names import HEADINGS, Kind
+from .kinds_of_names import HEADINGS, Kind
 from .randomness import is_random
 from .replacements import MARK
 from .sentences import is_strong

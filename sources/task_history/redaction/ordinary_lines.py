@@ -13,7 +13,7 @@ from . import names_as_values, patterns, shapes
 from .encodings import MIN_CHARS
 from .expressions import expression
 from .judging import Judge
-from .names import COOKIE_HEADERS, PHRASES, SCHEMED_HEADERS, may_precede
+from .kinds_of_names import COOKIE_HEADERS, PHRASES, SCHEMED_HEADERS, may_precede
 from .placeholders import CREDENTIAL_SCHEMES
 from .sentences import JOINING_WORDS
 from .vocabulary import Vocabulary

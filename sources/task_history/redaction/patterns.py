@@ -7,10 +7,10 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from . import names, two_word_names
+from . import kinds_of_names, two_word_names
 from .data_files import rules, word_set
 from .expressions import expression
-from .names import words_of
+from .kinds_of_names import words_of
 
 _GLUE = {"no": r"[ \t=]{1,4}", "may": r"[ \t]{0,4}", "only": ""}
 """What stands between the flag of a command and its value."""
@@ -119,7 +119,7 @@ _SCHEMED = r"(?i:(?:bearer|basic|token)[ \t+]{1,8})?"
 # Shorter ones stand for too much else in text.
 _NAMES, _VALUES = (
     "|".join(sorted((word for word in words if len(word) > 2), reverse=True))
-    for words in (names.PAIR_NAMES_IN_TEXT, names.PAIR_VALUES_IN_TEXT)
+    for words in (kinds_of_names.PAIR_NAMES_IN_TEXT, kinds_of_names.PAIR_VALUES_IN_TEXT)
 )
 PAIR = expression(
     rf"(?i)(?<![a-z])(?:{_NAMES}){_Q}\s{{0,32}}[:=]\s{{0,32}}{_Q}(?P<name>[\w.-]{{1,512}}+){_Q}[\s,&;]{{1,32}}+"
@@ -234,7 +234,9 @@ WORDS_BEFORE_SECRETS = expression(
 )
 """Words, in lower case, that may stand before a secret without any sign or name."""
 COMMAND_END = expression(r"[\n|;&]")
-RAW_HEADERS = expression(rf"(?i:{'|'.join(sorted(names.FLAT_PAIRS))})(?:\\{{0,16}}[\"'])?[\s:=]{{1,8}}\[")
+RAW_HEADERS = expression(
+    rf"(?i:{'|'.join(sorted(kinds_of_names.FLAT_PAIRS))})(?:\\{{0,16}}[\"'])?[\s:=]{{1,8}}\["
+)
 NEXT_TEXT = expression(r"[\s,]{0,200}(?P<open>\\{0,16}[\"'])")
 
 # Which of these to try when a text, in lower case, holds the sign.
@@ -344,7 +346,7 @@ FOLLOWED = expression(
     rf"\s*+(?:(?:is|was|provided|used|{_TYPES.lower()})(?![a-z])\??:?\s*+)?(?:[^\w\s.,!?]|[^\s0-9]*+[0-9])"
 )
 _PHRASES: dict[str, list[str]] = {}
-for _phrase in names.PHRASES:
+for _phrase in kinds_of_names.PHRASES:
     _PHRASES.setdefault(_phrase.split()[0], []).append(_phrase)
 PHRASES = {
     first: expression(
@@ -393,14 +395,14 @@ class Stems:
         own = "".join(
             "|" + r"[\W_]?".join(map(re.escape, words)) for name in extra_names if (words := words_of(name))
         )
-        few = "".join(f"|{word}(?![a-z])" for word in sorted(names.MOSTLY_OTHER_WORDS))
+        few = "".join(f"|{word}(?![a-z])" for word in sorted(kinds_of_names.MOSTLY_OTHER_WORDS))
         # The fewer first letters, the faster is the search; most texts are ASCII.
-        in_any = _by_first(names.stems()) + few + own
-        self._in_ascii = expression(_by_first(filter(str.isascii, names.stems())) + few + own)
+        in_any = _by_first(kinds_of_names.stems()) + few + own
+        self._in_ascii = expression(_by_first(filter(str.isascii, kinds_of_names.stems())) + few + own)
         self._in_any = expression(in_any)
 
         # One word of each phrase is enough: the rarer one.
-        phrases = [name.split() for name in names.stems() if " " in name]
+        phrases = [name.split() for name in kinds_of_names.stems() if " " in name]
         edge_words = {words[-1] if words[-1] == "json" else words[0] for words in phrases}
         edge_words |= {words[0] for name in extra_names if len(words := words_of(name)) > 1}
         edges = "|".join(map(re.escape, sorted(edge_words)))
@@ -438,7 +440,7 @@ NAMED_FORMS = tuple(
 # 您的验证码是123456, 認証コードは123456です: languages that do not separate words.
 _UNPARTED = [
     name
-    for name in (*names.OTHER_LANGUAGES, *two_word_names.STEMS)
+    for name in (*kinds_of_names.OTHER_LANGUAGES, *two_word_names.STEMS)
     if ord(name[0]) > 0x2E80 or 0xE00 < ord(name[0]) < 0xF00
 ]
 UNPARTED = expression(

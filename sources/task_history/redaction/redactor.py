@@ -1,6 +1,6 @@
 """The redactor: removes secrets from payloads and texts before anything is written.
 
-``Redactor`` takes them out of parsed JSON, by the names they stand under (``names``) and, in texts, by
+``Redactor`` takes them out of parsed JSON, by the names they stand under (``kinds_of_names``) and, in texts, by
 their shapes and what stands around them (``text``, ``patterns``), before ``core.cutting`` cuts
 the value: what is cut first can no longer be recognised.
 
@@ -24,7 +24,7 @@ from .replacements import MARK
 
 if TYPE_CHECKING:
     from .json_values import JsonRedaction
-    from .names import Kind
+    from .kinds_of_names import Kind
 
 __all__ = ["MARK", "Redacted", "Redactor"]
 

@@ -13,7 +13,7 @@ from itertools import pairwise
 from ..core.models import Json
 from .expressions import expression
 from .judging import Judge
-from .names import ABOUT, NEVER_VALUES, NO_SECRET_BY_NAME, Kind, squash, words_of
+from .kinds_of_names import ABOUT, NEVER_VALUES, NO_SECRET_BY_NAME, Kind, squash, words_of
 from .names_as_values import KindOf, role
 from .replacements import MARK
 from .sentences import is_strong, strong_word

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from . import patterns, shapes
 from .expressions import expression
 from .judging import REPORTING, is_card_number, is_no_name
+from .kinds_of_names import Kind
 from .known_secrets import KnownSecrets
 from .lookalikes import in_latin
-from .names import Kind
 from .placeholders import is_cipher
 from .randomness import is_key_material, is_mixed
 from .redacted_text import RedactedText

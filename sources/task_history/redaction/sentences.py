@@ -9,8 +9,8 @@ from . import two_word_names
 from .data_files import rules, word_set
 from .expressions import expression
 from .judging import is_ordinary
+from .kinds_of_names import ABOUT, PAIR_VALUES, spelled, words_of
 from .lookalikes import in_latin
-from .names import ABOUT, PAIR_VALUES, spelled, words_of
 from .placeholders import is_algorithm
 from .randomness import DATE, FAMILIAR, is_jumbled
 from .replacements import Span

@@ -8,7 +8,7 @@ from functools import lru_cache
 from ..core.models import Json
 from .expressions import expression
 from .judging import is_secret_in_object
-from .names import Kind, squash
+from .kinds_of_names import Kind, squash
 
 _NAME_CHARS = 64
 """Maximum characters of a name that tells of another."""

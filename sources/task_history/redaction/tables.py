@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from .expressions import expression
 from .judging import Judge, is_no_name
-from .names import NO_SECRET_BY_NAME, Kind
+from .kinds_of_names import NO_SECRET_BY_NAME, Kind
 from .names_as_values import is_secret_text, role
 from .randomness import is_random
 from .replacements import Span

@@ -10,8 +10,7 @@ from .encodings import MIN_CHARS, encoded_runs, may_be_escaped_again, spaced_hex
 from .expressions import expression
 from .folding import folded, folds
 from .judging import REPORTING
-from .known_secrets import KnownSecrets
-from .names import (
+from .kinds_of_names import (
     HEADINGS,
     IN_URL,
     IN_URL_IF_RANDOM,
@@ -22,6 +21,7 @@ from .names import (
     may_precede,
     words_before,
 )
+from .known_secrets import KnownSecrets
 from .no_values import is_message, is_no_value, is_postal
 from .ordinary_lines import Reading, tells_of_names_alone
 from .placeholders import is_reference

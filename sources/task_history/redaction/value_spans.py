@@ -6,7 +6,7 @@ import re
 
 from .expressions import expression
 from .judging import REPORTING
-from .names import COOKIE_HEADERS, SCHEMED_HEADERS
+from .kinds_of_names import COOKIE_HEADERS, SCHEMED_HEADERS
 
 _PLAIN_VALUE = expression(r"[^\s&;\"'<>`（），。；]+")
 _ENCODED_VALUE = expression(r"(?:(?!%22|%26|%2[cC]|%7[dD])[^\s&\"'<>`])+")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-from task_history.redaction import names, patterns, two_word_names
+from task_history.redaction import kinds_of_names, patterns, two_word_names
 from task_history.redaction.data_files import FOLDER, rules
 from task_history.redaction.redactor import MARK, Redactor
 from tests.support.data_lines import for_each
@@ -173,28 +173,28 @@ def test_name_that_is_none(name: str, ordinary: dict[str, Any]) -> None:
         assert {f"{field}_password": MARK} == redacted({f"{field}_password": SECRET})
 
 
-@for_each("word", sorted(names.ABOUT))
+@for_each("word", sorted(kinds_of_names.ABOUT))
 def test_ending_that_tells_about_a_secret(word: str) -> None:
     """A field that tells about a password keeps its value; a password of such a thing goes."""
     assert {f"password_{word}": SECRET} == redacted({f"password_{word}": SECRET})
     assert {f"{word}_password": MARK} == redacted({f"{word}_password": SECRET})
 
 
-@for_each("word", sorted(names.PAGING))
+@for_each("word", sorted(kinds_of_names.PAGING))
 def test_place_in_a_listing(word: str) -> None:
     """A token that is a place in a listing stays; a key beside the same word goes."""
     assert {f"{word}Token": SECRET} == redacted({f"{word}Token": SECRET})
     assert {f"{word}_api_key": MARK} == redacted({f"{word}_api_key": SECRET})
 
 
-@for_each("word", sorted(names.PAIR_NAMES))
+@for_each("word", sorted(kinds_of_names.PAIR_NAMES))
 def test_key_of_a_name(word: str) -> None:
     """A name of a secret under this key tells of the value beside it; any other name does not."""
     assert {word: "password", "value": MARK} == redacted({word: "password", "value": SECRET})
     assert {word: "surname", "value": SECRET} == redacted({word: "surname", "value": SECRET})
 
 
-@for_each("word", sorted(names.PAIR_VALUES | names.PROSE_PAIR_VALUES - {"secret"}))
+@for_each("word", sorted(kinds_of_names.PAIR_VALUES | kinds_of_names.PROSE_PAIR_VALUES - {"secret"}))
 def test_key_of_a_value(word: str) -> None:
     """The value beside the name of a secret goes; beside any other name it stays."""
     assert {"name": "password", word: MARK} == redacted({"name": "password", word: SECRET})

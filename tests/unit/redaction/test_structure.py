@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from task_history.core.json_writing import exact_json
-from task_history.redaction import lookalikes, names, patterns
+from task_history.redaction import kinds_of_names, lookalikes, patterns
 from task_history.redaction.redactor import MARK, Redactor
 from tests.support.data_lines import for_each
 
@@ -343,9 +343,9 @@ def test_what_only_resembles_a_secret_stays(text: str) -> None:
 def test_names_stand_in_one_list() -> None:
     """A name that is added to the list of names is found in text and as a pair without a second place."""
     text_stems = patterns.Stems(())
-    for word in (*names.NAMES, *names.GLUED):
+    for word in (*kinds_of_names.NAMES, *kinds_of_names.GLUED):
         assert text_stems.search(word), word
-    for kind in names.KEY_KINDS:
+    for kind in kinds_of_names.KEY_KINDS:
         assert text_stems.search(f"{kind}_key")
 
 

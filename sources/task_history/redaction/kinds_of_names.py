@@ -1,4 +1,4 @@
-"""Names of secrets: classifies a field's name by the values that are secrets under it.
+"""The kind of a field's name: by which values under it are secrets.
 
 The names themselves stand in ``data/secret_names_english.toml`` and ``data/secret_names_other_languages.toml``;
 ``patterns`` makes what it looks for in text from the same files. A name decides on its words: ``apiKey``,
