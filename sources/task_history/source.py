@@ -16,7 +16,7 @@ import dlt
 from dlt.extract import DltResource
 
 from . import systems
-from .client.connect import connected
+from .client.account_client import connected
 from .core.batch import Batch
 from .core.errors import TaskHistoryError
 from .core.log import log

@@ -128,6 +128,8 @@ class _Account:
         self._words = [listed["system"], *instance, *warehouse]
         self._policy = policy
         self._dataset: str = listed["dataset"]
+        self._group = self._dataset
+        """Dagster's group of the account's assets."""
         self._backfills_at_once: int = listed["backfills_at_once"]
 
     @property
@@ -170,7 +172,7 @@ class _Account:
                 self.key(table["name"]),
                 deps=[self.key("sync"), self.key("backfill")],
                 description=table["description"],
-                group_name=self._dataset,
+                group_name=self._group,
                 kinds={self._listed["destination"], "table"},
                 metadata={"dagster/column_schema": _column_schema(table)},
             )
@@ -203,7 +205,7 @@ class _Account:
                 AssetSpec(
                     key,
                     description=description,
-                    group_name=self._dataset,
+                    group_name=self._group,
                     kinds={"dlt", self._listed["destination"]},
                     # A run that finds another one active materializes nothing.
                     skippable=True,

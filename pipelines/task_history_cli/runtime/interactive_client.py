@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from task_history.client.account_client import connected
 from task_history.client.client import Client
-from task_history.client.connect import connected
 from task_history.client.rate_limit import Budget
 from task_history.core.errors import Stopped, VendorError
 from task_history.core.stop import StopSignal

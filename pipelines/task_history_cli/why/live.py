@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from task_history.client.account_client import connected
 from task_history.client.client import Client
-from task_history.client.connect import connected
 from task_history.core.errors import (
     Rejected,
     Stopped,

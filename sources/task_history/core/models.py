@@ -71,7 +71,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The executions whose steps and payloads are loaded: ``all``, ``failed`` or ``none``."""
+    """Of which executions the steps are loaded, and of which steps the payloads: ``all``, ``failed`` or ``none``."""
 
     steps: str
     payloads: str

@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..client.account_client import connected
 from ..client.client import Client
-from ..client.connect import connected
 from ..client.rate_limit import Budget, Usage
 from ..core.errors import (
     AlreadyRunning,

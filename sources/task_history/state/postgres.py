@@ -28,6 +28,8 @@ ANSWER_TIMEOUT_S = 5.0
 OWNERS_LOCK = 0x7461736B
 """First part of the advisory locks of connections; the second is the connection's number."""
 _VERSION = 1
+_KEEPALIVES: dict[str, Any] = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+"""Seconds of silence, seconds between questions, and questions without an answer that end a connection, at both ends."""
 _SETTINGS = {
     "search_path": SCHEMA,
     "application_name": "",
@@ -36,9 +38,7 @@ _SETTINGS = {
     "lock_timeout": "1s",
     "statement_timeout": "4s",
     # A machine that lost its network or power is noticed within a minute.
-    "tcp_keepalives_idle": "30",
-    "tcp_keepalives_interval": "10",
-    "tcp_keepalives_count": "3",
+    **{f"tcp_{name}": str(value) for name, value in _KEEPALIVES.items()},
 }
 _TABLES = """
 CREATE TABLE version (version integer NOT NULL);
@@ -188,9 +188,7 @@ class Connection:
                 autocommit=True,
                 prepare_threshold=2,
                 connect_timeout=round(ANSWER_TIMEOUT_S),
-                keepalives_idle=30,
-                keepalives_interval=10,
-                keepalives_count=3,
+                **_KEEPALIVES,
             )
         except psycopg.Error as error:
             raise self._answer_to(error) from None

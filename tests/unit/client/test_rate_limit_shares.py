@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from task_history.client.connect import connected
+from task_history.client.account_client import connected
 from task_history.client.rate_limit import Budget, Slot
 from task_history.client.rate_limit_rule import BudgetShare, RateLimitRule, owed
 from task_history.core.errors import Stopped

@@ -23,7 +23,7 @@ def _run(ago: timedelta) -> dict[str, object]:
 
 @pytest.mark.parametrize("warehouse", [Backend, OtherBackend, BigQueryBackend])
 def test_a_run_that_still_commits_counts_as_active(warehouse: type[Backend]) -> None:
-    """On each warehouse a run of another machine counts as active from one commit to the next, and not for ever."""
+    """By each warehouse's commits a run of another machine counts as active from one to the next, and not for ever."""
     commits = warehouse.commits
     between = timedelta(seconds=1.5 * commits.seconds)
     with pytest.raises(AlreadyRunning, match="elsewhere"):

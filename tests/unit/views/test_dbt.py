@@ -198,5 +198,10 @@ def test_measures_are_those_of_the_views(tmp_path: Path) -> None:
             "SELECT count(*), count(*) FILTER (status = 'FAILED'), count(*) FILTER (NOT is_open), "
             "sum(task_count), count(DISTINCT user_id) FROM paragon.workflow_executions"
         ).fetchone()
+        seconds = connection.execute(
+            "SELECT quantile_cont(epoch(date_ended) - epoch(date_started), 0.5), "
+            "quantile_cont(epoch(date_ended) - epoch(date_started), 0.95) FROM paragon.workflow_executions"
+        ).fetchone()
     names = ("executions", "failed_executions", "ended_executions", "tasks", "users")
     assert tuple(found[name] for name in names) == raw
+    assert seconds == pytest.approx((found["median_duration_s"], found["p95_duration_s"]), abs=0.002)
