@@ -38,6 +38,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 RUNS, _MAX_RUNS = 3, 8
 START = NOW - timedelta(days=DAYS + 1)
+WHOLE = Window(START, NOW)
 
 
 @dataclass(slots=True)
@@ -50,6 +51,8 @@ class World:
     lookback: timedelta
     now: datetime = NOW
     cursor: datetime | None = None
+    window: Window = WHOLE
+    """What is backfilled."""
 
     def run(self) -> tuple[Context, TaskHistoryError | None]:
         """One run of the command; gives the error that ended it."""
@@ -70,7 +73,7 @@ class World:
             now=lambda: self.now,
             command=self.command,
             lane=(SYNC if is_sync else BACKFILL).name,
-            selection=None if is_sync else Selection(Window(START, NOW)),
+            selection=None if is_sync else Selection(self.window),
         )
         loop = RunLoop(context, Sync(context, cursor=self.cursor) if is_sync else Backfill(context))
         for batch in loop.batches():
@@ -242,6 +245,65 @@ def test_a_row_that_jumps_over_the_reader_is_read(name: str, order: str, total: 
     """What comes to the front later is not taken for a row that moved; nor does one that went hide one that came."""
     vendor = RandomVendor(name, number, Behaviour(order=order, total=total), executions=300)
     _loses_nothing_silently(name, number, World(vendor, _warehouse(name), "backfill", timedelta(hours=2)))
+
+
+@pytest.mark.parametrize("request_number", [2, 3, 4, 5])
+@pytest.mark.parametrize("more", ["true", "always"])
+def test_a_jump_after_a_page_that_was_cut_short_is_read(more: str, request_number: int) -> None:
+    """The page is asked for once more, and by then a row has moved over it: positions say so there, too."""
+    behaviour = Behaviour(order="updated_to_front", more=more, short_at=(request_number,))
+    vendor = RandomVendor("b3os", request_number, behaviour, executions=300)
+    vendor.move_at(request_number + 1)
+    _loses_nothing_silently("b3os", 0, World(vendor, _warehouse("b3os"), "backfill", timedelta(hours=2)))
+
+
+@pytest.mark.parametrize("request_number", [2, 3, 4, 6])
+@pytest.mark.parametrize("name", ["b3os", "twinit"])
+def test_a_row_that_jumps_over_what_is_stored_is_read(name: str, request_number: int) -> None:
+    """A backfill of older days begins behind the newer rows that are stored, and looks before these for what jumped."""
+    vendor = RandomVendor(name, request_number, Behaviour(order="updated"), executions=600)
+    vendor.move_at(10_000)
+    stored, older = (
+        Window(NOW - timedelta(days=10), NOW),
+        Window(NOW - timedelta(days=17), NOW - timedelta(days=12)),
+    )
+    world = World(vendor, _warehouse(name), "backfill", timedelta(hours=2), window=stored)
+    try:
+        world.run()
+        moved = min((one for one in vendor.visible.values() if one.start in older), key=lambda one: one.start)
+        vendor.move_at(request_number, moved.id)
+        world.window = older
+        world.run()
+        assert moved.id in world.held() or not world.is_verified(moved.partition, moved.start)
+    finally:
+        world.warehouse.clear()
+
+
+@pytest.mark.parametrize("name", ["sailpoint", "twinit"])
+def test_rows_that_expire_cost_no_second_reading(name: str) -> None:
+    """A vendor that counts and deletes its oldest rows takes hardly more requests, and no day stays unverified."""
+    requests = []
+    for purged in (0, 7):
+        behaviour = Behaviour(total="given" if name == "sailpoint" else "true", purged=purged)
+        vendor = RandomVendor(name, 5, behaviour, executions=1_000)
+        vendor.move_at(9)
+        world = World(vendor, _warehouse(name), "backfill", timedelta(hours=2))
+        try:
+            world.run()
+            assert not world.unverified_days()
+        finally:
+            world.warehouse.clear()
+        requests.append(vendor.requests)
+    assert requests[1] <= 1.1 * requests[0]
+
+
+def test_the_beginning_of_a_long_unsorted_list_is_not_read_with_each_page() -> None:
+    """Of a list of two thousand rows in any order one row moves: it is read again once, and not for every page."""
+    vendor = RandomVendor("b3os", 3, Behaviour(order="updated_to_middle"), executions=2_400)
+    vendor.move_at(70)
+    world = World(vendor, _warehouse("b3os"), "backfill", timedelta(hours=2))
+    _loses_nothing_silently("b3os", 3, world)
+    assert vendor.requests <= 4 * 2_400 / PAGE_SIZE
 
 
 def _is_mended_by_later_runs(name: str, number: int) -> None:

@@ -46,8 +46,9 @@ class Behaviour:
     order: str = "sorted"
     """``sorted``: as the kind of listing says; of the others ``oldest``, ``any``, ``changing`` from request to request,
     or ``changing_in_day``; ``updated``: the last update first, and a row is updated meanwhile; ``moving_once``: its last
-    third comes first after a while; ``updated_to_middle``: a row moves in among those that were read, and another comes
-    to the front later; ``updated_as_one_goes``: a row moves to the front as one that was read vanishes."""
+    third comes first after a while; ``updated_to_front``, where the order stays but for one row; ``updated_to_middle``: a
+    row moves in among those that were read, and another comes to the front later; ``updated_as_one_goes``: a row moves to
+    the front as one that was read vanishes."""
     total: str = "true"
     """``true``, ``absent``, ``high``, ``moving``, ``dropped`` after the first page, or ``page``: that of the page's rows.
 
@@ -178,6 +179,10 @@ class RandomVendor:
         """So many executions more, that began since ``NOW``."""
         self.executions |= self._made(number, since=max(NOW, until - timedelta(minutes=50)), until=until)
 
+    def move_at(self, lists: int, identity: str = "") -> None:
+        """Has what the order says happen at that list request from now on, to that row if one is named."""
+        self._happens_at, self._updated = self._lists + lists, identity
+
     @property
     def visible(self) -> dict[str, Execution]:
         """The executions that are listed now."""
@@ -285,10 +290,9 @@ class RandomVendor:
             rows.sort(key=lambda one: -one.start.toordinal())
         elif order == "updated":
             rows.reverse()
-            last = next((one for one in reversed(rows) if len(rows) > 2 * PAGE_SIZE), None)
-            if last and self._lists >= self._happens_at:
-                self._updated = self._updated or last.id
-            rows.sort(key=lambda one: one.id != self._updated)
+            if len(rows) > 2 * PAGE_SIZE and self._lists >= self._happens_at:
+                self._updated = self._updated or rows[-1].id
+                rows.sort(key=lambda one: one.id != self._updated)
         elif order == "moving_once":
             rows.sort(key=lambda one: one.id)
             cut = -(len(rows) // 3) if self._lists >= self._happens_at else 0
@@ -301,10 +305,10 @@ class RandomVendor:
 
     def _with_one_moved(self, rows: list[Execution]) -> list[Execution]:
         """The last row moved, once some pages were read, and what happens with it."""
-        is_to_middle = self.behaviour.order == "updated_to_middle"
+        order, is_to_middle = self.behaviour.order, self.behaviour.order == "updated_to_middle"
         if not self._updated and self._lists >= self._happens_at and len(rows) > 3 * PAGE_SIZE:
             self._updated = rows[-1].id
-            if not is_to_middle:
+            if order == "updated_as_one_goes":
                 del self.executions[rows.pop(3).id]
         moved = next((one for one in rows if one.id == self._updated), None)
         if moved is None:

@@ -10,6 +10,7 @@ In the order in which data meets them::
     repeated_readings   when a list whose rows swap positions was read often enough
     one_instant         all executions of one millisecond, whose order may change
     seen_order          what pages showed of a listing's order
+    seen_positions      where one reading saw each row, and where a further page begins among them
     rows_before         how many rows came before those that were read
     overlapping_pages   one reading of a list without a count, each page overlapping the one before
     columnar            pages of a window in columns

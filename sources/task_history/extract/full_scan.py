@@ -8,13 +8,13 @@ Otherwise the list is read to its end, and read again where its order changes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 
 from ..core.intervals import overlap
 from ..core.log import log
-from ..core.models import MS, Row, Window, floor_ms
+from ..core.models import MS, Page, Row, Window, floor_ms
 from ..systems.protocol import System
 from ..warehouse.verified_days import Completeness
 from .counted_window import Pages
@@ -80,22 +80,23 @@ class FullScan(UnsortedListing):
         """The piece's window, no further than its last row or when the list's beginning was read."""
         return super().elapsed_part(piece, min(edge, self._shown_until or edge))
 
-    def _safe_start(self, window: Window, stored: StoredExecutions | None) -> int:
-        """A position in the list before which all rows are newer than the window.
+    def _safe_start(self, window: Window, stored: StoredExecutions | None) -> _Start | None:
+        """Where to begin, so that all rows before are newer than the window; None for the list's beginning.
 
-        The list counts as sorted newest first if it is so at its beginning and at that position.
+        The list counts as sorted newest first if it is so there and at its beginning, which is asked for after it: what
+        comes to the front later shows in the positions of further pages.
         """
         count = stored.count(Window(window.end, _END_OF_TIME)) if stored is not None else 0
         size = self.system.listing.page_size
         position = max(0, count - size // 2)
-        if position < size or not self._is_falling(head := self.pages.one(None).rows, window.end):
-            return 0
         while position >= size:
-            rows = self.pages.one(None, position).rows
-            if self._is_falling([head[-1], *rows], window.end):
-                return position
+            page, head = self.pages.one(None, position), self.pages.one(None).rows
+            if not self._is_falling(head, window.end):
+                return None
+            if self._is_falling([head[-1], *page.rows], window.end):
+                return _Start(position, page, list(map(self.system.identity, head)))
             position //= 2
-        return 0
+        return None
 
     def _is_falling(self, rows: Sequence[Row], end: datetime) -> bool:
         """Whether the rows come newest first, and the second of them did not begin before ``end``."""
@@ -103,6 +104,17 @@ class FullScan(UnsortedListing):
         falls = [one > two for one, two in pairwise(starts) if one != two]
         is_sorted = len(starts) == len(rows) > 1 and all(falls) and len(falls) >= MIN_ORDERED_ROWS // 2
         return is_sorted and starts[1] >= end
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """Where a reading begins behind the list's beginning."""
+
+    offset: int
+    page: Page
+    """The page there."""
+    head: Sequence[str]
+    """The ids that the list began with after that."""
 
 
 class _Others:
@@ -175,8 +187,11 @@ class _Scan:
         self._waiting: dict[str, Row] = {}
         """Rows of the windows that are in no piece yet."""
 
-    def pieces(self, offset: int = 0) -> Iterator[ListedWindow]:
-        """The windows in pieces; only the newest where the list is left before its end."""
+    def pieces(self, start: _Start | None = None) -> Iterator[ListedWindow]:
+        """The windows in pieces; only the newest where the list is left before its end.
+
+        ``start`` is where the first reading begins, None for the list's beginning.
+        """
         newest = self._windows[0]
         chain: Chain | None = None
         for reading in range(1, MAX_READINGS + 1):
@@ -185,9 +200,12 @@ class _Scan:
                 lengths=self._lengths,
                 order=self._shared_order,
                 window=None,
-                offset=offset if reading == 1 else 0,
+                offset=start.offset if start else 0,
+                first=start.page if start else None,
+                head=start.head if start else (),
                 earlier=chain,
             )
+            start = None
             self._order, self._last = "", _END_OF_TIME
             yield from self._read(chain)
             yield from self._read_before(chain)
@@ -228,7 +246,7 @@ class _Scan:
             self._take(rows)
             if self._is_passed(chain):
                 return
-            if len(self._waiting) >= _ROWS_PER_PIECE:
+            if len(self._waiting) >= _ROWS_PER_PIECE and self._is_newest_first and chain.is_joined:
                 yield from self._read_before(chain)
                 piece = self._complete_prefix(chain, Window(newest.start, self._end))
                 if piece is not None:

@@ -14,10 +14,8 @@ Of the list A to F, in pages of four of which two rows are shared::
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
-from itertools import pairwise
 
 from ..core.models import Page, Row, Window
 from ..warehouse.verified_days import Completeness
@@ -34,6 +32,7 @@ from .evidence import (
 )
 from .rows_before import RowsBefore
 from .seen_order import MAX_MOVED_PART, MIN_SHARED_ROWS, SeenOrder
+from .seen_positions import SeenPositions, ShownPage, farthest
 
 _PAGES_BACK = (0.5, 2, 10)
 """How far back a page is asked for again that does not join the one before it."""
@@ -49,29 +48,17 @@ _EMPTY = "a page behind rows came empty"
 _MOVED = "a page does not join the one before it: rows moved while they were read"
 _CHANGES = "the order of the list changes from request to request"
 FEW_SHARED = "too few rows came twice to show that the order of the list stays"
-_ROWS_WENT = "the vendor's count became less while the list was read"
+ROWS_WENT = "the vendor's count became less while the list was read"
 CAME_BEFORE = "rows came before those that were read, and were not found there"
+_SHORTER = "the reading before showed more rows"
 _MOVED_FAR = "the order of the list changes by more rows than two pages share"
 _OFFSET = "offsets lead to the same rows"
-
-
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """A page as it was shown at an offset, one id and start for each position; an empty id where a row has none."""
-
-    offset: int
-    page: Page
-    ids: list[str]
-    starts: list[datetime | None]
-    fresh: list[Row]
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
 
 class Chain:
     """One list, page after page, from the row at ``offset`` on.
 
+    ``first`` is the page there, where it was read already; ``head`` are the ids that the list began with after that.
     ``lengths`` and ``order`` are what other lists of the listing showed, ``earlier`` is the reading of the same list
     before this one, ``expected`` how many of its rows other lists showed.
     """
@@ -84,6 +71,8 @@ class Chain:
         order: SeenOrder,
         window: Window | None,
         offset: int = 0,
+        first: Page | None = None,
+        head: Collection[str] = (),
         earlier: Chain | None = None,
         expected: int = 0,
     ) -> None:
@@ -93,10 +82,12 @@ class Chain:
         self._order = order
         self._window = window
         self._offset = offset
+        self._first = first
+        self._before = dict.fromkeys(head, 0)
+        """Ids that stand before ``offset``."""
         self._earlier = earlier
         self._expected = expected
-        self.positions: dict[str, int] = {}
-        """The position of each row that was read; -1 where the page that showed it joins no other."""
+        self._seen = SeenPositions()
         self.first_size = 0
         """How many rows the first page shows."""
         self.asked = offset
@@ -116,23 +107,24 @@ class Chain:
         """Whether it became less."""
         self.newest: datetime | None = None
         """When the newest of its rows began."""
-        self._last_start: datetime | None = None
-        """When the last row of the last page began."""
         self._newcomers = 0
         """Rows that the earlier reading did not show."""
         self._all_newcomers_are_newer = earlier is not None
         """Whether those are newer than all that the earlier reading showed."""
-        self._end = 0
-        """The position behind the last page."""
         self._rows_before = RowsBefore()
-        self._joined: _Shown | None = None
-        """The last page that joined the one before it."""
+        self._joined_at: int | None = None
+        """The offset of the last page that joined the one before it."""
+        self._is_ended_by_length = False
+        """Whether the last page was taken for the last one because it is shorter than others."""
         self._is_only_row = False
         """Whether the list was seen to hold a single row."""
-        self._nameless: set[int] = set()
-        """The positions of rows without an id."""
         self._empty: set[int] = set()
         """Offsets after rows at which a page came back empty."""
+
+    @property
+    def positions(self) -> Mapping[str, int]:
+        """The position of each row that was read, by its id; -1 where the page that showed it joins no other."""
+        return self._seen.by_id
 
     @property
     def is_joined(self) -> bool:
@@ -155,6 +147,8 @@ class Chain:
             return unverified(self._reason)
         if self.may_lack_rows_before:
             return unverified(CAME_BEFORE)
+        if self._is_ended_by_length and self._earlier and len(self._earlier.positions) > len(self.positions):
+            return unverified(_SHORTER)
         doubt = self._doubt
         return CHAIN if not doubt else REPEAT if self._is_repeated else unverified(doubt)
 
@@ -165,15 +159,15 @@ class Chain:
             return ""
         if self._order.is_unstable:
             return _CHANGES
-        if self._is_reduced:
-            return _ROWS_WENT
+        if self._is_reduced and not self._order.is_sorted:
+            return ROWS_WENT
         is_short = self._count <= self._offset + self.first_size and self._lengths.is_short(self.first_size)
         return "" if self._order.is_known or is_short else FEW_SHARED
 
     @property
     def _count(self) -> int:
         """How many rows the list is known to hold, those before ``offset`` included."""
-        return self._offset + len(self.positions) + len(self._nameless)
+        return self._offset + len(self._seen)
 
     @property
     def _is_repeated(self) -> bool:
@@ -184,11 +178,13 @@ class Chain:
 
     def __iter__(self) -> Iterator[list[Row]]:
         """The rows of each page that were not on those before. Raises what the client raises."""
-        last = first = self._ask(self._offset)
+        last = first = (
+            self._ask(self._offset) if self._first is None else self._taken(self._offset, self._first)
+        )
         if not last.ids:
             # One empty answer is no evidence.
             last = self._ask(self._offset)
-        self._note_positions(last, self._offset)
+        self._seen.note(last, self._offset)
         self.first_size = len(last)
         if not last.ids:
             is_whole = not self._offset
@@ -215,7 +211,7 @@ class Chain:
             if last.offset == self._offset == 0 and len(last) == 1 and not shown.ids:
                 again = self._ask(shown.offset)
                 is_only = is_only_row(last.page, (shown.page, again.page))
-                self._note_positions(again, again.offset)
+                self._seen.note(again, again.offset)
                 shown, fresh = again, again.fresh
             # A page of one row that comes again at the next position ends the reading, unverified: no row is shared.
             is_shared_only = not fresh and 0 < len(shown) <= max(1, shared)
@@ -224,7 +220,9 @@ class Chain:
                 again = self._ask(shown.offset)
                 is_shared_only = again.ids == shown.ids
                 fresh = again.fresh
-                self._note_positions(again, self.positions[shown.ids[0]] if shown.ids[0] else shown.offset)
+                position = self._goes_on(again, 1)
+                self._rows_before.note_page(position, again.offset)
+                self._seen.note(again, again.offset if position is None else position)
                 shown = again
             self.reached_end = is_only or is_shared_only or self._is_end(shown)
             self._is_only_row = is_only
@@ -240,61 +238,60 @@ class Chain:
         """What came before the rows that were read while they were, from the beginning of the list once more.
 
         To be called when the reading has ended. A row that was not read yet may have come there, too: an update may bring
-        it to the front, or between rows that were read. So the last page is asked for again as well: what came since does
-        not count as what came before. Raises what the client raises.
+        it to the front. In a list that is not sorted it may also have come between rows that were read, where it is not
+        asked for. So the last page is asked for again after the beginning: it says how many rows came up to then, and as
+        many have to be found. Raises what the client raises.
         """
         is_other_count = self._is_recounted and self._count != self._total
-        if self._offset or not (self.may_lack_rows_before or is_other_count):
+        if not (self.may_lack_rows_before or (is_other_count and not self._offset)):
             return
         for _ in range(_MAX_BEGINNINGS):
             for fresh in self._beginning():
                 self._rows_before.note_found(len(fresh))
                 yield fresh
-            if self._joined is None:
+            if self._order.is_sorted and self._offset:
+                # In a list that is still sorted they are new ones at its beginning, some of them perhaps in ``head``.
+                self._rows_before = RowsBefore()
+            if self._joined_at is None or self._order.is_sorted:
                 return
-            # Where all rows come sorted by their start, none comes between others but one that became visible late.
-            if not self._order.is_sorted:
-                again = self._ask(self._joined.offset)
-                self._rows_before.note_page(self._begin_of(again), again.offset)
-                yield again.fresh
-            if not self.may_lack_rows_before:
+            again = self._ask(self._joined_at)
+            yield again.fresh
+            position = self._seen.begin_of_known(again)
+            self._rows_before.note_page(position, again.offset)
+            if position is None or not self.may_lack_rows_before:
                 return
 
     def _beginning(self) -> Iterator[list[Row]]:
         """The rows of the list's first pages that are not known, up to a page that shows one which is."""
-        known, offset = set(self.positions), 0
+        before, offset = {*self.positions, *self._before}, 0
+        if self._offset:
+            self._before |= self.positions
+        known = self._before if self._offset else None
         for _ in range(_MAX_STALE):
-            shown = self._ask(offset)
+            shown = self._ask(offset, known)
             yield shown.fresh
             offset += len(shown)
-            if not shown.ids or not known.isdisjoint(shown.ids):
+            if not shown.ids or not before.isdisjoint(shown.ids):
                 return
-
-    def _begin_of(self, again: _Shown) -> int | None:
-        """The position in the list at which a page begins that was read before; None where its rows moved otherwise."""
-        positions = enumerate(self._positions_of(again))
-        begins = {position - at for at, position in positions if again.ids[at]}
-        begin = begins.pop() if len(begins) == 1 else -1
-        return begin if begin >= 0 else None
 
     @property
     def may_lack_rows_before(self) -> bool:
         """Whether rows came before those that were read, and ``rows_before`` did not find as many."""
-        return self._rows_before.may_be_missing and not self._offset
+        return self._rows_before.may_be_missing
 
-    def _following(self, last: _Shown, shared: int) -> Iterator[_Shown]:
+    def _following(self, last: ShownPage, shared: int) -> Iterator[ShownPage]:
         """The page after the last one; before it the pages that did not join, because rows had moved."""
         size = len(last)
         self._has_followers = True
         offset = last.offset + max(1, size - shared)
-        first: _Shown | None = None
+        first: ShownPage | None = None
         for pages_back in (0.0, *_PAGES_BACK):
             shown = self._ask(max(0, offset - int(size * pages_back)))
             position = self._goes_on(shown, shared)
             if position is not None:
                 self._rows_before.note_page(position, shown.offset)
-                self._note_positions(shown, position)
-                self._joined = shown
+                self._seen.note(shown, position)
+                self._joined_at = shown.offset
                 yield shown
                 return
             yield shown
@@ -308,12 +305,17 @@ class Chain:
         if first.ids and shared >= MIN_SHARED_ROWS:
             self._order.note_change()
         self._reason = self._reason or (_EMPTY if not first.ids else _MOVED if shared else _LONE)
-        self._note_positions(first, first.offset)
-        yield _Shown(first.offset, first.page, first.ids, first.starts, [])
+        self._seen.note(first, first.offset)
+        yield ShownPage(first.offset, first.page, first.ids, first.starts, [])
 
-    def _ask(self, offset: int) -> _Shown:
+    def _ask(self, offset: int, known: dict[str, int] | None = None) -> ShownPage:
+        """The page at the offset. Its rows are fresh that are not in ``known``, which are those of this reading."""
         self.asked = offset
-        page = self._pages.one(self._window, offset)
+        return self._taken(offset, self._pages.one(self._window, offset), known)
+
+    def _taken(self, offset: int, page: Page, known: dict[str, int] | None = None) -> ShownPage:
+        """The page as it was shown at the offset; notes what it says of the list."""
+        known = self._seen.by_id if known is None else known
         ids = [""] * page.size
         starts: list[datetime | None] = [None] * page.size
         for position, row in zip(page.positions, page.rows, strict=True):
@@ -327,11 +329,12 @@ class Chain:
                 self._lengths.counts_list(page.total, page.size, lambda: page.total)
         fresh: list[Row] = []
         for position, row in zip(page.positions, page.rows, strict=True):
-            if ids[position] not in self.positions:
-                self.positions[ids[position]] = -1
+            if ids[position] not in known:
+                known[ids[position]] = -1
                 fresh.append(row)
-                self._compare(ids[position], starts[position])
-        return _Shown(offset, page, ids, starts, fresh)
+                if known is self._seen.by_id:
+                    self._compare(ids[position], starts[position])
+        return ShownPage(offset, page, ids, starts, fresh)
 
     def _compare(self, identity: str, start: datetime | None) -> None:
         """Takes a row that this reading shows for the first time: whether the earlier one showed it."""
@@ -344,65 +347,26 @@ class Chain:
         if start is not None and (self.newest is None or start > self.newest):
             self.newest = start
 
-    def _note_positions(self, shown: _Shown, position: int) -> None:
-        for at, identity in enumerate(shown.ids, position):
-            if identity:
-                self.positions[identity] = at
-            else:
-                self._nameless.add(at)
-        self._last_start = shown.starts[-1] if shown.starts else None
-        self._end = position + len(shown)
-
-    def _goes_on(self, shown: _Shown, shared: int) -> int | None:
+    def _goes_on(self, shown: ShownPage, shared: int) -> int | None:
         """The position in the list at which the page begins; None where it does not join what was read."""
-        begin = next((at for at, identity in enumerate(shown.ids) if identity), None)
-        if begin is None:
-            return None
-        if self._order.is_unstable:
+        if self._order.is_unstable and any(shown.ids):
             return shown.offset if self._is_near(shown, shared) else None
-        positions = self._positions_of(shown)
-        first, start = positions[begin] - begin, shown.starts[begin]
-        if positions[begin] < 0:
-            return None
-        if self._order.is_sorted and start and self._last_start and start != self._last_start:
-            # It stands before the last instant, whose rows are all on this page, in any order.
-            return first
-        known = [position for position in positions if position >= 0]
-        if any(one > two for one, two in pairwise(known)):
-            self._order.note_change(_farthest(positions, shown.offset))
-            return None
-        in_sequence = (not shown.ids[at] or position == first + at for at, position in enumerate(positions))
-        run = next((at for at, is_next in enumerate(in_sequence) if not is_next), len(positions))
-        shift = first - shown.offset
-        least = shared
-        if shared < MIN_SHARED_ROWS:
-            # One or two rows may be the same by chance: all that were seen from the first one on have to come again,
-            # and more of them where positions shifted.
-            least = max(shared, min(len(shown), self._end - first))
-            least = least if shift == self._rows_before.shift else max(least, MIN_SHARED_ROWS)
-        if not shared or run < least:
-            return None
-        self._order.confirm(run)
-        return first
+        return self._seen.begin_of_next(shown, shared, order=self._order, shift=self._rows_before.shift)
 
-    def _positions_of(self, shown: _Shown) -> list[int]:
-        """The positions at which the page's rows were seen before; -1 of those that were not."""
-        return [self.positions.get(identity, -1) for identity in shown.ids]
-
-    def _is_near(self, shown: _Shown, shared: int) -> bool:
+    def _is_near(self, shown: ShownPage, shared: int) -> bool:
         """Whether the page shows rows again that were seen near their positions; notes how far they moved."""
-        positions = self._positions_of(shown)
+        positions = self._seen.of(shown)
         before = self._earlier.positions if self._earlier else {}
         moved = max(
-            _farthest(positions, shown.offset),
-            _farthest([before.get(identity, -1) for identity in shown.ids], shown.offset),
+            farthest(positions, shown.offset),
+            farthest([before.get(identity, -1) for identity in shown.ids], shown.offset),
         )
         self._order.note_change(moved)
         if moved > MAX_MOVED_PART * shared or shared < MIN_SHARED_ROWS:
             self._reason = self._reason or _MOVED_FAR
         return sum(position >= 0 for position in positions) > shared // 2
 
-    def _is_end(self, shown: _Shown) -> bool:
+    def _is_end(self, shown: ShownPage) -> bool:
         """Whether certainly nothing follows the page."""
         is_shorter = self._lengths.note(len(shown))
         if not shown.ids:
@@ -414,14 +378,15 @@ class Chain:
         is_last = total is not None and shown.offset + len(shown) >= total
         if total is not None and is_last and self._count == self._total == total:
             return self._lengths.counts_list(total, shown.page.size, lambda: self._total_at(total - 1))
-        return shown.page.more is None and self._total is None and is_shorter
+        self._is_ended_by_length = shown.page.more is None and self._total is None and is_shorter
+        return self._is_ended_by_length
 
     def _total_at(self, offset: int) -> int | None:
         """The vendor's count on the page at the offset; None where it counts that page's rows."""
         page = self._pages.one(self._window, offset)
         return None if page.total == page.size else page.total
 
-    def _is_short_of_others(self, first: _Shown) -> bool:
+    def _is_short_of_others(self, first: ShownPage) -> bool:
         """Whether the first page is shorter than one of the list without a window, which is requested once in a run."""
         window = self._window
         if window is None or window.end - window.start > _SHORT_WINDOW or first.page.more is not None:
@@ -430,10 +395,3 @@ class Chain:
             return False
         self._lengths.note(len(self._pages.one(None).rows))
         return self._lengths.note(len(first))
-
-
-def _farthest(positions: Sequence[int], offset: int) -> int:
-    """How far any of a page's rows stands from its position before."""
-    return max(
-        (abs(position - offset - at) for at, position in enumerate(positions) if position >= 0), default=0
-    )

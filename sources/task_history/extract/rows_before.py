@@ -19,9 +19,12 @@ class RowsBefore:
     def note_page(self, position: int | None, offset: int) -> None:
         """Takes a page asked for at ``offset``: the position at which its first row was seen, None where that is unknown.
 
-        One row more counts as come then: nothing tells that there is none.
+        Then one row more counts as come: nothing tells that none did.
         """
-        shift = self.shift - 1 if position is None else position - offset
+        if position is None:
+            self._came += 1
+            return
+        shift = position - offset
         self._came += max(0, self.shift - shift)
         self.shift = shift
 

@@ -29,7 +29,7 @@ from .listing import (
     compared_whole,
 )
 from .lookback import LastSync
-from .overlapping_pages import FEW_SHARED, Chain
+from .overlapping_pages import FEW_SHARED, ROWS_WENT, Chain
 from .rows_outside import around, log_outside
 from .seen_order import SeenOrder
 from .window_comparison import Comparison, CountedExecutions, StoredExecutions
@@ -162,13 +162,14 @@ class UnsortedListing:
                 reading=reading,
                 reason=evidence.reason,
             )
-            # Where one page shows all rows, halves show no others: a count that differs does so in them, too. Only where
-            # too few rows came twice a third reading may tell more.
+            # Where one page shows all rows, halves show no others: a count that differs does so in them, too. Nor do they
+            # where the count became less. A third reading may tell more there, and where too few rows came twice.
             is_one_page = chain.reached_end and len(rows) <= chain.first_size
+            is_whole = is_one_page or evidence.reason == ROWS_WENT
             if reading < _READINGS:
                 continue
-            smaller = () if is_one_page else self._halves(window, asked, rows.values())
-            if smaller or (is_one_page and evidence.reason != FEW_SHARED):
+            smaller = () if is_whole else self._halves(window, asked, rows.values())
+            if smaller or (is_whole and evidence.reason not in (FEW_SHARED, ROWS_WENT)):
                 break
         if smaller:
             return self._cut_into(smaller, rows)
