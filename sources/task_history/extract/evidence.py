@@ -18,9 +18,9 @@ A window is verified on one of three kinds of evidence, and otherwise not:
             have to be found at the list's beginning (``rows_before``).
             Where a count came after all, the rows have to meet it: ``by_chain``.
 ``repeat``  Two whole readings in a row gave the same rows: those of one instant, that swap positions
-            (``repeated_readings``), those of a list whose order was seen to change or is not known yet, or whose count became
-            less, where none moved so far that two pages may have passed over it (``overlapping_pages``), and no rows at
-            all, where nothing is counted (``of_nothing``).
+            (``repeated_readings``), and no rows at all, where nothing is counted (``of_nothing``). Also those of a list
+            whose order was seen to change or is not known yet, or whose count became less, where none moved so far that
+            two pages may have passed over it (``overlapping_pages``).
 
 A list of one row is the only one that ends with empty pages: two of them behind the row (``is_only_row``), by ``chain``.
 
