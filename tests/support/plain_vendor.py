@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import orjson
 
 from task_history import systems
-from task_history.client.auth import Credentials
+from task_history.client.credentials import Credentials
 from task_history.core.errors import Rejected
 from task_history.core.models import Answer, Request, Window
 from task_history.settings_reader import build

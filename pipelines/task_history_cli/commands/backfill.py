@@ -22,7 +22,7 @@ from task_history.warehouse.coverage import filters_text
 
 from ..console import arguments, date_range, output, times
 from ..console.failures import described, worst
-from ..runtime import run_output
+from ..runtime import run_summary
 from ..runtime.command_run import carry_out, start_command
 from ..runtime.notices import Notices
 from ..runtime.target import Target, find_target, working_folder
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.emit(result)
     else:
-        for line in run_output.lines(result):
+        for line in run_summary.lines(result):
             output.tell(line)
     return 0
 
@@ -175,7 +175,7 @@ def _report_shard(entry: Mapping[str, Any]) -> None:
     if result is None:
         output.tell(f"Shard {entry['shard']}: {entry['error']}", level=logging.ERROR)
     else:
-        output.tell(f"Shard {entry['shard']}: {run_output.lines(result)[0]}")
+        output.tell(f"Shard {entry['shard']}: {run_summary.lines(result)[0]}")
 
 
 def backfill(
@@ -234,7 +234,7 @@ def backfill(
                 filters=" ".join(f"--{name} {value}" for name, value in sorted(filters.items())),
                 hint="no execution of this range matches: check the spelling",
             )
-        result = run_output.result(current, target, time.monotonic() - began) | _about(current, requested)
+        result = run_summary.result(current, target, time.monotonic() - began) | _about(current, requested)
         Notices(settings, working_folder(target)).after(result, datetime.now(UTC))
         return result
 

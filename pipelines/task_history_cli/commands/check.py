@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -179,6 +180,7 @@ class _Probe:
         starts = self._starts(rows, "")
         return {
             "executions": everything.total,
+            "list_requests": math.ceil((everything.total or 0) / self._settings.system.listing.page_size),
             "workflow_map": self._workflow_map(rows),
             "looked_at": len(rows),
             "oldest_started_at": starts[0] if starts else None,
@@ -305,8 +307,7 @@ def lines(result: dict[str, Any]) -> list[str]:
         if result[name]:
             found.append(f"{label}: {iso_ms(result[name])}")
     if result["executions"]:
-        limit = result["rate_limit"]
-        pages = -(-result["executions"] // 100)
+        limit, pages = result["rate_limit"], result["list_requests"]
         pace = ""
         if limit["requests"]:
             pace = f", about {times.duration(max(1, pages * limit['period_s'] / limit['requests']))} at the budget"

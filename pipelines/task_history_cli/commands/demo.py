@@ -16,7 +16,7 @@ from task_history.settings_reader import Settings, build
 
 from ..console import arguments, output
 from ..console.invocation import called_as, shown_path
-from ..runtime import run_output
+from ..runtime import run_summary
 from ..runtime.reader import queried
 from ..runtime.target import Target
 from ..sandbox.paragon_world import INTEGRATIONS
@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
             )
             target = Target("duckdb", args.file.absolute())
             result = sync.sync(settings, target)
-            for line in run_output.lines(result):
+            for line in run_summary.lines(result):
                 output.tell(line)
         answers = _asked(target, settings)
     if args.json:

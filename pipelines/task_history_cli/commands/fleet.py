@@ -22,7 +22,7 @@ from ..console.failures import described, worst
 from ..fleet.accounts import FleetAccount, configured_accounts, selected
 from ..fleet.file_of_accounts import SharedFile, prepare, served
 from ..fleet.worker_processes import WorkerProcesses
-from ..runtime import run_output
+from ..runtime import run_summary
 from ..runtime.reader import files_kept_open
 from ..runtime.target import find_target
 from .status import is_stale, status
@@ -252,7 +252,7 @@ def _report(entry: Mapping[str, Any]) -> None:
         )
     else:
         output.tell(
-            f"{entry['account']}: {' '.join(run_output.lines(result))}",
+            f"{entry['account']}: {' '.join(run_summary.lines(result))}",
             account=entry["account"],
             exit_code=entry["exit_code"],
         )

@@ -1,6 +1,6 @@
 """``task-history sync SYSTEM``: everything since the last sync, then what is open, then details.
 
-What it prints at its end stands in ``runtime/run_output``.
+What it prints at its end stands in ``runtime/run_summary``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from task_history.core.errors import UsageError
 from task_history.settings_reader import Settings, load
 
 from ..console import arguments, output
-from ..runtime import run_output, views
+from ..runtime import run_summary, views
 from ..runtime.command_run import carry_out, start_command
 from ..runtime.notices import Notices
 from ..runtime.target import Target, find_target, working_folder
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.emit(result)
     else:
-        for line in run_output.lines(result):
+        for line in run_summary.lines(result):
             output.tell(line)
         for text in advice(settings):
             output.tell(f"Note: {text}")
@@ -130,7 +130,7 @@ def sync(
         accepts_new_key=accepts_new_key,
     ) as current:
         carry_out(current, is_viewed=True, has_views=has_views)
-        result = run_output.result(current, target, time.monotonic() - began)
+        result = run_summary.result(current, target, time.monotonic() - began)
         if erases_old_values:
             result["erased_values"] = erased
         Notices(settings, working_folder(target)).after(result, datetime.now(UTC))

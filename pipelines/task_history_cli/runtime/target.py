@@ -114,9 +114,9 @@ class Target:
 
             changes_within = None if retention is None else retention + RETENTION_GRACE
             return BigQuery(changes_within=changes_within, staging_dataset_name_layout=staging, **given)
-        from task_history.load.destinations import generic
+        from task_history.load.destinations import postgres_and_others
 
-        return generic.destination(self.name, staging=staging)
+        return postgres_and_others.destination(self.name, staging=staging)
 
     def reader(self, dataset: str) -> Any:
         """The warehouse as dlt takes it, of which that dataset is only read, a DuckDB file also during a sync."""

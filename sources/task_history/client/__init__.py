@@ -1,7 +1,7 @@
 """All that speaks HTTP to a vendor. The modules in the order in which a request meets them::
 
 account_client   a client with the budget and the credentials of one account
-auth             headers that authenticate, with a token that is renewed; the secrets that are sent
+credentials      headers that authenticate, with a token that is renewed; the secrets that are sent
 client           sends requests, side by side, until each has its answer or its error
 request_threads  the threads in which requests wait for answers, and how that ends when a run is interrupted
 request_forms    another form of a request where a vendor does not know the first

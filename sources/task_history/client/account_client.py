@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 from ..core.stop import StopSignal
 from ..settings_reader import Settings
-from .auth import Credentials
 from .budget_usage import origin
 from .client import Client
+from .credentials import Credentials
 from .rate_limit import Budget
 from .rate_limit_rule import BudgetShare
 

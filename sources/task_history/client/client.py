@@ -28,7 +28,7 @@ from ..core.errors import (
 )
 from ..core.models import Answer, Json, Request
 from ..core.stop import StopSignal
-from .auth import Renewal, check_headers, secrets_in
+from .credentials import Renewal, check_headers, secrets_in
 from .logged_waits import Cause, LoggedWaits, Stats
 from .pending_request import (
     PendingRequest,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import assert_never
 
 import orjson
 
@@ -99,22 +100,30 @@ class ResponseReader:
             if within is None or 200 <= within < 400:
                 return answer
             status = within
+        return self._failure(request, status, headers, refusal_text(body, secrets))
+
+    def _failure(self, request: Request, status: int, headers: Mapping[str, str], text: str) -> Outcome:
+        """What an answer that is no success means for the request; ``text`` is the vendor's reason."""
         seconds = retry_after_s(headers)
         action = action_of(status, asks_to_wait=seconds is not None)
         if action is Action.REFUSE and request.is_partial:
             action = Action.REJECT
-        if action is Action.REDIRECT:
-            return self._redirect(request, status, headers)
-        if action is Action.LOG_IN:
-            return Unauthorized(self._refused(request, status, refusal_text(body, secrets)))
-        if action is Action.REFUSE:
-            return self._refused(request, status, refusal_text(body, secrets))
-        if action is Action.WAIT:
-            return RetryAfter(seconds, status)
-        if action is Action.RETRY:
-            return Fault(f"HTTP {status}", status=status)
-        text = refusal_text(body, secrets) or " and gave no reason."
-        return Rejected(f"{self.origin} refused {describe(request)} with HTTP {status}{text}", status=status)
+        match action:
+            case Action.REDIRECT:
+                return self._redirect(request, status, headers)
+            case Action.LOG_IN:
+                return Unauthorized(self._refused(request, status, text))
+            case Action.REFUSE:
+                return self._refused(request, status, text)
+            case Action.WAIT:
+                return RetryAfter(seconds, status)
+            case Action.RETRY:
+                return Fault(f"HTTP {status}", status=status)
+            case Action.REJECT | Action.READ | Action.WAIT_OR_RETRY:
+                what = f"{self.origin} refused {describe(request)} with HTTP {status}"
+                return Rejected(what + (text or " and gave no reason."), status=status)
+            case _:
+                assert_never(action)
 
     def _status_within(self, answer: Answer | Fault) -> int | None:
         if self.status_in is None or isinstance(answer, Fault):

@@ -1,5 +1,7 @@
 """The retry rules: what each status means for a request, as a table, and how long it pauses between attempts.
 
+``responses`` carries out what the table says of an answer, ``client`` the pauses.
+
 Three waits are kept apart: after a fault a request pauses for seconds (here); when the vendor asks to wait, all
 processes do, for as long as ``Retry-After`` says (``throttling``); without budget a request waits for a slot
 (``rate_limit``).

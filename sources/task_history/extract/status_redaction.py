@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..core.models import Json, Table
-from ..redaction.redactor import MARK, Redactor
+from ..core.redaction_mark import MARK
+from ..redaction.redactor import Redactor
 
 if TYPE_CHECKING:
     from ..core.arrow_types import Values

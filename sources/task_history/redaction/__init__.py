@@ -35,5 +35,5 @@ expressions  regular expressions that are compiled when they are first used
 patterns     regular expressions for secrets, by shape and by surroundings
 own_secrets  finds the run's own secrets in text
 arrow_columns  redacts the run's own secrets in Arrow columns
-replacements replacements in a text as data
+edits        replacements in a text as data
 """

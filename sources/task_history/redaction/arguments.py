@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..core.models import Json
+from ..core.redaction_mark import MARK
 from . import names_as_values, patterns, shapes
 from .judging import Judge
-from .replacements import MARK
 
 _ARGUMENTS = 200
 """Maximum arguments of a command in a list."""

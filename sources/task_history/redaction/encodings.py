@@ -8,9 +8,9 @@ import zlib
 from base64 import b64decode, urlsafe_b64decode
 from collections.abc import Iterator
 
+from .edits import Edit, Span
 from .expressions import expression
 from .folding import ESCAPED, unescaped
-from .replacements import Edit, Span
 
 MIN_CHARS = 24
 """Minimum characters of a run that is decoded."""

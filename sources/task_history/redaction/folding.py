@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from .edits import Edit
 from .expressions import expression
 from .lookalikes import MAY_BE_ALIKE, in_latin, latin
-from .replacements import Edit
 
 # Letters may be escaped by their number in hexadecimal, octal or decimal, and the escape be escaped again.
 ESCAPED = expression(

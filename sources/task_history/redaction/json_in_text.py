@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ..core.json_writing import exact_json
 from ..core.models import Json
+from ..core.redaction_mark import MARK
 from . import json_spans
 from .clean_texts import MAX_CHARS
+from .edits import Edit, Origin, applied, joined, without_overlaps
 from .known_secrets import KnownSecrets
-from .replacements import MARK, Edit, Origin, applied, joined, without_overlaps
 from .text import TextPass
 
 MAX_DEPTH = 150

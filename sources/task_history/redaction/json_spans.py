@@ -10,8 +10,8 @@ from decimal import Decimal, InvalidOperation
 import simplejson
 
 from ..core.models import Json
+from .edits import Edit, Span, applied
 from .expressions import expression
-from .replacements import Edit, Span, applied
 
 _INT_DIGITS = 4_300
 """Python converts no longer digits to int; they stay exact as Decimal."""

@@ -8,8 +8,10 @@ from typing import Any
 
 from ..core.json_writing import exact_json, unused_name
 from ..core.models import Json
+from ..core.redaction_mark import MARK
 from . import field_names, names_as_values, secrets_beside_names
 from .arguments import secret_arguments
+from .edits import applied
 from .expressions import expression
 from .field_names import KnownFieldNames
 from .json_in_text import MAX_DEPTH, MIN_BYTES, DocumentPass
@@ -18,7 +20,6 @@ from .kinds_of_names import FLAT_PAIRS, NO_SECRET_BY_NAME, Kind, squash
 from .known_secrets import KnownSecrets
 from .own_secrets import OwnSecrets
 from .randomness import FAMILIAR
-from .replacements import MARK, applied
 from .schemas import SCHEMA_EXAMPLES, is_schema
 
 _NAMES_KEPT = 20_000

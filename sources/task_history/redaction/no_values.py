@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
+from ..core.redaction_mark import MARK
 from . import patterns
 from .data_files import rules, word_set
 from .expressions import expression
 from .judging import REPORTING, is_no_name, is_secret
 from .kinds_of_names import HEADINGS, Kind
 from .randomness import is_random
-from .replacements import MARK
 from .sentences import is_strong
 
 _INSTRUCTIONS = word_set(rules("no_secrets")["instructions"])

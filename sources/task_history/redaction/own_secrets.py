@@ -11,9 +11,10 @@ from html import escape
 from urllib.parse import quote, quote_plus
 
 from ..core.json_writing import exact_json
+from ..core.redaction_mark import MARK
+from .edits import Edit, Origin, applied, without_overlaps
 from .folding import NOT_PLAIN, escapes_of, folded, folds, lowered
 from .lookalikes import in_latin
-from .replacements import MARK, Edit, Origin, applied, without_overlaps
 
 _MIN_SECRET_CHARS = 4
 """Shorter secrets are ignored: they would match the vendor's words and numbers."""

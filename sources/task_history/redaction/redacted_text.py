@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..core.redaction_mark import MARK
+from .edits import Edit, Span, applied, joined
 from .folding import lowered
 from .placeholders import is_placeholder
-from .replacements import MARK, Edit, Span, applied, joined
 
 
 class RedactedText:

@@ -19,8 +19,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..core.models import Json
+from ..core.redaction_mark import MARK
 from .own_secrets import OwnSecrets
-from .replacements import MARK
 
 if TYPE_CHECKING:
     from .json_values import JsonRedaction

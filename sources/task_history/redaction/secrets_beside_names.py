@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from ..core.models import Json
+from ..core.redaction_mark import MARK
 from .expressions import expression
 from .judging import Judge
 from .kinds_of_names import ABOUT, NEVER_VALUES, NO_SECRET_BY_NAME, Kind, squash, words_of
 from .names_as_values import KindOf, role
-from .replacements import MARK
 from .sentences import is_strong, strong_word
 
 _FIELDS = 12

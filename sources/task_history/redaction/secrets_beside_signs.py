@@ -7,6 +7,7 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator
 
 from . import patterns, shapes
+from .edits import Span
 from .expressions import expression
 from .judging import REPORTING, is_card_number, is_no_name
 from .kinds_of_names import Kind
@@ -15,7 +16,6 @@ from .lookalikes import in_latin
 from .placeholders import is_cipher
 from .randomness import is_key_material, is_mixed
 from .redacted_text import RedactedText
-from .replacements import Span
 from .secrets_beside_names import kind_of_label
 from .sentences import is_passphrase, is_password, is_strong
 from .value_spans import closing

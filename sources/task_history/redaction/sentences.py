@@ -7,13 +7,13 @@ from collections.abc import Iterable
 
 from . import two_word_names
 from .data_files import rules, word_set
+from .edits import Span
 from .expressions import expression
 from .judging import is_ordinary
 from .kinds_of_names import ABOUT, PAIR_VALUES, spelled, words_of
 from .lookalikes import in_latin
 from .placeholders import is_algorithm
 from .randomness import DATE, FAMILIAR, is_jumbled
-from .replacements import Span
 
 _WORDS = rules("no_secrets")
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from . import patterns
 from .data_files import rules
+from .edits import Span
 from .expressions import expression
-from .replacements import Span
 
 MIN_CHARS = 12
 """Minimum characters of a word that may be a token; shorter ones are not looked at."""

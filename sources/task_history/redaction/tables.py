@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from .edits import Span
 from .expressions import expression
 from .judging import Judge, is_no_name
 from .kinds_of_names import NO_SECRET_BY_NAME, Kind
 from .names_as_values import is_secret_text, role
 from .randomness import is_random
-from .replacements import Span
 
 # \u0e00 and on: letters of Thai and Lao are followed by marks that are none.
 _CELL = r"(?:\"[^\"\r\n|,;\t]{1,64}\"|\w[\w.\u0900-\u0eff-]{0,63}+(?: [\w.()'’\u0900-\u0eff-]{1,64}+){0,4}+)"

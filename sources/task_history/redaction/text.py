@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ..core.redaction_mark import MARK
 from . import patterns, shapes
+from .edits import Edit, Origin, Span, applied, joined, without_overlaps
 from .encodings import MIN_CHARS, encoded_runs, may_be_escaped_again, spaced_hex, unescapes
 from .expressions import expression
 from .folding import folded, folds
@@ -27,7 +29,6 @@ from .ordinary_lines import Reading, tells_of_names_alone
 from .placeholders import is_reference
 from .randomness import FAMILIAR, has_long_run, is_key_material
 from .redacted_text import RedactedText
-from .replacements import MARK, Edit, Origin, Span, applied, joined, without_overlaps
 from .secrets_beside_signs import SignPass, credentials
 from .sentences import (
     BEFORE_CHARS,

@@ -1,4 +1,7 @@
-"""Builds the row of a run in ``sync_runs``; its range, filters and bytes come from the run's context."""
+"""Builds the row of a run in ``sync_runs``, whose columns are declared in ``warehouse/tables``.
+
+Its range, filters and bytes come from the context of the run.
+"""
 
 from __future__ import annotations
 

@@ -9,9 +9,9 @@ import pytest
 from task_history import systems
 from task_history.core.arrow_types import RowColumns
 from task_history.core.models import Table
+from task_history.core.redaction_mark import MARK
 from task_history.load.dlt_resources import ArrowWriter
 from task_history.redaction.own_secrets import OwnSecrets
-from task_history.redaction.replacements import MARK
 from task_history.warehouse import tables
 
 KEY = "9fQ2xLw71kPp0aZb3Rt5Yh6J"

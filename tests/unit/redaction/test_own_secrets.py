@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from task_history.core.redaction_mark import MARK
 from task_history.redaction.arrow_columns import without_own
 from task_history.redaction.own_secrets import OwnSecrets
 from task_history.redaction.redactor import Redactor
-from task_history.redaction.replacements import MARK
 
 KEY = "pk_live_9fQ2xLw71kPp0aZb3Rt5Yh6J"
 FORMS = {

@@ -11,7 +11,7 @@ from task_history.core.commit_limits import CommitLimits
 from task_history.core.errors import AlreadyRunning
 from task_history.load.destinations.base import Backend
 from task_history.load.destinations.bigquery import BigQueryBackend
-from task_history.load.destinations.generic import OtherBackend
+from task_history.load.destinations.postgres_and_others import OtherBackend
 from task_history.runs.run_lock import check_any_machine, check_other_machines
 
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)

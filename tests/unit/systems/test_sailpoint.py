@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from task_history import systems
-from task_history.client.auth import Credentials
+from task_history.client.credentials import Credentials
 from task_history.core.errors import AuthenticationError, ConfigurationError, UnexpectedResponse
 from task_history.core.models import Answer, Request, Window
 from task_history.settings_reader import build
+from task_history.systems import sailpoint
 from task_history.systems.protocol import Login
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.promises.test_every_system import held, truth
@@ -249,3 +250,15 @@ def test_a_source_for_scripts(tmp_path: Path) -> None:
             pipeline.run(sailpoint(), loader_file_format="parquet")
         assert held(place, SYSTEM) == truth(sandbox, SYSTEM)
         assert place.query("SELECT count(*) > 0 FROM sailpoint.execution_events") == [(True,)]
+
+
+def test_a_page_as_long_as_the_vendors_longest_may_not_be_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a page cannot be asked for, the vendor gives its longest, also if shorter ones are asked for elsewhere."""
+    monkeypatch.setattr(sailpoint, "PAGE", 100)
+    whole = [{"id": str(number), "type": "WorkflowExecutionStarted"} for number in range(250)]
+    assert sailpoint.read_workflows(whole).more
+    assert not sailpoint.read_workflows(whole[:249]).more
+    request = sailpoint.steps_request(VALUES, "e1", "w1")
+    (further,) = sailpoint.read_steps(VALUES, request, whole).more
+    assert ("offset", "250") in further.params
+    assert sailpoint.read_steps(VALUES, request, whole[:249]).more == ()

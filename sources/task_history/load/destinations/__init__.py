@@ -1,7 +1,7 @@
 """Backends: the properties of each warehouse that dlt does not describe.
 
 Any SQL destination of dlt works; ``of`` returns its backend. DuckDB, MotherDuck and BigQuery have modules of their own,
-imported at first use; all other databases share the generic backend.
+imported at first use; Postgres and all other databases share one backend.
 """
 
 from __future__ import annotations
@@ -28,6 +28,6 @@ def of(destination: Any) -> Backend:
         from .bigquery import BigQueryBackend
 
         return BigQueryBackend(destination)
-    from .generic import OtherBackend
+    from .postgres_and_others import OtherBackend
 
     return OtherBackend(destination)

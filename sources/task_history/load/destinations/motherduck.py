@@ -23,7 +23,7 @@ from ..dlt_internals import MotherduckConnectionPool
 from .base import Backend, Descriptions
 from .duckdb import describe_changed
 from .duckdb_settings import check_credentials
-from .generic import loaded_now
+from .postgres_and_others import loaded_now
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _OPTIONS = frozenset({"attach_mode"})

@@ -17,6 +17,7 @@ from ...core.errors import UnexpectedResponse
 from ...core.json_reading import parse, shallow
 from ...core.json_writing import exact_json
 from ...core.models import Json, Page, Request, Row, Table, Window
+from ...core.redaction_mark import MARK
 from ...core.row_keys import fields_beside_own
 from ..checked_ids import path_of
 from ..parsing import instant, instant_or_millis, not_stored, rows_under, rows_with_id, timed
@@ -41,7 +42,6 @@ from .tables import (
 
 _DOCS_URL = "https://docs.b3os.org/api/introduction"
 PAGE = 100
-_MARK = "[redacted]"
 _TIMES = ("createdAt", "startedAt", "finishedAt", "updatedAt")
 _STATISTICS = {
     "timeSeries": STATS,
@@ -311,7 +311,7 @@ def _masked(value: Json, keys: Json) -> Json:
         masked = _masked(inner, keys)
         return value if masked == inner and text is sent else exact_json(masked)
     if isinstance(value, dict):
-        return {name: _MARK if name in secret else _masked(inner, keys) for name, inner in value.items()}
+        return {name: MARK if name in secret else _masked(inner, keys) for name, inner in value.items()}
     if isinstance(value, list):
         return [_masked(inner, keys) for inner in value]
     return value

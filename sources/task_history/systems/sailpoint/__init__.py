@@ -17,7 +17,6 @@ from ...core.errors import ConfigurationError, UnexpectedResponse
 from ...core.models import MS, Json, Page, Request, Row, Window, iso_ms
 from ...core.row_keys import fields_beside_own
 from ..checked_ids import path_of
-from ..oauth import read_token
 from ..parsing import instant, not_stored, rows_with_id, timed
 from ..protocol import (
     Access,
@@ -31,11 +30,15 @@ from ..protocol import (
     Workflows,
 )
 from ..statuses import one_of
+from ..token_answer import read_token
 from .settings import RATE_LIMIT, SailPointSettings
 from .statuses import FAILED, FILTER_VALUES, OPEN_RULE, STEP_EVENTS
 from .tables import DETAILS, EVENTS, EXECUTIONS, VIEWS, WORKFLOWS
 
 PAGE = 250
+_MAX_PAGE = 250
+"""The vendor's longest page, which it also gives where nothing can be asked for.
+https://developer.sailpoint.com/docs/api/standard-collection-parameters"""
 _PAGED_WORKFLOWS = ("v3", "beta")
 _WITH_HISTORY_V2 = ("v2025", "v2026", "v1")
 _COUNTED_FORMS = 2
@@ -132,7 +135,9 @@ def read_workflows(data: Json) -> Page:
             }
         )
     size = len(rows) + len(rejected)
-    return Page(workflows, total=None, more=size > 0 and size % PAGE == 0, rejected=rejected)
+    return Page(
+        workflows, total=None, more=size > 0 and 0 in (size % PAGE, size % _MAX_PAGE), rejected=rejected
+    )
 
 
 def list_request(
@@ -203,10 +208,10 @@ def read_steps(values: SailPointSettings, request: Request, data: Json) -> Detai
     execution_id = _execution_id(request)
     offset = next((int(value) for name, value in request.params if name == "offset"), 0)
     further: tuple[Request, ...] = ()
-    if isinstance(data, list) and page.size == PAGE:
+    if isinstance(data, list) and page.size in (PAGE, _MAX_PAGE):
         # A page as long as one may be: older servers know no parameters, and then it was all.
         path = request.path.removesuffix("-v2")
-        further = (Request("execution", path, _paged(offset + PAGE), is_partial=True),)
+        further = (Request("execution", path, _paged(offset + page.size), is_partial=True),)
     rows = [
         _event(execution_id, offset + position, event)
         for position, event in zip(page.positions, events, strict=True)

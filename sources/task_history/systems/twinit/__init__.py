@@ -18,7 +18,6 @@ from ...core.errors import ConfigurationError, UnexpectedResponse, UnusableId
 from ...core.models import MS, Json, Page, RejectedRow, Request, Row, Table, Window
 from ...core.row_keys import fields_beside_own
 from ..checked_ids import path_of, shown
-from ..oauth import read_token
 from ..parsing import instant, not_stored, rows_with_id, timed
 from ..protocol import (
     MIN_PAGE_SIZE,
@@ -33,6 +32,7 @@ from ..protocol import (
     System,
     Workflows,
 )
+from ..token_answer import read_token
 from .nested_tasks import LOOPS_READ_ONCE, merge_tasks, tasks_in
 from .settings import RATE_LIMIT, TwinitSettings
 from .statuses import FAILED, UNLOGGED, is_open, is_task_open

@@ -1,4 +1,4 @@
-"""Replacements in a text as data: apply them, compose them, and map positions back to the original text."""
+"""Edits of a text as data, each a replacement: apply them, compose them, and map positions back to the original text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-MARK = "[redacted]"
+from ..core.redaction_mark import MARK
 
 
 class Edit(NamedTuple):

@@ -1,4 +1,4 @@
-"""The generic backend: every SQL destination of dlt except DuckDB, MotherDuck and BigQuery."""
+"""Postgres and every other SQL destination of dlt except DuckDB, MotherDuck and BigQuery."""
 
 from __future__ import annotations
 
