@@ -11,7 +11,7 @@ In the order in which data meets them::
     one_instant         all executions of one millisecond, whose order may change
     seen_order          what pages showed of a listing's order
     seen_positions      where one reading saw each row, and where a further page begins among them
-    rows_before         how many rows came before those that were read
+    inserted_rows       how many rows were inserted before those that were read
     overlapping_pages   one reading of a list without a count, each page overlapping the one before
     columnar            pages of a window in columns
     read_ahead          the next windows' pages, requested while one window is processed

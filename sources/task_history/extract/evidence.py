@@ -14,13 +14,13 @@ A window is verified on one of three kinds of evidence, and otherwise not:
             rows of the overlap (``is_end``); that an earlier page called itself the last one is not enough. A
             list in an undocumented order ends so too, and by the vendor's own word on a page that joins, or by a page
             shorter than one that this listing was seen to give (``PageLengths``). A second reading is needed until a few
-            rows were seen to keep their sequence (``seen_order``). Where rows came before those that were read, as many
-            have to be found at the list's beginning (``rows_before``).
+            rows were seen to keep their sequence (``seen_order``). Where rows were inserted before those that were
+            read, as many have to be found on the list's first pages (``inserted_rows``).
             Where a count came after all, the rows have to meet it: ``by_chain``.
 ``repeat``  Two whole readings in a row gave the same rows: those of one instant, that swap positions
-            (``repeated_readings``), and no rows at all, where nothing is counted (``of_nothing``). Also those of a list
-            whose order was seen to change or is not known yet, or whose count became less, where none moved so far that
-            two pages may have passed over it (``overlapping_pages``).
+            (``repeated_readings``); none at all, where nothing is counted (``of_nothing``); those of a list that is not
+            sorted by start, whose order was seen to change or is not known yet, or whose count fell, where none moved so
+            far that two pages may have passed over it (``overlapping_pages``).
 
 A list of one row is the only one that ends with empty pages: two of them behind the row (``is_only_row``), by ``chain``.
 

@@ -21,7 +21,7 @@ from .counted_window import Pages
 from .evidence import CHAIN, PageLengths, unverified
 from .listing import AHEAD, ComparedWindow, ListedWindow, NewestExecutions, VendorNow
 from .lookback import LastSync
-from .overlapping_pages import CAME_BEFORE, Chain
+from .overlapping_pages import UNFOUND_ROWS, Chain
 from .seen_order import MIN_ORDERED_ROWS, SeenOrder
 from .unsorted_listing import MAX_READINGS, UnsortedListing, cut
 from .window_comparison import StoredExecutions
@@ -80,11 +80,11 @@ class FullScan(UnsortedListing):
         """The piece's window, no further than its last row or when the list's beginning was read."""
         return super().elapsed_part(piece, min(edge, self._shown_until or edge))
 
-    def _safe_start(self, window: Window, stored: StoredExecutions | None) -> _Start | None:
-        """Where to begin, so that all rows before are newer than the window; None for the list's beginning.
+    def _safe_start(self, window: Window, stored: StoredExecutions | None) -> _EntryPage | None:
+        """A page before which all rows are newer than the window; None where the list has to be read from its first page.
 
-        The list counts as sorted newest first if it is so there and at its beginning, which is asked for after it: what
-        comes to the front later shows in the positions of further pages.
+        The list counts as newest first if both that page and the first page are. The first page is requested second: it
+        shows a row that was moved to the front until then, and later moves shift the positions of further pages.
         """
         count = stored.count(Window(window.end, _END_OF_TIME)) if stored is not None else 0
         size = self.system.listing.page_size
@@ -94,7 +94,7 @@ class FullScan(UnsortedListing):
             if not self._is_falling(head, window.end):
                 return None
             if self._is_falling([head[-1], *page.rows], window.end):
-                return _Start(position, page, list(map(self.system.identity, head)))
+                return _EntryPage(position, page, list(map(self.system.identity, head)))
             position //= 2
         return None
 
@@ -107,14 +107,13 @@ class FullScan(UnsortedListing):
 
 
 @dataclass(frozen=True, slots=True)
-class _Start:
-    """Where a reading begins behind the list's beginning."""
+class _EntryPage:
+    """A page inside the list at which a reading may begin."""
 
     offset: int
     page: Page
-    """The page there."""
-    head: Sequence[str]
-    """The ids that the list began with after that."""
+    first_ids: Sequence[str]
+    """The ids of the list's first page, which was requested after this one."""
 
 
 class _Others:
@@ -187,10 +186,10 @@ class _Scan:
         self._waiting: dict[str, Row] = {}
         """Rows of the windows that are in no piece yet."""
 
-    def pieces(self, start: _Start | None = None) -> Iterator[ListedWindow]:
+    def pieces(self, entry: _EntryPage | None = None) -> Iterator[ListedWindow]:
         """The windows in pieces; only the newest where the list is left before its end.
 
-        ``start`` is where the first reading begins, None for the list's beginning.
+        ``entry`` is where the first reading begins, None for the list's first page.
         """
         newest = self._windows[0]
         chain: Chain | None = None
@@ -200,12 +199,12 @@ class _Scan:
                 lengths=self._lengths,
                 order=self._shared_order,
                 window=None,
-                offset=start.offset if start else 0,
-                first=start.page if start else None,
-                head=start.head if start else (),
+                offset=entry.offset if entry else 0,
+                first=entry.page if entry else None,
+                first_ids=entry.first_ids if entry else (),
                 earlier=chain,
             )
-            start = None
+            entry = None
             self._order, self._last = "", _END_OF_TIME
             yield from self._read(chain)
             yield from self._read_before(chain)
@@ -259,7 +258,7 @@ class _Scan:
     def _read_before(self, chain: Chain) -> Iterator[ListedWindow]:
         """Reads what came before the rows that were read; gives what these are certain of where that fails."""
         try:
-            for rows in chain.rows_before():
+            for rows in chain.reread_beginning():
                 self._keep(rows)
         except Exception:
             piece = self._complete_prefix(chain, Window(self._windows[0].start, self._end))
@@ -319,7 +318,7 @@ class _Scan:
 
 def _evidence_of_newest(chain: Chain) -> Completeness:
     """The evidence of the newest rows of a list that comes newest first and is not read to its end."""
-    return unverified(CAME_BEFORE) if chain.may_lack_rows_before else CHAIN
+    return unverified(UNFOUND_ROWS) if chain.has_unfound_rows else CHAIN
 
 
 def _before(window: Window, other: Window) -> Window:

@@ -30,9 +30,9 @@ from .evidence import (
     other_than_counted,
     unverified,
 )
-from .rows_before import RowsBefore
+from .inserted_rows import InsertedRows
 from .seen_order import MAX_MOVED_PART, MIN_SHARED_ROWS, SeenOrder
-from .seen_positions import SeenPositions, ShownPage, farthest
+from .seen_positions import SeenPositions, ShownPage, largest_move
 
 _PAGES_BACK = (0.5, 2, 10)
 """How far back a page is asked for again that does not join the one before it."""
@@ -40,17 +40,17 @@ _MAX_STALE = 30
 """Pages in a row without a row that is not known."""
 _SHORT_WINDOW = timedelta(days=7)
 """A list of less time mostly fills no page, so that only the list without a window shows how long pages are."""
-_MAX_BEGINNINGS = 3
-"""How often the list's beginning is read again, where further rows come before the others meanwhile."""
+_MAX_BEGINNING_READS = 3
+"""How often the list's first pages are requested again, where rows are inserted meanwhile."""
 _UNFINISHED = "the list was not read to its end"
 _LONE = "pages of one row have none to share"
 _EMPTY = "a page behind rows came empty"
 _MOVED = "a page does not join the one before it: rows moved while they were read"
 _CHANGES = "the order of the list changes from request to request"
 FEW_SHARED = "too few rows came twice to show that the order of the list stays"
-ROWS_WENT = "the vendor's count became less while the list was read"
-CAME_BEFORE = "rows came before those that were read, and were not found there"
-_SHORTER = "the reading before showed more rows"
+COUNT_FELL = "the vendor's count fell while the list was read"
+UNFOUND_ROWS = "rows were inserted before those that were read, and were not found"
+_FEWER_ROWS = "the reading before showed more rows"
 _MOVED_FAR = "the order of the list changes by more rows than two pages share"
 _OFFSET = "offsets lead to the same rows"
 
@@ -58,7 +58,8 @@ _OFFSET = "offsets lead to the same rows"
 class Chain:
     """One list, page after page, from the row at ``offset`` on.
 
-    ``first`` is the page there, where it was read already; ``head`` are the ids that the list began with after that.
+    ``first`` is the page there, where it was read already; ``first_ids`` are those of the list's first page, which was
+    requested after it.
     ``lengths`` and ``order`` are what other lists of the listing showed, ``earlier`` is the reading of the same list
     before this one, ``expected`` how many of its rows other lists showed.
     """
@@ -72,7 +73,7 @@ class Chain:
         window: Window | None,
         offset: int = 0,
         first: Page | None = None,
-        head: Collection[str] = (),
+        first_ids: Collection[str] = (),
         earlier: Chain | None = None,
         expected: int = 0,
     ) -> None:
@@ -83,8 +84,8 @@ class Chain:
         self._window = window
         self._offset = offset
         self._first = first
-        self._before = dict.fromkeys(head, 0)
-        """Ids that stand before ``offset``."""
+        self._first_ids = dict.fromkeys(first_ids, 0)
+        """Ids that are known, beside those of this reading, when the list's first pages are requested again."""
         self._earlier = earlier
         self._expected = expected
         self._seen = SeenPositions()
@@ -103,16 +104,16 @@ class Chain:
         self._total: int | None = None
         self._is_recounted = False
         """Whether the vendor's count changed while the list was read."""
-        self._is_reduced = False
-        """Whether it became less."""
+        self._count_fell = False
+        """Whether it fell."""
+        self.starts: dict[str, datetime | None] = {}
+        """When each of its rows began, by id."""
         self.newest: datetime | None = None
         """When the newest of its rows began."""
-        self._newcomers = 0
-        """Rows that the earlier reading did not show."""
         self._all_newcomers_are_newer = earlier is not None
-        """Whether those are newer than all that the earlier reading showed."""
-        self._rows_before = RowsBefore()
-        self._joined_at: int | None = None
+        """Whether the rows that the earlier reading did not show are newer than all that it showed."""
+        self._inserted = InsertedRows()
+        self._last_joined_offset: int | None = None
         """The offset of the last page that joined the one before it."""
         self._is_ended_by_length = False
         """Whether the last page was taken for the last one because it is shorter than others."""
@@ -145,10 +146,10 @@ class Chain:
                 return COUNT
         if self._reason:
             return unverified(self._reason)
-        if self.may_lack_rows_before:
-            return unverified(CAME_BEFORE)
+        if self.has_unfound_rows:
+            return unverified(UNFOUND_ROWS)
         if self._is_ended_by_length and self._earlier and len(self._earlier.positions) > len(self.positions):
-            return unverified(_SHORTER)
+            return unverified(_FEWER_ROWS)
         doubt = self._doubt
         return CHAIN if not doubt else REPEAT if self._is_repeated else unverified(doubt)
 
@@ -159,8 +160,8 @@ class Chain:
             return ""
         if self._order.is_unstable:
             return _CHANGES
-        if self._is_reduced and not self._order.is_sorted:
-            return ROWS_WENT
+        if self._count_fell and not self._order.is_sorted:
+            return COUNT_FELL
         is_short = self._count <= self._offset + self.first_size and self._lengths.is_short(self.first_size)
         return "" if self._order.is_known or is_short else FEW_SHARED
 
@@ -171,15 +172,18 @@ class Chain:
 
     @property
     def _is_repeated(self) -> bool:
-        """Whether the reading before this one showed the same rows."""
+        """Whether the reading before this one showed the same rows, but for new ones and the oldest, which expired."""
         before = self._earlier
-        is_whole = before is not None and before.reached_end and self._all_newcomers_are_newer
-        return is_whole and len(self.positions) - self._newcomers == len(before.positions)  # type: ignore[union-attr]
+        if before is None or not before.reached_end or not self._all_newcomers_are_newer:
+            return False
+        oldest = min((start for start in self.starts.values() if start is not None), default=None)
+        gone = [before.starts[identity] for identity in before.starts.keys() - self.starts.keys()]
+        return all(start is not None and oldest is not None and start < oldest for start in gone)
 
     def __iter__(self) -> Iterator[list[Row]]:
         """The rows of each page that were not on those before. Raises what the client raises."""
         last = first = (
-            self._ask(self._offset) if self._first is None else self._taken(self._offset, self._first)
+            self._ask(self._offset) if self._first is None else self._shown(self._offset, self._first)
         )
         if not last.ids:
             # One empty answer is no evidence.
@@ -205,7 +209,7 @@ class Chain:
                 # A page that is longer than what was asked for is the whole list, at any offset.
                 self.reached_end = len(last) > self._system.listing.page_size
                 self._reason = "" if self.reached_end else _OFFSET
-                self._rows_before = RowsBefore()
+                self._inserted = InsertedRows()
                 return
             is_only = False
             if last.offset == self._offset == 0 and len(last) == 1 and not shown.ids:
@@ -220,8 +224,8 @@ class Chain:
                 again = self._ask(shown.offset)
                 is_shared_only = again.ids == shown.ids
                 fresh = again.fresh
-                position = self._goes_on(again, 1)
-                self._rows_before.note_page(position, again.offset)
+                position = again.offset if self._order.is_unstable else self._goes_on(again, 1)
+                self._inserted.note_page(position, again.offset)
                 self._seen.note(again, again.offset if position is None else position)
                 shown = again
             self.reached_end = is_only or is_shared_only or self._is_end(shown)
@@ -234,50 +238,57 @@ class Chain:
                 break
             last = shown
 
-    def rows_before(self) -> Iterator[list[Row]]:
-        """What came before the rows that were read while they were, from the beginning of the list once more.
+    def reread_beginning(self) -> Iterator[list[Row]]:
+        """Rows that were inserted before those that were read, from the list's first pages, which are requested again.
 
-        To be called when the reading has ended. A row that was not read yet may have come there, too: an update may bring
-        it to the front. In a list that is not sorted it may also have come between rows that were read, where it is not
-        asked for. So the last page is asked for again after the beginning: it says how many rows came up to then, and as
-        many have to be found. Raises what the client raises.
+        To be called when the reading has ended. An inserted row may be one that was not read yet: an update may move it
+        to the front, or, in a list that is not sorted, between rows that were read, where no page is requested again.
+
+        1. The first pages are requested up to one that shows a known row.
+        2. If the list is not sorted, the last page that joined is requested again: its position tells how many rows were
+           inserted by now.
+        3. Both are repeated a few times, until as many rows were found.
+
+        Raises what the client raises.
         """
         is_other_count = self._is_recounted and self._count != self._total
-        if not (self.may_lack_rows_before or (is_other_count and not self._offset)):
+        if not (self.has_unfound_rows or (is_other_count and not self._offset)):
             return
-        for _ in range(_MAX_BEGINNINGS):
-            for fresh in self._beginning():
-                self._rows_before.note_found(len(fresh))
-                yield fresh
+        for _ in range(_MAX_BEGINNING_READS):
+            for fresh in self._read_beginning():
+                self._inserted.note_found(len(fresh))
+                if fresh:
+                    yield fresh
             if self._order.is_sorted and self._offset:
-                # In a list that is still sorted they are new ones at its beginning, some of them perhaps in ``head``.
-                self._rows_before = RowsBefore()
-            if self._joined_at is None or self._order.is_sorted:
+                # In a sorted list what is inserted before ``offset`` are new executions; ``first_ids`` may hold some.
+                self._inserted.note_all_found()
+            if self._last_joined_offset is None or self._order.is_sorted:
                 return
-            again = self._ask(self._joined_at)
-            yield again.fresh
-            position = self._seen.begin_of_known(again)
-            self._rows_before.note_page(position, again.offset)
-            if position is None or not self.may_lack_rows_before:
+            again = self._ask(self._last_joined_offset)
+            if again.fresh:
+                yield again.fresh
+            position = self._seen.position_of_known_page(again)
+            self._inserted.note_page(position, again.offset)
+            if position is None or not self.has_unfound_rows:
                 return
 
-    def _beginning(self) -> Iterator[list[Row]]:
+    def _read_beginning(self) -> Iterator[list[Row]]:
         """The rows of the list's first pages that are not known, up to a page that shows one which is."""
-        before, offset = {*self.positions, *self._before}, 0
+        known, offset = {*self.positions, *self._first_ids}, 0
         if self._offset:
-            self._before |= self.positions
-        known = self._before if self._offset else None
+            # Rows before ``offset`` do not belong to this reading.
+            self._first_ids |= self.positions
         for _ in range(_MAX_STALE):
-            shown = self._ask(offset, known)
+            shown = self._ask(offset, self._first_ids if self._offset else None)
             yield shown.fresh
             offset += len(shown)
-            if not shown.ids or not before.isdisjoint(shown.ids):
+            if not shown.ids or not known.isdisjoint(shown.ids):
                 return
 
     @property
-    def may_lack_rows_before(self) -> bool:
-        """Whether rows came before those that were read, and ``rows_before`` did not find as many."""
-        return self._rows_before.may_be_missing
+    def has_unfound_rows(self) -> bool:
+        """Whether more rows were inserted before those that were read than ``reread_beginning`` found."""
+        return self._inserted.has_unfound
 
     def _following(self, last: ShownPage, shared: int) -> Iterator[ShownPage]:
         """The page after the last one; before it the pages that did not join, because rows had moved."""
@@ -289,9 +300,10 @@ class Chain:
             shown = self._ask(max(0, offset - int(size * pages_back)))
             position = self._goes_on(shown, shared)
             if position is not None:
-                self._rows_before.note_page(position, shown.offset)
+                if not self._order.is_unstable:
+                    self._inserted.note_page(position, shown.offset)
                 self._seen.note(shown, position)
-                self._joined_at = shown.offset
+                self._last_joined_offset = shown.offset
                 yield shown
                 return
             yield shown
@@ -309,11 +321,11 @@ class Chain:
         yield ShownPage(first.offset, first.page, first.ids, first.starts, [])
 
     def _ask(self, offset: int, known: dict[str, int] | None = None) -> ShownPage:
-        """The page at the offset. Its rows are fresh that are not in ``known``, which are those of this reading."""
+        """The page at the offset. Rows whose ids are not in ``known`` are fresh; by default that is what was read."""
         self.asked = offset
-        return self._taken(offset, self._pages.one(self._window, offset), known)
+        return self._shown(offset, self._pages.one(self._window, offset), known)
 
-    def _taken(self, offset: int, page: Page, known: dict[str, int] | None = None) -> ShownPage:
+    def _shown(self, offset: int, page: Page, known: dict[str, int] | None = None) -> ShownPage:
         """The page as it was shown at the offset; notes what it says of the list."""
         known = self._seen.by_id if known is None else known
         ids = [""] * page.size
@@ -323,7 +335,7 @@ class Chain:
         self._order.note(starts)
         if page.total is not None:
             self._is_recounted |= self._total not in (None, page.total)
-            self._is_reduced |= self._total is not None and page.total < self._total
+            self._count_fell |= self._total is not None and page.total < self._total
             self._total = page.total
             if page.total > page.size:
                 self._lengths.counts_list(page.total, page.size, lambda: page.total)
@@ -338,9 +350,9 @@ class Chain:
 
     def _compare(self, identity: str, start: datetime | None) -> None:
         """Takes a row that this reading shows for the first time: whether the earlier one showed it."""
+        self.starts[identity] = start
         before = self._earlier
         if before is not None and identity not in before.positions:
-            self._newcomers += 1
             self._all_newcomers_are_newer &= (
                 start is not None and before.newest is not None and start > before.newest
             )
@@ -351,15 +363,15 @@ class Chain:
         """The position in the list at which the page begins; None where it does not join what was read."""
         if self._order.is_unstable and any(shown.ids):
             return shown.offset if self._is_near(shown, shared) else None
-        return self._seen.begin_of_next(shown, shared, order=self._order, shift=self._rows_before.shift)
+        return self._seen.position_of_next_page(shown, shared, order=self._order, shift=self._inserted.shift)
 
     def _is_near(self, shown: ShownPage, shared: int) -> bool:
         """Whether the page shows rows again that were seen near their positions; notes how far they moved."""
-        positions = self._seen.of(shown)
+        positions = self._seen.positions_of(shown)
         before = self._earlier.positions if self._earlier else {}
         moved = max(
-            farthest(positions, shown.offset),
-            farthest([before.get(identity, -1) for identity in shown.ids], shown.offset),
+            largest_move(positions, shown.offset),
+            largest_move([before.get(identity, -1) for identity in shown.ids], shown.offset),
         )
         self._order.note_change(moved)
         if moved > MAX_MOVED_PART * shared or shared < MIN_SHARED_ROWS:

@@ -31,16 +31,16 @@ class SeenPositions:
 
     def __init__(self) -> None:
         self.by_id: dict[str, int] = {}
-        """By id; -1 where the page that showed it joins no other."""
-        self.nameless: set[int] = set()
-        """Those of rows without an id."""
+        """The position of each row, by its id; -1 where the page that showed it joins no other."""
+        self.without_id: set[int] = set()
+        """The positions of rows without an id."""
         self._last_start: datetime | None = None
         """When the last row of the last page began."""
         self._end = 0
         """The position behind the last page."""
 
     def __len__(self) -> int:
-        return len(self.by_id) + len(self.nameless)
+        return len(self.by_id) + len(self.without_id)
 
     def note(self, shown: ShownPage, position: int) -> None:
         """Takes a page that begins at the position."""
@@ -48,25 +48,24 @@ class SeenPositions:
             if identity:
                 self.by_id[identity] = at
             else:
-                self.nameless.add(at)
+                self.without_id.add(at)
         self._last_start = shown.starts[-1] if shown.starts else None
         self._end = position + len(shown)
 
-    def of(self, shown: ShownPage) -> list[int]:
+    def positions_of(self, shown: ShownPage) -> list[int]:
         """Where the page's rows were seen before; -1 for those that were not."""
         return [self.by_id.get(identity, -1) for identity in shown.ids]
 
-    def begin_of_known(self, shown: ShownPage) -> int | None:
-        """The position at which the page begins, of which every row was seen before; None where that is not so.
-
-        Neither is it where the rows come in another sequence than they were seen in.
-        """
-        begins = {position - at for at, position in enumerate(self.of(shown)) if shown.ids[at]}
+    def position_of_known_page(self, shown: ShownPage) -> int | None:
+        """The position of a page all of whose rows were seen before, in the same sequence; None otherwise."""
+        begins = {position - at for at, position in enumerate(self.positions_of(shown)) if shown.ids[at]}
         begin = begins.pop() if len(begins) == 1 else -1
         return begin if begin >= 0 else None
 
-    def begin_of_next(self, shown: ShownPage, shared: int, *, order: SeenOrder, shift: int) -> int | None:
-        """The position at which the page begins that follows the last one; None where it does not join it.
+    def position_of_next_page(
+        self, shown: ShownPage, shared: int, *, order: SeenOrder, shift: int
+    ) -> int | None:
+        """The position of the page requested after the last one; None where it shows too few of that page's rows again.
 
         ``shared`` is how many rows it has to show again; ``shift`` how far the last page stood from its offset. What it
         says of the list's order is noted in ``order``.
@@ -74,16 +73,16 @@ class SeenPositions:
         begin = next((at for at, identity in enumerate(shown.ids) if identity), None)
         if begin is None:
             return None
-        positions = self.of(shown)
+        positions = self.positions_of(shown)
         first, start = positions[begin] - begin, shown.starts[begin]
         if positions[begin] < 0:
             return None
         if order.is_sorted and start and self._last_start and start != self._last_start:
-            # It stands before the last instant, whose rows are all on this page, in any order.
+            # The page begins with a row of another instant than the last row read: all of that instant are on it.
             return first
         known = [position for position in positions if position >= 0]
         if any(one > two for one, two in pairwise(known)):
-            order.note_change(farthest(positions, shown.offset))
+            order.note_change(largest_move(positions, shown.offset))
             return None
         in_sequence = (not shown.ids[at] or position == first + at for at, position in enumerate(positions))
         run = next((at for at, is_next in enumerate(in_sequence) if not is_next), len(positions))
@@ -99,7 +98,7 @@ class SeenPositions:
         return first
 
 
-def farthest(positions: Sequence[int], offset: int) -> int:
+def largest_move(positions: Sequence[int], offset: int) -> int:
     """How far any of a page's rows stands from its position before."""
     return max(
         (abs(position - offset - at) for at, position in enumerate(positions) if position >= 0), default=0

@@ -29,7 +29,7 @@ from .listing import (
     compared_whole,
 )
 from .lookback import LastSync
-from .overlapping_pages import FEW_SHARED, ROWS_WENT, Chain
+from .overlapping_pages import COUNT_FELL, FEW_SHARED, Chain
 from .rows_outside import around, log_outside
 from .seen_order import SeenOrder
 from .window_comparison import Comparison, CountedExecutions, StoredExecutions
@@ -143,7 +143,7 @@ class UnsortedListing:
                 expected=sum(start in asked for start in self._starts_seen),
             )
             try:
-                for page in itertools.chain(chain, chain.rows_before()):
+                for page in itertools.chain(chain, chain.reread_beginning()):
                     rows |= {self.system.identity(row): row for row in page}
                     if smaller := self._smaller(window, asked, chain, page):
                         return self._cut_into(smaller, rows)
@@ -162,14 +162,14 @@ class UnsortedListing:
                 reading=reading,
                 reason=evidence.reason,
             )
-            # Where one page shows all rows, halves show no others: a count that differs does so in them, too. Nor do they
-            # where the count became less. A third reading may tell more there, and where too few rows came twice.
+            # Where one page shows all rows, halves show no others: a count that differs does so in them, too. Nor does
+            # halving help where the count fell. There, and where too few rows came twice, a third reading may tell more.
             is_one_page = chain.reached_end and len(rows) <= chain.first_size
-            is_whole = is_one_page or evidence.reason == ROWS_WENT
+            is_halving_useless = is_one_page or evidence.reason == COUNT_FELL
             if reading < _READINGS:
                 continue
-            smaller = () if is_whole else self._halves(window, asked, rows.values())
-            if smaller or (is_whole and evidence.reason not in (FEW_SHARED, ROWS_WENT)):
+            smaller = () if is_halving_useless else self._halves(window, asked, rows.values())
+            if smaller or (is_halving_useless and evidence.reason not in (FEW_SHARED, COUNT_FELL)):
                 break
         if smaller:
             return self._cut_into(smaller, rows)
@@ -203,7 +203,9 @@ class UnsortedListing:
         return [*late, *odd]
 
     def _smaller(self, window: Window, asked: Window, chain: Chain, page: list[Row]) -> Sequence[Window]:
-        """The smaller windows to read instead, judged after a page; empty where reading goes on."""
+        """The smaller windows to read instead, judged after a page; empty where reading goes on, or has ended."""
+        if chain.reached_end:
+            return ()
         if len(chain.positions) == len(page) and (parts := self._parts(window, page)):
             return parts
         is_large = len(chain.positions) > _MAX_PIECE_FACTOR * self._rows_per_piece

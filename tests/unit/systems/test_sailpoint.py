@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -255,10 +255,11 @@ def test_a_source_for_scripts(tmp_path: Path) -> None:
 def test_a_page_as_long_as_the_vendors_longest_may_not_be_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a page cannot be asked for, the vendor gives its longest, also if shorter ones are asked for elsewhere."""
     monkeypatch.setattr(sailpoint, "PAGE", 100)
+    values = cast("Any", VALUES)
     whole = [{"id": str(number), "type": "WorkflowExecutionStarted"} for number in range(250)]
     assert sailpoint.read_workflows(whole).more
     assert not sailpoint.read_workflows(whole[:249]).more
-    request = sailpoint.steps_request(VALUES, "e1", "w1")
-    (further,) = sailpoint.read_steps(VALUES, request, whole).more
+    request = sailpoint.steps_request(values, "e1", "w1")
+    (further,) = sailpoint.read_steps(values, request, whole).more
     assert ("offset", "250") in further.params
-    assert sailpoint.read_steps(VALUES, request, whole[:249]).more == ()
+    assert sailpoint.read_steps(values, request, whole[:249]).more == ()
