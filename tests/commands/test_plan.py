@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from task_history.core.models import Scope, Window
+from task_history.runs.estimate_formulas import ExecutionCounts, details, list_requests, seconds
 from task_history.runs.pace import Pace
 from task_history.runs.plan import at_risk
-from task_history.runs.request_formulas import ExecutionCounts, details, list_requests, seconds
 from task_history.warehouse.averages import Averages
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.commands.test_backfill import MONTH, NOW, backfill

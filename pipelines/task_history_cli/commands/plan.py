@@ -14,8 +14,8 @@ from task_history.client.budget_usage import usage
 from task_history.core.errors import UsageError
 from task_history.core.models import Scope, Selection
 from task_history.extract.counted_window import Pages
+from task_history.runs.estimate_formulas import seconds, stored_bytes, sureness
 from task_history.runs.plan import MAX_REQUESTS, Plan, Planner, StoredFacts, at_risk
-from task_history.runs.request_formulas import seconds, stored_bytes, sureness
 from task_history.settings_reader import Settings, load
 from task_history.warehouse.averages import Averages
 from task_history.warehouse.bigquery_cost import least_billed

@@ -12,8 +12,8 @@ from task_history.core.models import Scope, Selection, Window, floor_ms
 from task_history.extract.counted_window import Pages
 from task_history.extract.listing import AHEAD
 from task_history.extract.settling_plan import plan as settling_plan
+from task_history.runs.estimate_formulas import seconds, stored_bytes
 from task_history.runs.plan import MAX_REQUESTS, Planner, StoredFacts
-from task_history.runs.request_formulas import seconds, stored_bytes
 from task_history.settings_reader import Settings
 from task_history.warehouse.averages import Averages
 from task_history.warehouse.coverage import Coverage, is_part, unfiltered

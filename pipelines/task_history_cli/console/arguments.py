@@ -36,11 +36,11 @@ def add_warehouse(parser: argparse.ArgumentParser) -> None:
 
 def add_details(parser: argparse.ArgumentParser) -> None:
     """Adds --steps and --payloads, which override the settings of those names."""
-    for name, of in (("steps", "executions"), ("payloads", "steps")):
+    for name, parents in (("steps", "executions"), ("payloads", "steps")):
         parser.add_argument(
             f"--{name}",
             choices=("all", "failed", "none"),
-            help=f"load {name} of these {of} (default: the setting {name})",
+            help=f"load {name} of these {parents} (default: the setting {name})",
         )
 
 

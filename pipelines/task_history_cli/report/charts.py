@@ -13,8 +13,9 @@ from .formatting import incident, incident_figures
 from .period import utc_days
 
 OUTCOMES = {"other executions": "#5b8db8", "failed": "#d1495b"}
-"""The colours of charts and of the bars in tables."""
+"""The colour of each outcome, in charts and in the bars of tables."""
 STATES = {"verified": "#4a9d6f", "unverified": "#e0a83e", "partial": "#7fa8d1", "missing": "#d1495b"}
+"""The colour of each state of a day in the chart of what is loaded."""
 INCIDENTS = 3
 """Incidents of a day that a chart names, at most."""
 LABELS = 16

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from task_history.client.rate_limit import Usage
 from task_history.core.log import NAME, log
+from task_history.runs.estimate_formulas import seconds
 from task_history.runs.pace import Pace
-from task_history.runs.request_formulas import seconds
 from task_history.runs.runner import ActiveRun
 
 from ..console.output import is_json

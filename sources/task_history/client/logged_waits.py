@@ -1,4 +1,4 @@
-"""How long requests wait and why: a log line when a wait begins, and the seconds for the summary of the run."""
+"""Logs a line when requests begin to wait, and sums the seconds waited, by cause, for the summary of the run."""
 
 from __future__ import annotations
 

@@ -80,9 +80,10 @@ def action_of(status: int, *, asks_to_wait: bool) -> Action:
 
 
 def pause_s(faults: int, status: int | None, uniform: Callable[[float, float], float]) -> float:
-    """A pause after so many earlier faults of one request, the last of that status: from none to the longest.
+    """A random pause in seconds after so many earlier faults of one request, the last of that status.
 
-    ``uniform`` draws a number between two. Requests that failed together do not come again together.
+    It lies between 0 and the longest one, so that requests that failed together are not retried together.
+    ``uniform(a, b)`` draws it.
     """
     rule = rule_of(status)
     return uniform(0, min(rule.max_pause_s, rule.first_pause_s * 2.0 ** min(faults, 16)))

@@ -71,7 +71,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Of which executions the steps are loaded, and of which steps the payloads: ``all``, ``failed`` or ``none``."""
+    """Which executions have their steps loaded, and which steps their payloads: ``all``, ``failed`` or ``none``."""
 
     steps: str
     payloads: str

@@ -1,4 +1,4 @@
-"""The kind of a field's name: by which values under it are secrets.
+"""Classifies names of fields by which of their values are secrets.
 
 The names themselves stand in ``data/secret_names_english.toml`` and ``data/secret_names_other_languages.toml``;
 ``patterns`` makes what it looks for in text from the same files. A name decides on its words: ``apiKey``,
@@ -129,8 +129,8 @@ ASKS = word_set(_RULES["endings"]["asks"])
 """A name that begins with one of these asks about a secret."""
 PAGING = word_set(_RULES["paging"]["words"])
 _KEYS_OF_IDS = word_set(_RULES["keys_of_ids"]["words"])
-_SIGNING_IN = word_set(_RULES["signing_in"]["words"])
-"""Words beside "pin code" by which it is no postal code."""
+_PIN_NOT_POSTAL = word_set(_RULES["pin_not_postal"]["words"])
+"""Words beside "pin code" that mean it is a PIN and no postal code."""
 _ENDINGS_OF_KEYS = frozenset({"key", "pk"})
 _GLUED_CHARS = 5
 """Minimum letters of a name that others may stand glued to, as in ``accesstoken``; shorter ones end many words."""
@@ -289,7 +289,7 @@ def _kind_of_words(words: list[str]) -> Kind:
             if last_word == "id" and not phrase.endswith("id"):
                 continue
             if f" {phrase} " in joined or f" {phrase}s " in joined:
-                is_sign_in = kind is Kind.UNLESS_POSTAL and not _SIGNING_IN.isdisjoint(words)
+                is_sign_in = kind is Kind.UNLESS_POSTAL and not _PIN_NOT_POSTAL.isdisjoint(words)
                 return Kind.SECRET if is_sign_in else kind
     if last_word == "id" and not _ID_IS_SECRET.intersection(words):
         return Kind.HARMLESS

@@ -22,7 +22,7 @@ In the order in which a run uses them::
     replay_candidates   selects the executions that may be run again
     audit_steps, audit_findings   comparison of stored steps with the API; what an audit found
     forget              the steps in which what is stored of a person is erased
-    plan                what a backfill or a sync would request, before it runs: by request_formulas
+    plan                what a backfill or a sync would request, before it runs: by estimate_formulas
     pace                how long the rest of a run takes
     run_counters, sync_runs_row, run_result   counters of a run, its row in ``sync_runs``, its result for the caller
 """

@@ -35,7 +35,7 @@ from ..warehouse.left_days import KnownDays
 from ..warehouse.queries import Warehouse
 from ..warehouse.user_map import user_map
 from ..warehouse.verified_days import Completeness
-from .request_formulas import ExecutionCounts, details, list_requests
+from .estimate_formulas import ExecutionCounts, details, list_requests
 from .shared_by_listings import SharedByListings
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
-"""The order in which ``forget`` works; which rows and values of a person are erased says ``warehouse/erasure``.
+"""The steps of ``forget``; ``warehouse/erasure`` says which rows and values of a person are erased.
 
-It is such that the same call ends what a killed one began: the person and the erasure are noted, then their
+In this order, so that the same call ends what a killed one began: the person and the erasure are noted, then their
 executions as left out, then rows are erased, then files; the erasure is noted as ended last.
 """
 

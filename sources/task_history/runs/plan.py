@@ -12,7 +12,7 @@ from ..extract.counted_window import Pages, after
 from ..systems.common_settings import SystemSettings
 from ..systems.protocol import System
 from ..warehouse.averages import Averages
-from .request_formulas import ExecutionCounts, RequestCounts, details, list_requests
+from .estimate_formulas import ExecutionCounts, RequestCounts, details, list_requests
 
 MAX_REQUESTS = 5
 """Maximum requests that an estimate may take."""
@@ -40,7 +40,7 @@ class StoredFacts:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The estimate, of requests by kind."""
+    """Estimated requests, by kind."""
 
     amount: ExecutionCounts
     """Executions in the gaps."""

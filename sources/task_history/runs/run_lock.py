@@ -54,7 +54,8 @@ def check_other_machines(
 
     The lock covers the processes of one machine and one working folder. ``running`` are rows of ``sync_runs`` without an
     end, ``commits`` says how often they commit: a run that was killed counts as active for three minutes on DuckDB,
-    ten on BigQuery. Runs ask it where one process at a time may write (DuckDB), ``forget`` on every warehouse.
+    ten on BigQuery. It is called by runs on DuckDB, where one process at a time may write, and by ``forget`` on every
+    warehouse.
     """
     # Rows wait for their commit, and then perhaps for the warehouse's file.
     longest_commit_s = max(commits.seconds, lock_waits.FILE_WAIT_OF_RUN_WITH_ROWS_S)

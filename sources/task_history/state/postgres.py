@@ -29,7 +29,7 @@ OWNERS_LOCK = 0x7461736B
 """First part of the advisory locks of connections; the second is the connection's number."""
 _VERSION = 1
 _KEEPALIVES: dict[str, Any] = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
-"""Seconds of silence, seconds between questions, and questions without an answer that end a connection, at both ends."""
+"""Seconds idle before the first probe, seconds between probes, unanswered probes that end a connection: for both ends."""
 _SETTINGS = {
     "search_path": SCHEMA,
     "application_name": "",

@@ -20,9 +20,9 @@ _OF_BEGUN_STEPS = {"Scheduled": "queued", "Initiated": "queued", "Started": "run
 MEANINGS = {**_OF_EXECUTIONS, **_OF_BEGUN_STEPS}
 
 OPEN_STEP_EVENTS = tuple(_OF_BEGUN_STEPS)
-"""The last words of an event's type by which a step has not ended yet."""
+"""Last words of an event's type that mean the step is still open."""
 STEP_EVENTS = (*OPEN_STEP_EVENTS, *ended(MEANINGS))
-"""The last words of an event's type that tell of a step."""
+"""Last words of an event's type that tell of a step."""
 
 FAILED = ("Failed",)
 FILTER_VALUES = ("Completed", *FAILED, "Canceled", "Running", "Executing", "Queued")
