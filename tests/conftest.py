@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from task_history import systems
 from task_history_cli.sandbox import process
@@ -24,6 +25,10 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 if sys.platform == "linux":
     process.start = start_sandbox
+
+# How long an example takes says something about the machine only.
+settings.register_profile("any_machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any_machine")
 
 OF_ONE_WORKER = "tests/destinations/postgres/"
 SYSTEM = re.compile(rf"\[(?:.*-)?({'|'.join(systems.names())})\b")

@@ -7,7 +7,7 @@ import tracemalloc
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from task_history.core.json_reading import MAX_DEPTH, parse, shallow
@@ -36,7 +36,6 @@ VALUES = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(VALUES, st.integers(0, 2 * MAX_DEPTH))
 def test_what_is_not_too_deep_stays_as_it_is(value: Json, levels: int) -> None:
     """The very same bytes up to the bound; beyond it what is deeper is the text that was sent."""

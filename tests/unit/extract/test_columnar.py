@@ -141,7 +141,7 @@ _FIELDS = st.dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(_FIELDS, min_size=1, max_size=8))
 def test_columns_hold_what_rows_hold(fields: list[dict[str, Any]]) -> None:
     """Whatever fields rows have besides, pages in columns give the table that they give row by row, or none."""

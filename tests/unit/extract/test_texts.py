@@ -71,7 +71,7 @@ values = st.recursive(
 
 @pytest.mark.parametrize(("table", "column"), JSON)
 @given(value=values)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_a_column_of_json_tells_every_two_values_apart(table: Table, column: Column, value: Any) -> None:
     """It holds the value as JSON text; so does the row that was read back and written again."""
     row = {column.key: value}

@@ -395,7 +395,7 @@ def _keeps_all(rows: list[Row], stored: dict[str, str], is_identity: bool) -> No
 
 
 @any_rows
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=75)
 def test_nothing_is_lost(rows: list[Row], stored: dict[str, str], is_identity: bool) -> None:
     """Any rows, any stored types, any naming: each value is in its row's cells, and nothing else is."""
     _keeps_all(rows, stored, is_identity)
@@ -403,14 +403,14 @@ def test_nothing_is_lost(rows: list[Row], stored: dict[str, str], is_identity: b
 
 @pytest.mark.torture
 @any_rows
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=700)
 def test_nothing_is_lost_of_more_rows(rows: list[Row], stored: dict[str, str], is_identity: bool) -> None:
     """The same, with more examples."""
     _keeps_all(rows, stored, is_identity)
 
 
 @given(st.lists(st.dictionaries(st.sampled_from(KEYS), values, max_size=6), max_size=5))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_deterministic(rows: list[Row]) -> None:
     """The same rows give the same table, whatever the order of their keys."""
     turned = [dict(reversed(row.items())) for row in rows]

@@ -124,7 +124,7 @@ any_row = st.dictionaries(st.sampled_from(KEYS), values, max_size=6)
 
 
 @given(first=st.lists(any_row, max_size=4), rows=st.lists(any_row, min_size=1, max_size=5), data=st.data())
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=75)
 def test_the_columns_of_a_row_do_not_depend_on_its_batch(
     first: list[Row], rows: list[Row], data: st.DataObject
 ) -> None:

@@ -114,7 +114,7 @@ secrets = st.text('abcXYZ0189-_/+=.%&"\\ äß', min_size=4, max_size=60)
 
 
 @given(secrets, st.text(max_size=20), st.text(max_size=20), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_part_is_left(secret: str, before: str, after: str, data: st.DataObject) -> None:
     """Whole, encoded for a URL or as JSON text, a secret is gone; JSON around it stays JSON."""
     own = OwnSecrets([secret])
@@ -166,7 +166,7 @@ def test_secrets_are_added() -> None:
 
 
 @given(st.lists(st.text("ab9fQ2xLw", max_size=40), max_size=4), st.text("ab9fQ2xLw", min_size=4, max_size=40))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_arrow_finds_what_python_finds(texts: list[str], secret: str) -> None:
     """A column is looked through by the same rule as a text."""
     own = OwnSecrets([secret])

@@ -460,7 +460,7 @@ wrappers = st.lists(st.sampled_from(["list", "dict", "json", "text", "pair"]), m
 
 
 @given(name=st.sampled_from(SECRET_NAMES), path=wrappers, beside=values, container=st.booleans())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_planted_secret_never_survives(name: str, path: list[str], beside: Any, container: bool) -> None:
     """A secret under a secret name, at any depth, in JSON within JSON too, is not in the text."""
     value: Any = {"beside": beside, name: [SECRET, {"x": SECRET}] if container else SECRET}
@@ -479,7 +479,7 @@ def test_planted_secret_never_survives(name: str, path: list[str], beside: Any, 
 
 
 @given(calm_values)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_harmless_values_come_back_exactly(value: Any) -> None:
     """Text of a value without secrets is the same after redaction, also where it is JSON in JSON."""
     assert exact_json(value) == exact_json(redacted(value))
@@ -501,7 +501,7 @@ noise = st.lists(
 
 
 @given(noise | values)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_twice_is_once(value: Any) -> None:
     """Redacting what was redacted changes nothing and counts nothing."""
     once = redacted(value)
@@ -510,7 +510,7 @@ def test_twice_is_once(value: Any) -> None:
 
 
 @given(values)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_text_is_exact(value: Any) -> None:
     """Text parses back to the same value, and UTF-8 takes it, lone surrogates included."""
     found = to_text(value, 10**9)
@@ -533,7 +533,7 @@ def test_numbers_stay_exact(text: str) -> None:
 
 
 @given(values, st.integers(2, 400))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_cut_text_fits_and_parses(value: Any, room: int) -> None:
     """Cut text is valid JSON, never longer than asked, says that it is cut, and is the same each time."""
     found = to_text(value, room)

@@ -143,7 +143,7 @@ def test_secret_in_any_structure(structure: str, escape: Callable[[str], str], e
     after=st.text(max_size=12),
     layers=st.lists(st.sampled_from(["json", "line", "text"]), max_size=3),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @example("password", "as it is", "all", "cut off", '"', "{", ["json", "text"])
 def test_planted_secret_is_in_no_output(
     name: str, spelling: str, escape: str, structure: str, before: str, after: str, layers: list[str]
@@ -290,7 +290,7 @@ calm_json = st.recursive(
     st.sampled_from(["\n", " ", "\n\x1e", " and "]),
     st.booleans(),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_text_without_secrets_is_identical(documents: list[Any], between: str, is_ascii: bool) -> None:
     """Text that holds no secret comes out as the same characters, whatever JSON is in it, cut off or not."""
     text = between.join(json.dumps(document, ensure_ascii=is_ascii) for document in documents)
@@ -299,7 +299,7 @@ def test_text_without_secrets_is_identical(documents: list[Any], between: str, i
 
 
 @given(st.text(max_size=60))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_secret_takes_nothing_with_it(text: str) -> None:
     """JSON from which a secret was taken holds every other value exactly as before."""
     value = {"a": text, "password": SECRET, "b": [text]}

@@ -153,7 +153,7 @@ def _is_read_or_refused(name: str, read: Callable[[System, Any, Json], None], da
 
 @EVERY_READER
 @EVERY_SYSTEM
-@settings(max_examples=10, deadline=None, derandomize=True)
+@settings(max_examples=10, derandomize=True)
 @given(data=JSON)
 def test_any_answer_is_read_or_refused(
     name: str, read: Callable[[System, Any, Json], None], data: Json
@@ -165,7 +165,7 @@ def test_any_answer_is_read_or_refused(
 @pytest.mark.torture
 @EVERY_READER
 @EVERY_SYSTEM
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(data=JSON)
 def test_any_of_two_hundred_answers_is_read_or_refused(
     name: str, read: Callable[[System, Any, Json], None], data: Json
