@@ -296,7 +296,9 @@ class TextPass(SignPass):
         if " " in value and name.lower().endswith(SCHEMED_HEADERS):
             return None if is_message(value) else span
         judged = value if match["open"] or kind is Kind.SECRET else value.rstrip(".,;:!?")
-        return span if self._is_secret(kind, judged) else None
+        # What was redacted in it says nothing of the rest.
+        judged = judged.replace(MARK, "").strip()
+        return span if judged and self._is_secret(kind, judged) else None
 
     def _span_of_default(self, text: str, begin: int) -> tuple[int, int] | None:
         """The span of the secret that code takes where another is not set: ``get("TOKEN") or "…"``."""

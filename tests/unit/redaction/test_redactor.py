@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import simplejson
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from task_history.core.cutting import to_text
@@ -501,6 +501,8 @@ noise = st.lists(
 
 
 @given(noise | values)
+@example("%22Cookie:mysql -ppassword")
+@example("%20Cookie:curl -u a:password")
 @settings(max_examples=200)
 def test_twice_is_once(value: Any) -> None:
     """Redacting what was redacted changes nothing and counts nothing."""
