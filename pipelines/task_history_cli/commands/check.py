@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,6 +19,7 @@ from task_history.core.errors import AuthenticationError, ConfigurationError, Re
 from task_history.core.models import Page, Row, Window, floor_ms, iso_ms
 from task_history.extract.counted_window import Pages
 from task_history.extract.integrations import read_map, workflow_map_match
+from task_history.runs.estimate_formulas import list_requests
 from task_history.settings_reader import Settings, load
 from task_history.systems.protocol import System
 from task_history.warehouse.column_rules import column_rules
@@ -180,7 +180,9 @@ class _Probe:
         starts = self._starts(rows, "")
         return {
             "executions": everything.total,
-            "list_requests": math.ceil((everything.total or 0) / self._settings.system.listing.page_size),
+            "list_requests": None
+            if everything.total is None
+            else list_requests(everything.total, self._settings.system.listing.page_size),
             "workflow_map": self._workflow_map(rows),
             "looked_at": len(rows),
             "oldest_started_at": starts[0] if starts else None,

@@ -102,7 +102,7 @@ class ColumnarRows:
         inside = pc.and_(pc.greater_equal(starts, low), pc.less(starts, high))
         if pc.all(inside).as_py():
             return self
-        return self._shown(pc.indices_nonzero(inside))
+        return self._taken(pc.indices_nonzero(inside))
 
     def followed_by(self, part: PageRows) -> ColumnarRows | None:
         """Both as one part; None where they do not stand side by side in one group."""
@@ -123,9 +123,9 @@ class ColumnarRows:
         if not values or key not in self.table.column_names:
             return self
         is_kept = pc.invert(pc.is_in(self.table[key], value_set=pa.array(values, pa.string())))
-        return self._shown(pc.indices_nonzero(is_kept))
+        return self._taken(pc.indices_nonzero(is_kept))
 
-    def _shown(self, positions: pa.Array) -> ColumnarRows:
+    def _taken(self, positions: pa.Array) -> ColumnarRows:
         group = _Group(
             self.table.take(positions),
             self.starts.take(positions),

@@ -105,7 +105,7 @@ class Chain:
         self._is_recounted = False
         """Whether the vendor's count changed while the list was read."""
         self._count_fell = False
-        """Whether it fell."""
+        """Whether the vendor's count fell while the list was read."""
         self.starts: dict[str, datetime | None] = {}
         """When each of its rows began, by id."""
         self.newest: datetime | None = None

@@ -99,7 +99,7 @@ class SeenPositions:
 
 
 def largest_move(positions: Sequence[int], offset: int) -> int:
-    """How far any of a page's rows stands from its position before."""
+    """The largest distance of one of a page's rows from the position at which it was seen before."""
     return max(
         (abs(position - offset - at) for at, position in enumerate(positions) if position >= 0), default=0
     )
