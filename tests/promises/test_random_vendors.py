@@ -18,6 +18,7 @@ import pytest
 
 from task_history.core.errors import TaskHistoryError
 from task_history.core.models import Selection, Window
+from task_history.extract import unsorted_listing
 from task_history.runs.backfill import Backfill
 from task_history.runs.context import Context
 from task_history.runs.lanes import BACKFILL, SYNC
@@ -295,6 +296,45 @@ def test_rows_that_expire_cost_no_second_reading(name: str) -> None:
             world.warehouse.clear()
         requests.append(vendor.requests)
     assert requests[1] <= 1.1 * requests[0]
+
+
+@pytest.mark.parametrize("more", ["true", "always"])
+def test_an_order_that_changes_nearby_is_verified(more: str) -> None:
+    """Neighbours swap, and a last page may announce more: two readings agree, and no day stays unverified."""
+    for number in range(4):
+        vendor = RandomVendor("b3os", number, Behaviour(order="changing_nearby", more=more), executions=150)
+        world = World(vendor, _warehouse("b3os"), "backfill", timedelta(hours=2))
+        try:
+            world.run()
+            assert not world.unverified_days()
+        finally:
+            world.warehouse.clear()
+
+
+def test_an_unsorted_list_whose_oldest_rows_expire_is_verified_by_the_next_run() -> None:
+    """Two readings that agree but for the oldest rows, which expire all the time, are evidence."""
+    vendor = RandomVendor("twinit", 3, Behaviour(order="any", expires_every=9), executions=600)
+    vendor.executions = {key: replace(one, partition="n1") for key, one in vendor.executions.items()}
+    world = World(vendor, _warehouse("twinit"), "backfill", timedelta(hours=2))
+    try:
+        world.run()
+        world.run()
+        assert not world.unverified_days()
+    finally:
+        world.warehouse.clear()
+
+
+def test_a_list_that_was_read_to_its_end_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The vendor ignores the filter by time, and rows come while its long list is read: it is not read in halves then."""
+    monkeypatch.setattr(unsorted_listing, "_MAX_PIECE_FACTOR", 0.002)
+    behaviour = Behaviour(order="any", bounds="ignored", arrives_every=9)
+    vendor = RandomVendor("sailpoint", 1, behaviour, executions=900)
+    world = World(vendor, _warehouse("sailpoint"), "backfill", timedelta(hours=2))
+    try:
+        world.run()
+    finally:
+        world.warehouse.clear()
+    assert vendor.requests <= 6 * 900 / PAGE_SIZE
 
 
 def test_the_beginning_of_a_long_unsorted_list_is_not_read_with_each_page() -> None:

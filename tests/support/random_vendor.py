@@ -45,7 +45,8 @@ class Behaviour:
     """Its longest page, where it is shorter than what is asked for."""
     order: str = "sorted"
     """``sorted``: as the kind of listing says; of the others ``oldest``, ``any``, ``changing`` from request to request,
-    or ``changing_in_day``; ``updated``: the last update first, and a row is updated meanwhile; ``moving_once``: its last
+    or ``changing_in_day``; ``changing_nearby``, where some neighbours swap; ``updated``: the last update first, and a row
+    is updated meanwhile; ``moving_once``: its last
     third comes first after a while; ``updated_to_front``, where the order stays but for one row; ``updated_to_middle``: a
     row moves in among those that were read, and another comes to the front later; ``updated_as_one_goes``: a row moves to
     the front as one that was read vanishes."""
@@ -70,8 +71,12 @@ class Behaviour:
     """Rows that become visible while the first run reads."""
     purged: int = 0
     """The oldest rows, that vanish meanwhile."""
+    expires_every: int = 0
+    """After so many lists the oldest row vanishes, again and again; 0 for never."""
+    arrives_every: int = 0
+    """After so many lists another row comes to the front, again and again; 0 for never. Its order is ``any``."""
     bounds: str = "exclusive"
-    """Whether the bounds of a window are ``exclusive`` or ``inclusive``."""
+    """Whether the bounds of a window are ``exclusive`` or ``inclusive``; ``ignored`` where the list is not filtered."""
 
     @property
     def is_honest(self) -> bool:
@@ -242,6 +247,14 @@ class RandomVendor:
             oldest = sorted(self.executions.values(), key=lambda one: one.start)[: behaviour.purged]
             for one in oldest:
                 del self.executions[one.id]
+        if behaviour.expires_every and not number % behaviour.expires_every and self.executions:
+            del self.executions[min(self.executions.values(), key=lambda one: one.start).id]
+        if behaviour.arrives_every and not number % behaviour.arrives_every:
+            identity = f"a{10**9 - number:012d}"
+            partition = _PARTITIONS[self.name][0]
+            self.executions[identity] = Execution(
+                identity, NOW - timedelta(days=3, minutes=number), partition
+            )
         if number in behaviour.fails_at:
             raise VendorUnavailable("The vendor gives no answer.")
         partition, window, offset = _asked(self.name, request)
@@ -275,6 +288,8 @@ class RandomVendor:
         return (given if is_bare else _page(self.name, given, total, more, offset)), total
 
     def _is_within(self, start: datetime, window: Window) -> bool:
+        if self.behaviour.bounds == "ignored":
+            return True
         if self.behaviour.bounds == "inclusive":
             return window.start <= start <= window.end
         return window.start < start < window.end
@@ -285,6 +300,11 @@ class RandomVendor:
             rows.sort(key=lambda one: one.id)
         elif order == "changing":
             self._rng.shuffle(rows)
+        elif order == "changing_nearby":
+            rows.sort(key=lambda one: one.id)
+            for at in range(20, min(70, len(rows) - 1), 2):
+                if self._rng.random() < 0.5:
+                    rows[at], rows[at + 1] = rows[at + 1], rows[at]
         elif order == "changing_in_day":
             self._rng.shuffle(rows)
             rows.sort(key=lambda one: -one.start.toordinal())
