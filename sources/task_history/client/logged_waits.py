@@ -42,7 +42,10 @@ class Stats:
 
 
 class LoggedWaits:
-    """Seconds during which at least one request waited, by cause. ``clock`` gives seconds."""
+    """Logs when requests begin to wait, and sums the seconds during which at least one did, by cause.
+
+    ``clock`` gives seconds.
+    """
 
     def __init__(self, origin: str, clock: Callable[[], float]) -> None:
         self._origin = origin
