@@ -5,6 +5,11 @@
 
 import marimo
 
+# /// script
+# [tool.marimo.display]
+# theme = "system"
+# ///
+
 app = marimo.App(width="medium", app_title="task-history")
 
 

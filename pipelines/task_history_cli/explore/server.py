@@ -89,18 +89,10 @@ def without_unused_pictures(app: Asgi) -> Asgi:
     return lighter
 
 
-def _follow_dark_mode() -> None:
-    """Makes the system's colours marimo's default; what a user configured is kept."""
-    from marimo._config import config
-
-    config.DEFAULT_CONFIG["display"]["theme"] = "system"
-
-
 def main() -> None:
     """Runs marimo with this process's arguments."""
     import uvicorn
 
-    _follow_dark_mode()
     server: Any = uvicorn
     config = server.Config
 
