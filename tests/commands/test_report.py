@@ -28,7 +28,9 @@ from task_history_cli.commands import report as report_command
 from task_history_cli.report import figures as report_figures
 from task_history_cli.report import headline as report_headline
 from task_history_cli.report.figures import Report
+from task_history_cli.report.formats import FOLDER, csv_files
 from task_history_cli.report.period import MONTH, SPAN, WEEK, Period
+from task_history_cli.report.sections import sections
 from tests.support import environments, made_warehouse
 from tests.support.browser import PROGRAM, Browser
 from tests.support.place import Place
@@ -149,7 +151,7 @@ def test_figures_are_those_of_the_views(connection: Any, page: str) -> None:
     assert [row[:3] for row in tables["coverage"][1:]] == asked(
         f"SELECT day, system, state FROM task_history.loaded_days WHERE {month} ORDER BY day"
     )
-    assert len(tables["stuck"]) - 1 == min(
+    assert len(tables["stuck_executions"]) - 1 == min(
         15, connection.execute("SELECT count(*) FROM task_history.stuck_executions").fetchone()[0]
     )
     (total,) = connection.execute(
@@ -160,8 +162,8 @@ def test_figures_are_those_of_the_views(connection: Any, page: str) -> None:
 
 def test_quiet_users_are_quiet(connection: Any, found: Report) -> None:
     """Each of them ran something in the thirty days before the last seven, and nothing since."""
-    assert found.quiet == sorted(found.quiet, key=lambda row: -row["executions"])
-    for row in found.quiet:
+    assert found.quiet_users == sorted(found.quiet_users, key=lambda row: -row["executions"])
+    for row in found.quiet_users:
         (last,) = connection.execute(
             "SELECT max(started_at) FROM task_history.executions WHERE user_id = ?", [row["user_id"]]
         ).fetchone()
@@ -430,7 +432,7 @@ def test_users_affected_are_those_of_the_views(connection: Any, found: Report) -
         "GROUP BY 1, 2 HAVING failed > 0"
     ).fetchall()
     expected = {(user, integration): (failed, failing) for user, integration, failed, failing in rows}
-    for row in found.customers:
+    for row in found.users_affected:
         assert expected[row["user_id"], row["integration"]] == (
             row["failures"],
             report_headline.is_still_failing(row),
@@ -441,7 +443,7 @@ def test_users_affected_are_those_of_the_views(connection: Any, found: Report) -
         for scope in ((None, None, integration or ""), ("paragon", "", integration or "")):
             assert found.still_failing.get(scope, 0) == failing_users, scope
     assert found.still_failing["paragon", "", None] == found.still_failing[report_figures.ALL]
-    assert found.customers[0]["failures"] == max(failed for _, _, failed, _ in rows)
+    assert found.users_affected[0]["failures"] == max(failed for _, _, failed, _ in rows)
 
 
 def test_incidents_are_those_of_the_view() -> None:
@@ -805,3 +807,16 @@ def test_days_are_those_of_the_setting(filled: Place) -> None:
     )
     filled.set(timezone="UTC", week_start="monday")
     filled.run("views")
+
+
+def test_each_section_is_exported(found: Report) -> None:
+    """What the page shows in a table is in a CSV file, and each file belongs to one section."""
+    shown = sections(found)
+    assert [section.id for section in shown if section.heads and not section.csv] == []
+    names = [name for section in shown for name in section.csv]
+    assert len(names) == len(set(names))
+    with zipfile.ZipFile(io.BytesIO(csv_files(found))) as archive:
+        files = archive.namelist()
+    assert {f"{FOLDER}/{name}.csv" for name in names} <= set(files)
+    page = Path("docs/how-to/report.md").read_text("utf-8")
+    assert [file for file in files if f"`{Path(file).name}`" not in page] == []

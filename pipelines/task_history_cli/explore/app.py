@@ -15,6 +15,7 @@ app = marimo.App(width="medium", app_title="task-history")
 
 @app.cell
 def _():
+    import html
     import os
     from datetime import date, timedelta
 
@@ -23,6 +24,7 @@ def _():
 
     from task_history_cli.explore import questions
     from task_history_cli.explore.dataset import dataset
+    from task_history_cli.report.sections import sections
 
     alt.renderers.set_embed_options(renderer="svg", actions=False)  # whose colours follow the page's
     destination = os.environ.get("TASK_HISTORY_DESTINATION")
@@ -40,7 +42,7 @@ def _():
 
         return keep
 
-    return alt, date, destination, history, kept, mo, params, questions, timedelta
+    return alt, date, destination, history, html, kept, mo, params, questions, sections, timedelta
 
 
 @app.cell
@@ -107,17 +109,24 @@ def _(everything, integration, mo, questions, since, system, until):
 
 
 @app.cell
-def _(alt, found, mo, questions):
-    _charts = [questions.chart(found, name) for name in ("days", "rates")]
-    mo.vstack(
-        [
-            mo.md("## Usage and failures by day"),
-            *[alt.Chart.from_dict(chart) for chart in _charts if chart],
-            mo.accordion(
-                {"The days in figures": mo.ui.table(questions.table(found, "days"), selection=None)}
-            ),
-        ]
-    )
+def _(alt, found, html, mo, questions, sections):
+    def shown(section):
+        charts = [questions.chart(found, name) for name in section.charts]
+        rows = questions.table(section)
+        table = mo.ui.table(rows, selection=None) if rows else mo.md(section.nothing)
+        return mo.vstack(
+            [
+                mo.md(f"## {section.title}"),
+                *map(mo.md, section.texts),
+                *[mo.Html(f"<p>{html.escape(text)}</p>") for text in section.points],
+                *[alt.Chart.from_dict(chart) for chart in charts if chart],
+                mo.accordion({section.folded: table}) if section.folded and rows else table,
+            ]
+        )
+
+    by_day, *other_sections = sections(found)
+    shown(by_day)
+    return other_sections, shown
 
 
 @app.cell
@@ -170,30 +179,8 @@ def _(destination, executions, mo, questions):
 
 
 @app.cell
-def _(alt, found, mo, questions):
-    def _table(title, name):
-        rows = questions.table(found, name)
-        return mo.vstack(
-            [mo.md(f"## {title}"), mo.ui.table(rows, selection=None) if rows else mo.md("There is none.")]
-        )
-
-    _coverage = questions.chart(found, "coverage")
-    mo.vstack(
-        [
-            _table("Incidents", "incidents"),
-            _table("Integrations", "integrations"),
-            _table("Workflows that fail most", "workflows"),
-            _table("Users affected", "customers"),
-            _table("Slow steps, of days of which all steps are loaded", "steps"),
-            _table("Users that went quiet", "quiet"),
-            _table("Stuck executions", "stuck"),
-            mo.md("## What is loaded of each day"),
-            *([alt.Chart.from_dict(_coverage)] if _coverage else []),
-            mo.accordion(
-                {"The days in words": mo.ui.table(questions.table(found, "coverage"), selection=None)}
-            ),
-        ]
-    )
+def _(mo, other_sections, shown):
+    mo.vstack([shown(section) for section in other_sections])
 
 
 @app.cell

@@ -20,6 +20,7 @@ from ..report import charts
 from ..report.figures import ALL, Report, Rows, Scope, report
 from ..report.formatting import FIGURES, UNKNOWN, account
 from ..report.period import SPAN, Period
+from ..report.section_parts import Section
 from ..runtime.target import find_target
 from ..runtime.views import asked
 
@@ -105,9 +106,9 @@ def totals(found: Report) -> list[tuple[str, str, str]]:
     ]
 
 
-def table(found: Report, name: str) -> Rows:
-    """The rows of one of the report's tables, with all columns of its query in ``report.queries``."""
-    rows: Rows = getattr(found, name)
+def table(section: Section) -> Rows:
+    """The rows of a section's table, with all columns of its query in ``report.queries``."""
+    rows = section.data
     last = (*_WORKFLOW, *_ACCOUNT) if rows and "step_id" in rows[0] else _ACCOUNT
     columns = sorted(rows[0], key=last.__contains__) if rows else []
     return [{column: _short(row[column]) for column in columns} for row in rows]

@@ -40,7 +40,7 @@ _DISTINCT = ("users", "users_affected", "workflows")
 _NONE: Mapping[str, Any] = {"executions": 0}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """The figures of one report."""
 
@@ -58,13 +58,13 @@ class Report:
     reasons: Rows
     incidents: Rows
     """Spans in which a workflow's or an integration's failures stood out; the ones that go on come first."""
-    customers: Rows
+    users_affected: Rows
     still_failing: Mapping[Scope, int]
     """Of each scope that has some: users of an integration that had no success since their last failure in it."""
     steps: Rows
     steps_before: Rows
-    quiet: Rows
-    stuck: Rows
+    quiet_users: Rows
+    stuck_executions: Rows
     coverage: Rows
     freshness: Rows
     caveats: list[str]
@@ -211,26 +211,27 @@ def report(access: ViewAccess, period: Period, *, now: datetime) -> Report:
     rows = {name: ask(sql, **values) for name, sql in (("usage", queries.USAGE), ("people", queries.PEOPLE))}
     current = {name: [row for row in found if row["is_current"]] for name, found in rows.items()}
     former = {name: [row for row in found if not row["is_current"]] for name, found in rows.items()}
+    days = utc_days(period.window)
     return Report(
-        period,
-        now,
-        current["usage"],
-        former["usage"] if is_compared else [],
-        _totals(**current),
-        _totals(**former) if is_compared else {},
-        ask(queries.WORKFLOWS, **values),
-        ask(queries.REASONS, **values),
-        ask(queries.INCIDENTS, **values),
-        ask(queries.CUSTOMERS, **values),
-        {_scope_of(row): row["users"] for row in ask(queries.STILL_FAILING, **values)},
-        _steps(access, period.window, top=queries.TOP),
-        _steps(access, period.before, top=10_000) if is_compared and period.before else [],
-        ask(queries.QUIET, **values),
-        ask(queries.STUCK),
-        ask(queries.COVERAGE, first=_day(utc_days(period.window)[0]), last=_day(utc_days(period.window)[-1])),
-        freshness,
-        [row["caveat"] for row in ask(queries.CAVEATS)],
-        is_compared,
+        period=period,
+        made_at=now,
+        usage=current["usage"],
+        usage_before=former["usage"] if is_compared else [],
+        totals=_totals(**current),
+        totals_before=_totals(**former) if is_compared else {},
+        workflows=ask(queries.WORKFLOWS, **values),
+        reasons=ask(queries.REASONS, **values),
+        incidents=ask(queries.INCIDENTS, **values),
+        users_affected=ask(queries.USERS_AFFECTED, **values),
+        still_failing={_scope_of(row): row["users"] for row in ask(queries.STILL_FAILING, **values)},
+        steps=_steps(access, period.window, top=queries.TOP),
+        steps_before=_steps(access, period.before, top=10_000) if is_compared and period.before else [],
+        quiet_users=ask(queries.QUIET_USERS, **values),
+        stuck_executions=ask(queries.STUCK_EXECUTIONS),
+        coverage=ask(queries.COVERAGE, first=_day(days[0]), last=_day(days[-1])),
+        freshness=freshness,
+        caveats=[row["caveat"] for row in ask(queries.CAVEATS)],
+        is_compared=is_compared,
     )
 
 

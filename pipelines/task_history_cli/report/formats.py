@@ -109,8 +109,9 @@ def csv_files(report: Report) -> bytes:
 
 
 def _tables(report: Report) -> dict[str, Sequence[Mapping[str, Any]]]:
+    found = sections(report)
     texts = [("headline", text) for text in headline(report)]
-    texts += [("limits", text) for section in sections(report) for text in section.points]
+    texts += [(section.id, text) for section in found for text in section.points]
     period = report.period
     about = {"period": period.title, "timezone": period.zone, **_bounds("", period.window)}
     if report.is_compared and period.before:
@@ -128,34 +129,12 @@ def _tables(report: Report) -> dict[str, Sequence[Mapping[str, Any]]]:
             }
             for scope, totals in report.totals.items()
         ],
-        "days": [_without(row, "is_current") for row in report.usage],
-        "days_before": [_without(row, "is_current") for row in report.usage_before],
-        "integrations": report.integrations,
-        "workflows": [_compared(row, report) for row in report.workflows],
-        "reasons": report.reasons,
-        "incidents": report.incidents,
-        "users_affected": [_compared(row, report) for row in report.customers],
-        "steps": report.steps,
-        "quiet_users": report.quiet,
-        "stuck_executions": [_without(row, "stuck_executions") for row in report.stuck],
-        "coverage": report.coverage,
-        "freshness": report.freshness,
+        **{name: rows for section in found for name, rows in section.csv.items()},
     }
 
 
 def _bounds(prefix: str, window: Any) -> dict[str, datetime]:
     return {f"{prefix}{name}": value for name, value in window.as_json().items()}
-
-
-def _without(row: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
-    return {name: value for name, value in row.items() if name not in names}
-
-
-def _compared(row: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
-    """The row, without figures of a period before that is not loaded."""
-    if report.is_compared:
-        return row
-    return {name: None if name.endswith("_before") else value for name, value in row.items()}
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:

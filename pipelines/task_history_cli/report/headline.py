@@ -130,7 +130,7 @@ def _hit(report: Report) -> Iterator[str]:
         return
     yield f"{number(totals['users_affected'])} of {number(totals['users'])} users had executions that failed."
     if still_failing := report.still_failing.get(ALL, 0):
-        failing: Rows = [row for row in report.customers if is_still_failing(row)]
+        failing: Rows = [row for row in report.users_affected if is_still_failing(row)]
         names = list(dict.fromkeys(user(row) for row in failing))[:NAMED]
         for_example = f", such as {joined(names)}" if names else ""
         who = "1 user has" if still_failing == 1 else f"{number(still_failing)} users have"

@@ -117,7 +117,7 @@ WITH counted AS (
     HAVING sum(periods.is_current * periods.failed) > 0
 )
 """
-CUSTOMERS = f"""
+USERS_AFFECTED = f"""
 {_CUSTOMERS}
 SELECT
     system, instance, user_id, integration, executions, failures, failures_before, workflows, last_failure_at,
@@ -172,7 +172,7 @@ QUALIFY row_number() OVER (
 ORDER BY CASE WHEN ended_runs >= {STEP_RUNS} THEN 0 ELSE 1 END, p95_duration_ms DESC, step_id
 """
 
-QUIET = f"""
+QUIET_USERS = f"""
 WITH counted AS (
     SELECT
         system, instance, user_id, max(started_at) AS last_execution_at, count(*) AS executions,
@@ -188,7 +188,7 @@ QUALIFY row_number() OVER (PARTITION BY system, instance ORDER BY executions DES
 ORDER BY executions DESC, user_id
 """
 
-STUCK = f"""
+STUCK_EXECUTIONS = f"""
 SELECT
     system, instance, execution_id, integration, workflow_id, workflow_name, user_id, vendor_status, started_at,
     open_ms, p99_duration_ms, ended_executions, count(*) OVER () AS stuck_executions

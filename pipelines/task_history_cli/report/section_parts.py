@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 WIDE = 5
 """The most columns that a phone shows beside each other; of tables with more each row is a card there."""
@@ -53,6 +55,10 @@ class Section:
     """The line under which the table is folded; empty where it is not."""
     top: int = 0
     """The rows that are shown at once; 0 for all."""
+    data: Sequence[Mapping[str, Any]] = field(kw_only=True)
+    """What the rows show, as it was queried: ``explore`` shows all of its columns."""
+    csv: Mapping[str, Sequence[Mapping[str, Any]]] = field(kw_only=True)
+    """The CSV files of the section, by name without suffix."""
 
     @property
     def is_wide(self) -> bool:

@@ -1,6 +1,7 @@
-"""The sections of the report: their texts, and the columns and rows of their tables, which filters go through.
+"""The sections of the report: their texts, the columns and rows of their tables, and their CSV files.
 
-A row here is a row of the query of that name in ``queries``.
+The page, ``explore`` and the CSV export show what stands here. A row here is a row of the query of that name in
+``queries``.
 """
 
 from __future__ import annotations
@@ -23,12 +24,18 @@ def sections(report: Report) -> list[Section]:
         _incidents(report),
         _integrations(report),
         _workflows(report),
-        _customers(report),
+        _users_affected(report),
         _steps(report),
-        _quiet(report),
-        _stuck(report),
+        _quiet_users(report),
+        _stuck_executions(report),
         _coverage(report),
-        Section("limits", "What the data does not cover", points=list(_limits(report))),
+        Section(
+            "limits",
+            "What the data does not cover",
+            points=list(_limits(report)),
+            data=report.freshness,
+            csv={"freshness": report.freshness},
+        ),
     ]
 
 
@@ -59,6 +66,11 @@ def _days(report: Report) -> Section:
         charts=("days", "rates") if report.usage else (),
         nothing="Nothing began in this time.",
         folded="The days in figures",
+        data=report.days,
+        csv={
+            "days": [_without(row, "is_current") for row in report.usage],
+            "days_before": [_without(row, "is_current") for row in report.usage_before],
+        },
     )
 
 
@@ -99,6 +111,8 @@ def _incidents(report: Report) -> Section:
         frozenset({5, 6, 7, 8}),
         nothing="Nothing failed far more than usual.",
         top=TOP,
+        data=report.incidents,
+        csv={"incidents": report.incidents},
     )
 
 
@@ -109,7 +123,7 @@ def _integrations(report: Report) -> Section:
     return Section(
         "integrations",
         "By integration",
-        ["The red part of a bar is the share of executions that failed."],
+        ["The most used first. Where there is a bar, its red part is the share of executions that failed."],
         ["integration", *(["system"] if several else []), "executions", "failed", "failure rate", "tasks"],
         [
             _row(
@@ -130,10 +144,13 @@ def _integrations(report: Report) -> Section:
         ],
         frozenset(range(1 + several, 5 + several)),
         nothing="Nothing began in this time.",
+        data=rows,
+        csv={"integrations": rows},
     )
 
 
 def _workflows(report: Report) -> Section:
+    data = [_compared(row, report) for row in report.workflows]
     return Section(
         "workflows",
         "Workflows that fail most",
@@ -171,12 +188,15 @@ def _workflows(report: Report) -> Section:
         frozenset({2, 3, 4, 5}),
         nothing="Nothing failed.",
         top=TOP,
+        data=data,
+        csv={"workflows": data, "reasons": report.reasons},
     )
 
 
-def _customers(report: Report) -> Section:
+def _users_affected(report: Report) -> Section:
+    data = [_compared(row, report) for row in report.users_affected]
     return Section(
-        "customers",
+        "users_affected",
         "Users affected",
         [
             f"The first {TOP} by failed executions, by integration. Failing since then: no execution of the user in that "
@@ -194,12 +214,14 @@ def _customers(report: Report) -> Section:
                 minute(row["last_failure_at"]),
                 "failing since then" if is_still_failing(row) else "succeeded since",
             )
-            for row in report.customers
+            for row in report.users_affected
         ],
         frozenset({2, 3, 4}),
         frozenset({5}),
         nothing="No user had executions that failed.",
         top=TOP,
+        data=data,
+        csv={"users_affected": data},
     )
 
 
@@ -240,6 +262,8 @@ def _steps(report: Report) -> Section:
         frozenset({3, 4, 5, 6, 7}),
         nothing="On no day of this time are the steps of all executions loaded.",
         top=TOP,
+        data=report.steps,
+        csv={"steps": report.steps},
     )
 
 
@@ -247,9 +271,9 @@ def _step(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(row[name] for name in ("system", "instance", "step_id", "step_name", "step_type"))
 
 
-def _quiet(report: Report) -> Section:
+def _quiet_users(report: Report) -> Section:
     return Section(
-        "quiet",
+        "quiet_users",
         "Users that went quiet",
         [
             f"Nothing of theirs began in the last {QUIET.days} days of this time, and something did in the "
@@ -267,19 +291,22 @@ def _quiet(report: Report) -> Section:
                 ],
                 account(row),
             )
-            for row in report.quiet
+            for row in report.quiet_users
         ],
         frozenset({3, 4}),
         frozenset({2}),
         nothing="No user went quiet.",
         top=TOP,
+        data=report.quiet_users,
+        csv={"quiet_users": report.quiet_users},
     )
 
 
-def _stuck(report: Report) -> Section:
-    found = report.stuck[0]["stuck_executions"] if report.stuck else 0
+def _stuck_executions(report: Report) -> Section:
+    found = report.stuck_executions[0]["stuck_executions"] if report.stuck_executions else 0
+    data = [_without(row, "stuck_executions") for row in report.stuck_executions]
     return Section(
-        "stuck",
+        "stuck_executions",
         "Stuck executions",
         [
             "Open for longer, when this was made, than 99 of 100 ended executions of their workflow took, which is "
@@ -297,12 +324,14 @@ def _stuck(report: Report) -> Section:
                 took(row["open_ms"]),
                 took(row["p99_duration_ms"]),
             )
-            for row in report.stuck
+            for row in report.stuck_executions
         ],
         frozenset({5, 6}),
         frozenset({4}),
         nothing="There is none.",
         top=TOP,
+        data=data,
+        csv={"stuck_executions": data},
     )
 
 
@@ -336,6 +365,8 @@ def _coverage(report: Report) -> Section:
         ("coverage",) if report.coverage else (),
         "Nothing of this time is loaded.",
         folded="The days in words",
+        data=report.coverage,
+        csv={"coverage": report.coverage},
     )
 
 
@@ -390,6 +421,17 @@ def _lacking(row: Mapping[str, Any]) -> Iterable[str]:
 
 def _row(row: Mapping[str, Any], *cells: Cell) -> Row:
     return Row(list(cells), account(row), integration(row))
+
+
+def _without(row: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    return {name: value for name, value in row.items() if name not in names}
+
+
+def _compared(row: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    """The row, without figures of a period before that is not loaded."""
+    if report.is_compared:
+        return row
+    return {name: None if name.endswith("_before") else value for name, value in row.items()}
 
 
 def _before(report: Report, value: int) -> str:
