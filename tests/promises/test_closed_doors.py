@@ -22,7 +22,7 @@ from task_history.settings_reader import Settings
 from task_history.systems.paragon.settings import ParagonSettings
 from task_history.views.access import ViewAccess
 from task_history.views.create import refresh
-from task_history.warehouse.duckdb_file import open_for_reading
+from task_history.warehouse.duckdb_file_reader import open_for_reading
 from task_history.warehouse.sql_text import BIGQUERY, quoted_name, quoted_text
 from task_history_cli.explore import dataset as exploring
 from task_history_cli.runtime.reader import queried, warehouse_of

@@ -22,7 +22,7 @@ from task_history.core.batch import Batch, Chunk
 from task_history.core.commit_limits import CommitLimits
 from task_history.load import dlt_internals, working_dir
 from task_history.load.pipeline import Loader
-from task_history.warehouse import tables
+from task_history.warehouse import common_tables
 from task_history_cli.runtime.target import Target
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.promises.test_resumable import killed_again_and_again
@@ -79,7 +79,7 @@ def test_rows_state_and_tables_are_the_same(tmp_path: Path, monkeypatch: pytest.
         loader.prepare()
         sql = "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE schema_name = 'paragon'"
         there = {(table, column): comment for table, column, comment in loader.query(sql)[1]}
-        for table in tables.of(systems.find("paragon")):
+        for table in common_tables.of(systems.find("paragon")):
             assert [column.name for column in table.columns if not there[table.name, column.name]] == []
         assert loader.cursor() is None
         _commit(loader, "a", "b", status="EXECUTING")

@@ -215,11 +215,11 @@ def test_a_sync_stays_within_its_budget(tmp_path: Path, name: str) -> None:
 
 def test_systems_have_tables_of_their_own() -> None:
     """No two tables of a dataset share a name with different columns."""
-    from task_history.warehouse import tables
+    from task_history.warehouse import common_tables
 
     for name in systems.names():
         found: dict[str, Table] = {}
-        for table in tables.of(systems.find(name)):
+        for table in common_tables.of(systems.find(name)):
             assert table.name not in found
             found[table.name] = table
 

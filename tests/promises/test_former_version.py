@@ -13,7 +13,7 @@ import pytest
 
 from task_history import systems
 from task_history.core.models import Table
-from task_history.warehouse import tables
+from task_history.warehouse import common_tables
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support import former_version
 from tests.support.place import Place
@@ -67,7 +67,7 @@ def test_the_next_sync_keeps_all_that_a_warehouse_of_the_version_before_holds(
     """No value is lost and no row is there twice; what is settled is not read again, and what was left is loaded."""
     place, sandbox = former
     own = systems.find(system)
-    every = [table for table in tables.of(own) if not table.name.startswith((*CATALOGS, *NEW))]
+    every = [table for table in common_tables.of(own) if not table.name.startswith((*CATALOGS, *NEW))]
     before = {table.name: _rows(place, table) for table in every}
     [said] = json.loads(place.run("status", system, "--json").stdout)["systems"]
     result = place.sync()
@@ -79,7 +79,11 @@ def test_the_next_sync_keeps_all_that_a_warehouse_of_the_version_before_holds(
     for name, rows in before.items():
         for key, row in rows.items():
             may_change = (
-                LOADED_UNTIL if name == tables.COVERAGE.name else WHEN_READ if row.get("is_open") else set()
+                LOADED_UNTIL
+                if name == common_tables.COVERAGE.name
+                else WHEN_READ
+                if row.get("is_open")
+                else set()
             )
             kept = {column: value for column, value in row.items() if column not in may_change}
             assert kept == {column: after[name][key][column] for column in kept}, (name, key)

@@ -16,7 +16,7 @@ import pytest
 from task_history import systems
 from task_history.core.columns import LOADED_AT
 from task_history.load.dlt_internals import SWITCH
-from task_history.warehouse import tables
+from task_history.warehouse import common_tables
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place, truth
 from tests.support.torture import rest_as_torture
@@ -69,7 +69,9 @@ def _stop_before_it_writes(process: subprocess.Popen[str], sandbox: SandboxProce
 @pytest.mark.parametrize("name", systems.names())
 def test_every_table_has_the_column(name: str) -> None:
     """Each table of each system says when its rows were written."""
-    assert [table.name for table in tables.of(systems.find(name)) if LOADED_AT not in table.columns] == []
+    assert [
+        table.name for table in common_tables.of(systems.find(name)) if LOADED_AT not in table.columns
+    ] == []
 
 
 def test_a_poll_finds_every_row_while_syncs_and_a_backfill_commit(tmp_path: Path) -> None:
@@ -185,7 +187,7 @@ def test_every_row_has_an_instant(name: str, internals: str, tmp_path: Path) -> 
         place.sync()
         place.run("backfill", name, "--from", "2026-02-22", "--to", "2026-02-24")
         with place.reading() as query:
-            for table in tables.of(systems.find(name)):
+            for table in common_tables.of(systems.find(name)):
                 early = f" OR loaded_at < {table.newest}" if table.newest == "fetched_at" else ""
                 sql = f"SELECT count(*) FILTER (WHERE loaded_at IS NULL{early}) FROM {name}.{table.name}"
                 assert query(sql) == [(0,)], table.name

@@ -14,7 +14,7 @@ import pytest
 from dlt.common.normalizers.naming.snake_case import NamingConvention
 
 from task_history import systems
-from task_history.warehouse import tables
+from task_history.warehouse import common_tables
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.altering_proxy import Alter, altering, with_fields
 from tests.support.place import Place
@@ -47,7 +47,7 @@ def vendor_columns(place: Place) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     declared = {
         table.name: {column.name for column in table.columns}
-        for table in tables.of(systems.find(place.system))
+        for table in common_tables.of(systems.find(place.system))
     }
     for table, column in place.query(
         f"SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = '{place.system}'"

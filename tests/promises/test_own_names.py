@@ -13,7 +13,7 @@ import pytest
 from task_history import systems
 from task_history.core.models import Table
 from task_history.systems.protocol import System
-from task_history.warehouse import tables
+from task_history.warehouse import common_tables
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.altering_proxy import altering
 from tests.support.place import Place
@@ -50,7 +50,10 @@ def vendors_tables(system: System) -> list[Table]:
     """The tables of the vendor's data, but for those that this connector makes of several answers."""
     made = [one.integrations.table for one in (system, *system.companions) if one.integrations]
     return [
-        table for one in (system, *system.companions) for table in tables.of_one(one) if table not in made
+        table
+        for one in (system, *system.companions)
+        for table in common_tables.of_one(one)
+        if table not in made
     ]
 
 

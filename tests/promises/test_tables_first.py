@@ -15,7 +15,7 @@ from task_history import systems
 from task_history.core.batch import Batch, Chunk
 from task_history.core.commit_limits import CommitLimits
 from task_history.load.pipeline import Loader
-from task_history.warehouse import tables
+from task_history.warehouse import common_tables
 from task_history_cli.runtime.target import Target
 from tests.support.torture import rest_as_torture
 
@@ -65,7 +65,7 @@ def test_tables_are_made_without_a_load(file: Path) -> None:
     assert first.query(f"{sql} AND comment IS NULL")[1] == [(0,)]
     first.close()
     there = columns(file)
-    for table in tables.of(systems.find("paragon")):
+    for table in common_tables.of(systems.find("paragon")):
         assert {(table.name, column.name) for column in table.columns} <= there
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from task_history import systems
-from task_history.warehouse import tables
+from task_history.warehouse import common_tables
 
 TYPES = {
     "text": "VARCHAR",
@@ -22,7 +22,7 @@ ENDED = {"period_over_period": " WHERE NOT is_current"}
 def empty(connection: Any, dataset: str = "paragon", system: str = "paragon") -> None:
     """The tables of a system's dataset, as a first sync leaves them."""
     connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{dataset}"')
-    for table in tables.of(systems.find(system)):
+    for table in common_tables.of(systems.find(system)):
         columns = ", ".join(f'"{column.name}" {TYPES[column.type]}' for column in table.columns)
         connection.execute(f'CREATE TABLE "{dataset}"."{table.name}" ({columns}, _dlt_load_id VARCHAR)')
     connection.execute(f'CREATE TABLE "{dataset}"._dlt_loads (load_id VARCHAR)')
@@ -164,7 +164,7 @@ def fill(
     _insert(
         connection,
         dataset,
-        tables.COVERAGE.name,
+        common_tables.COVERAGE.name,
         {
             "day": "CAST(d AS TIMESTAMPTZ)",
             "lane": "'sync'",
@@ -188,7 +188,7 @@ def fill(
     _insert(
         connection,
         dataset,
-        tables.SYNC_RUNS.name,
+        common_tables.SYNC_RUNS.name,
         {
             "run_id": "'run'",
             "command": "'sync'",
@@ -236,7 +236,7 @@ def fill_history(connection: Any, dataset: str = "paragon", *, now: str = NOW) -
     _insert(
         connection,
         dataset,
-        tables.REPLAYS.name,
+        common_tables.REPLAYS.name,
         {
             "replay_id": "'run ' || id",
             "execution_id": "id",
@@ -253,7 +253,7 @@ def fill_history(connection: Any, dataset: str = "paragon", *, now: str = NOW) -
         _insert(
             connection,
             dataset,
-            tables.EXECUTION_STATES.name,
+            common_tables.EXECUTION_STATES.name,
             {
                 "execution_id": "id",
                 "seen_at": f"started + INTERVAL {minutes} MINUTE",
@@ -283,7 +283,7 @@ _OUTPUTS = """[
 
 
 def _insert(connection: Any, dataset: str, name: str, columns: dict[str, str], source: str) -> None:
-    (table,) = (one for one in tables.of(systems.find("paragon")) if one.name == name)
+    (table,) = (one for one in common_tables.of(systems.find("paragon")) if one.name == name)
     known = {column.name for column in table.columns}
     assert columns.keys() <= known, columns.keys() - known
     names = ", ".join(f'"{name}"' for name in columns)

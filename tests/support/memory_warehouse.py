@@ -12,7 +12,7 @@ from task_history.core.batch import Batch
 from task_history.core.models import Column, Json, Row, Table
 from task_history.systems.parsing import instant
 from task_history.systems.protocol import System
-from task_history.warehouse import tables
+from task_history.warehouse import common_tables
 from task_history.warehouse.queries import Warehouse
 from task_history.warehouse.table_names import Names
 from tests.support.made_warehouse import TYPES
@@ -26,7 +26,9 @@ _ARROW = {
 }
 
 
-_UNASKED = frozenset({tables.SYNC_RUNS.name, tables.WINDOW_READS.name, tables.EXECUTION_STATES.name})
+_UNASKED = frozenset(
+    {common_tables.SYNC_RUNS.name, common_tables.WINDOW_READS.name, common_tables.EXECUTION_STATES.name}
+)
 """Tables that stay empty: no run asks what stands in them."""
 
 
@@ -37,7 +39,7 @@ class MemoryWarehouse:
         self._system = system
         self._connection = duckdb.connect(":memory:", config={"threads": "1"})
         self._connection.execute("SET TimeZone = 'UTC'")
-        self._tables = {table.name: table for table in tables.of(system)}
+        self._tables = {table.name: table for table in common_tables.of(system)}
         for table in self._tables.values():
             columns = ", ".join(f'"{column.name}" {TYPES[column.type]}' for column in table.columns)
             self._connection.execute(f'CREATE TABLE "{table.name}" ({columns})')

@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from task_history import systems
-from task_history.warehouse import tables
+from task_history.warehouse import common_tables
 
 from . import former_version
 
@@ -59,7 +59,7 @@ def into_bigquery(system: str, folder: Path, client: Any) -> None:
     unpacked = folder / "exported"
     with tarfile.open(ARCHIVE) as packed:
         packed.extractall(unpacked, filter="data")
-    partitions = {table.name: table.partition for table in tables.of(systems.find(system))}
+    partitions = {table.name: table.partition for table in common_tables.of(systems.find(system))}
     client.create_dataset(system)
     for parquet in (unpacked / system / "tables").glob("*.parquet"):
         name = parquet.stem[len(system) + 1 :]

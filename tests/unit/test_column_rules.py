@@ -11,7 +11,7 @@ from task_history import systems
 from task_history.core.errors import ConfigurationError
 from task_history.core.keyed_hash import KeyedHash
 from task_history.settings_reader import Settings, build
-from task_history.warehouse import tables
+from task_history.warehouse import common_tables
 from task_history.warehouse.column_rules import ColumnRules, column_rules, needed_columns
 
 KEY = "0123456789abcdef"
@@ -58,7 +58,7 @@ def test_every_other_column_can_be_left_out(system: str) -> None:
     found = systems.find(system)
     needed = needed_columns(found)
     for table in {
-        one.name: one for part in (found, *found.companions) for one in tables.of_one(part)
+        one.name: one for part in (found, *found.companions) for one in common_tables.of_one(part)
     }.values():
         for column in table.columns:
             if column.name in needed[table.name]:

@@ -14,17 +14,19 @@ from task_history import source, systems
 from task_history.client.logged_waits import Stats
 from task_history.core import dataset_names
 from task_history.core.columns import LOADED_AT
-from task_history.core.models import Selection, Window
+from task_history.core.models import Selection, Table, Window
 from task_history.runs import lanes
 from task_history.runs.context import Context
 from task_history.runs.lanes import Lane
 from task_history.runs.run_counters import Tally
-from task_history.runs.sync_runs_row import RunRow
+from task_history.runs.sync_runs_values import RunRow
 from task_history.systems.table_parts import UNREADABLE
+from task_history.views.sql_file_reader import views
+from task_history.warehouse import common_tables
 from task_history.warehouse.column_rules import ColumnRules
+from task_history.warehouse.common_tables import COVERAGE, SYNC_RUNS
 from task_history.warehouse.coverage import Coverage
 from task_history.warehouse.retry_schedule import next_try_at
-from task_history.warehouse.tables import COVERAGE, SYNC_RUNS
 from task_history.warehouse.verified_days import Completeness
 from task_history_cli.commands import replay
 from task_history_cli.sandbox.apis import APIS
@@ -129,3 +131,68 @@ def test_coverage_writes_the_columns_of_its_table() -> None:
     )
     [row] = coverage.changed_rows("run")
     assert set(row) == {column.name for column in COVERAGE.columns if column != LOADED_AT}
+
+
+_WITHOUT_PEOPLE = {
+    "sync_runs": {"run_id", "command", "column_rules", "outcome", "version", "host", "lock_file"},
+    "coverage": {"lane", "windows", "evidence", "reason", "run_id"},
+    "window_reads": {"read_id", "run_id", "lane", "row_order", "evidence", "reason"},
+    "erasures": {"erasure_id", "system", "table_counts"},
+    "vendor_fields": {"table_name", "field", "column_name", "holds", "run_id"},
+    "schema_changes": {"change_id", "kind", "table_name", "column_name", "type", "status", "run_id"},
+}
+"""Texts that name nobody, and no execution. Tables of which ``forget`` deletes whole rows are not here."""
+_ERASED = {
+    "sync_runs": {"filters", "reason"},
+    "coverage": {"filters"},
+    "window_reads": {"filters"},
+}
+_ERASED_BY_ROW = {"rejected_rows", "execution_states", "replays", "left_out_executions"}
+
+
+def test_forget_knows_each_text_of_the_common_tables() -> None:
+    """A new text column either names nobody, or ``warehouse/erasure`` erases it: whoever adds one decides it here."""
+    tables = {
+        table.name: {column.name for column in table.columns if column.type == "text"}
+        for table in vars(common_tables).values()
+        if isinstance(table, Table)
+    }
+    known = {
+        name: _WITHOUT_PEOPLE.get(name, set()) | _ERASED.get(name, set())
+        for name in tables
+        if name not in _ERASED_BY_ROW
+    }
+    assert known == {name: texts for name, texts in tables.items() if name not in _ERASED_BY_ROW}
+
+
+def test_the_view_of_runs_has_each_column_or_leaves_it_out() -> None:
+    """``connector_runs`` is for people: whoever adds a column to ``sync_runs`` decides whether it shows it."""
+    shown = {column.name for column in views()["connector_runs"].columns}
+    assert {column.name for column in SYNC_RUNS.columns} - shown == {
+        "window_start",
+        "window_end",
+        "filters",
+        "column_rules",
+        "list_requests",
+        "execution_requests",
+        "payload_requests",
+        "other_requests",
+        "waited_fault_ms",
+        "waited_retry_after_ms",
+        "waited_budget_ms",
+        "redactions",
+        "rejected",
+        "deleted_rows",
+        "executions_kept_since",
+        "steps_kept_since",
+        "payloads_kept_since",
+        "unresolved",
+        "retention_days",
+        "lost_from",
+        "lost_until",
+        "bytes_processed",
+        "open_executions",
+        "lock_file",
+        "written_at",
+        "loaded_at",
+    }

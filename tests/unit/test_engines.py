@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import pytest
 import yaml
 
-from task_history.core.exit_codes import ExitCode
+from task_history.core.exit_codes import ExitCode, Reaction
 from task_history_cli.cli import parsers
 from task_history_cli.console.parser import parsed
 from tests.support.place import ROOT
@@ -94,9 +94,7 @@ def test_the_cron_job_runs_with_a_read_only_root() -> None:
     assert pod["terminationGracePeriodSeconds"] >= 300
     (rule,) = template["podFailurePolicy"]["rules"]
     assert rule["onExitCodes"]["values"] == [
-        ExitCode.UNEXPECTED,
-        ExitCode.USAGE,
-        ExitCode.CONFIGURATION,
+        code for code in ExitCode if code.reaction is Reaction.TELL_A_PERSON
     ]
 
 
@@ -111,8 +109,13 @@ def test_the_other_schedulers_run_what_there_is() -> None:
     page = (ROOT / "docs" / "how-to" / "other-engines.md").read_text("utf-8")
     (line,) = re.findall(r"^5 \* .*&& (.*) 2>>", page, re.MULTILINE)
     check_words(shlex.split(line))
-    for code in re.findall(r"^\| ([\d, ]+) \|", page, re.MULTILINE):
-        assert {int(number) for number in code.split(",")} <= {*map(int, ExitCode)}
+    found = {
+        int(number): text
+        for codes, text in re.findall(r"^\| ([\d, ]+) \| (.*) \|$", page, re.MULTILINE)
+        for number in codes.split(",")
+    }
+    assert found.keys() == {*map(int, ExitCode)}
+    assert [code for code in ExitCode if not found[code].startswith(code.reaction)] == []
 
 
 # Prefect and Airflow, of which only the names that the files import are made here. Both were tried for real.
@@ -149,12 +152,11 @@ def command(folder: Path, code: int) -> Path:
 @pytest.mark.parametrize(
     ("code", "end"),
     [
-        (0, {"executions": 3}),
-        (1, "RuntimeError: the reason"),
-        (3, "RuntimeError: the reason"),
-        (4, "Unavailable: the reason"),
-        (5, "Skipped: the reason"),
         (-9, "Unavailable: the reason"),
+        (ExitCode.DONE, {"executions": 3}),
+        (ExitCode.ALREADY_RUNNING, "Skipped: the reason"),
+        *((code, "Unavailable: the reason") for code in ExitCode if code.reaction is Reaction.TRY_AGAIN),
+        *((code, "RuntimeError: the reason") for code in ExitCode if code.reaction is Reaction.TELL_A_PERSON),
     ],
 )
 def test_prefect_does_with_each_exit_code_what_it_should(
@@ -186,7 +188,13 @@ def test_prefect_does_with_each_exit_code_what_it_should(
 
 @pytest.mark.parametrize(
     ("code", "end"),
-    [(0, "done"), (1, "Fail"), (2, "Fail"), (3, "Fail"), (4, "Retry"), (5, "Skip"), (-9, "Retry")],
+    [
+        (-9, "Retry"),
+        (ExitCode.DONE, "done"),
+        (ExitCode.ALREADY_RUNNING, "Skip"),
+        *((code, "Retry") for code in ExitCode if code.reaction is Reaction.TRY_AGAIN),
+        *((code, "Fail") for code in ExitCode if code.reaction is Reaction.TELL_A_PERSON),
+    ],
 )
 def test_airflow_does_with_each_exit_code_what_it_should(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: int, end: str

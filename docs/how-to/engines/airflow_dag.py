@@ -18,7 +18,8 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 FOLDER = "/srv/task-history"
 COMMAND = ".venv/bin/task-history"
 ACCOUNTS = {"paragon": ["paragon"], "paragon_eu": ["paragon", "--instance", "eu"]}
-UNEXPECTED, USAGE, CONFIGURATION, ALREADY_RUNNING = 1, 2, 3, 5
+UNAVAILABLE, ALREADY_RUNNING = 4, 5
+SIGNALS = 128
 
 
 class SyncOperator(BashOperator):
@@ -30,7 +31,8 @@ class SyncOperator(BashOperator):
             return super().execute(context)
         except AirflowException as error:
             process = self.subprocess_hook.sub_process
-            if process is not None and process.returncode in (UNEXPECTED, USAGE, CONFIGURATION):
+            code = None if process is None else process.returncode
+            if code is not None and 0 < code < SIGNALS and code not in (UNAVAILABLE, ALREADY_RUNNING):
                 raise AirflowFailException(f"{error} See the log.") from error
             raise
 

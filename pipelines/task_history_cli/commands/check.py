@@ -23,8 +23,8 @@ from task_history.runs.estimate_formulas import list_requests
 from task_history.settings_reader import Settings, load
 from task_history.systems.protocol import System
 from task_history.warehouse.column_rules import column_rules
+from task_history.warehouse.common_tables import listings
 from task_history.warehouse.forgotten_people import person_in, person_text
-from task_history.warehouse.tables import listings
 from task_history.warehouse.user_map import UserMap, is_query, map_source, user_map
 from task_history.warehouse.user_map_query import Users
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from task_history.settings_reader import Settings
-from task_history.warehouse import tables
+from task_history.warehouse import common_tables
 from task_history.warehouse.column_rules import column_rules
 from task_history.warehouse.old_values import OldValues
 from task_history.warehouse.sql_text import sql_type
@@ -47,7 +47,7 @@ def count_stored(entries: list[dict[str, Any]], target: Target, settings: Settin
     with queried(target, settings) as reader:
         if reader is None:
             return
-        own = {table.name for table in tables.of(settings.system)}
+        own = {table.name for table in common_tables.of(settings.system)}
         columns = {(table, column) for table, column in reader.columns() if table in own}
 
         def types(table: str) -> dict[str, str]:

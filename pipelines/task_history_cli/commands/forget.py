@@ -18,8 +18,8 @@ from task_history.runs.lanes import SYNC
 from task_history.runs.run_lock import check_any_machine, lock_path
 from task_history.settings_reader import Settings, load
 from task_history.warehouse.column_rules import column_rules
+from task_history.warehouse.common_tables import has_person, listings
 from task_history.warehouse.erasure import Erasure
-from task_history.warehouse.tables import has_person, listings
 
 from ..console import arguments, output
 from ..runtime.command_run import all_lanes, no_other_run, opened_loader

@@ -18,10 +18,10 @@ from task_history.runs.estimate_formulas import seconds, stored_bytes, sureness
 from task_history.runs.plan import MAX_REQUESTS, Plan, Planner, StoredFacts, at_risk
 from task_history.settings_reader import Settings, load
 from task_history.warehouse.averages import Averages
-from task_history.warehouse.bigquery_cost import least_billed
+from task_history.warehouse.bigquery_billed_bytes import least_billed
+from task_history.warehouse.common_tables import SYNC_RUNS
 from task_history.warehouse.coverage import BACKFILL, Coverage, filters_text
 from task_history.warehouse.sql_text import BIGQUERY
-from task_history.warehouse.tables import SYNC_RUNS
 
 from ..console import arguments, date_range, output
 from ..runtime.interactive_client import probing

@@ -14,7 +14,7 @@ from task_history.runs.lanes import REPLAY
 from task_history.runs.replay_candidates import Candidate, Candidates, with_earlier_replays
 from task_history.settings_reader import Settings, load
 from task_history.systems.checked_ids import path_of
-from task_history.warehouse.tables import REPLAYS
+from task_history.warehouse.common_tables import REPLAYS
 
 from ..console import arguments, date_range, output
 from ..runtime.command_run import carry_out, start_command

@@ -18,12 +18,12 @@ from task_history.load.refused_packages import kept_packages
 from task_history.runs.lanes import LANES
 from task_history.runs.run_lock import was_killed
 from task_history.settings_reader import Settings, load
-from task_history.warehouse import tables
+from task_history.warehouse import common_tables
+from task_history.warehouse.common_tables import SCHEMA_CHANGES, SYNC_RUNS, WINDOW_READS, of_one
 from task_history.warehouse.coverage import LIST, Coverage, Day, is_part, unfiltered
 from task_history.warehouse.former_tables import lacking
 from task_history.warehouse.loaded_days import LoadedDay, by_day, of_whole_list
 from task_history.warehouse.queries import Warehouse
-from task_history.warehouse.tables import SCHEMA_CHANGES, SYNC_RUNS, WINDOW_READS, of_one
 
 from ..console import arguments, output
 from ..runtime.reader import Reader, files_kept_open, queried, warehouse_of
@@ -103,7 +103,7 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: Settings) -> dict[st
     counts = reader.counts(
         [
             table.name
-            for dataset in tables.listings(system)
+            for dataset in common_tables.listings(system)
             for table in of_one(dataset)
             if table is not dataset.details.log
         ]
@@ -127,7 +127,7 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: Settings) -> dict[st
         "details_left": sum(dataset.details for dataset in backlogs),
         "payloads_left": sum(dataset.payloads for dataset in backlogs),
         "schema_changes": _schema_changes(reader),
-        "missing": lacking(tables.of(system), reader.columns()),
+        "missing": lacking(common_tables.of(system), reader.columns()),
         "unreadable": _unreadable(all_of_it),
         "read_whole": _read_whole(reader, settings),
         **status_integrations.matches(reader, warehouse, settings),

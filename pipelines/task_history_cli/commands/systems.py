@@ -7,7 +7,7 @@ from typing import Any
 
 from task_history import systems
 from task_history.settings_reader import settings_of
-from task_history.warehouse import tables
+from task_history.warehouse import common_tables
 
 from ..console import output, times
 
@@ -64,7 +64,7 @@ def described(name: str) -> dict[str, Any]:
                     for column in table.columns
                 ],
             }
-            for table in tables.of(system)
+            for table in common_tables.of(system)
         ],
         "settings": [
             {

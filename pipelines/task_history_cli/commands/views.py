@@ -9,11 +9,11 @@ from task_history.core.errors import UsageError, WarehouseUnavailable
 from task_history.core.exit_codes import ExitCode
 from task_history.views import create as creating
 from task_history.views import dictionary, semantic
-from task_history.views.check import BROKEN, Finding, findings
+from task_history.views.check_runner import BROKEN, Finding, findings
 from task_history.views.dialects import DATASET, DIALECTS
 from task_history.views.relations import by_default
 from task_history.views.sql_file_reader import views
-from task_history.warehouse.duckdb_file import is_made
+from task_history.warehouse.duckdb_file_reader import is_made
 from task_history.warehouse.sql_text import DUCKDB
 
 from ..console import arguments, output

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NoReturn
 
+from task_history.core.connector_version import connector_version
 from task_history.core.errors import UsageError
 
 from . import output
@@ -48,7 +49,7 @@ class Version(argparse.Action):
         from importlib.metadata import version
 
         output.say(
-            f"task-history {version('task-history')} (dlt {version('dlt')}, duckdb {version('duckdb')}, "
+            f"task-history {connector_version()} (dlt {version('dlt')}, duckdb {version('duckdb')}, "
             f"Python {platform.python_version()})"
         )
         parser.exit()

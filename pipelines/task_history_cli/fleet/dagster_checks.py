@@ -25,7 +25,7 @@ from dagster import (
     multi_asset_check,
 )
 
-from task_history.core.exit_codes import ExitCode
+from task_history.core.exit_codes import ExitCode, Reaction
 
 from .command_process import CommandProcess, CommandResult
 
@@ -114,6 +114,9 @@ def integrity(key: AssetKey, command: CommandProcess, warehouse: Sequence[str]) 
     return views_hold
 
 
+_TRIED_AGAIN = frozenset(code for code in ExitCode if code.reaction is Reaction.TRY_AGAIN)
+
+
 def raise_if_failed(ended: CommandResult, *, allowed: ExitCode = ExitCode.DONE) -> None:
     """Raises Failure for other exit codes than 0 and ``allowed``; Dagster retries only what may pass by itself."""
     if ended.exit_code in (ExitCode.DONE, allowed):
@@ -121,7 +124,7 @@ def raise_if_failed(ended: CommandResult, *, allowed: ExitCode = ExitCode.DONE) 
     raise Failure(
         description=ended.error,
         metadata={"exit_code": ended.exit_code},
-        allow_retries=ended.exit_code == ExitCode.UNAVAILABLE or ended.exit_code < 0,
+        allow_retries=ended.exit_code < 0 or ended.exit_code in _TRIED_AGAIN,
     )
 
 

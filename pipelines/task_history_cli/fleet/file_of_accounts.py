@@ -24,7 +24,7 @@ from task_history.load.memory import freeze_imports, release_memory
 from task_history.settings_reader import Settings, load
 from task_history.views.create import datasets, refresh
 from task_history.warehouse.copied_tables import TablesOfDataset, schema_names
-from task_history.warehouse.duckdb_file import is_made
+from task_history.warehouse.duckdb_file_reader import is_made
 
 from ..console import output
 from ..runtime import views
@@ -93,7 +93,7 @@ def _prepared(shared: SharedFile) -> Sequence[str]:
 @contextmanager
 def _noted(dataset: str) -> Iterator[None]:
     """Context manager: only logs that tables of a dataset could not be made, but where the file is locked."""
-    from task_history.load.errors import is_locked
+    from task_history.load.error_kinds import is_locked
 
     try:
         yield

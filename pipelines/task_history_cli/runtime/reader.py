@@ -13,9 +13,9 @@ from typing import Any, Protocol
 from task_history.core import lock_waits
 from task_history.core.errors import WarehouseUnavailable
 from task_history.settings_reader import Settings
-from task_history.warehouse import tables
+from task_history.warehouse import common_tables
 from task_history.warehouse.column_rules import column_rules
-from task_history.warehouse.duckdb_file import is_made, open_for_reading
+from task_history.warehouse.duckdb_file_reader import is_made, open_for_reading
 from task_history.warehouse.former_tables import completed
 from task_history.warehouse.keep_days import kept_since
 from task_history.warehouse.queries import Warehouse
@@ -153,7 +153,7 @@ class _DuckDbReader:
 
     @property
     def names(self) -> Names:
-        dataset, own = self._settings.dataset_name, tables.of(self._settings.system)
+        dataset, own = self._settings.dataset_name, common_tables.of(self._settings.system)
         names = Names(lambda table: quoted_name(dataset, table), rules=column_rules(self._settings))
         return completed(names, own, self.columns(), dialect=DUCKDB)
 

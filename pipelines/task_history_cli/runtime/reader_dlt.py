@@ -14,10 +14,10 @@ from task_history.load.errors import warehouse_errors
 from task_history.settings_reader import Settings
 from task_history.views.dialects import DIALECTS
 from task_history.warehouse.column_rules import column_rules
+from task_history.warehouse.common_tables import of
 from task_history.warehouse.forgotten_people import FORGOTTEN
 from task_history.warehouse.former_tables import completed
 from task_history.warehouse.table_names import Names
-from task_history.warehouse.tables import of
 
 from .target import Target
 

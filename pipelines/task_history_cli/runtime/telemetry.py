@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from task_history.core.log import log
 
@@ -25,29 +25,37 @@ ENDPOINTS = (
 )
 RUN_SPAN, COMMIT_SPAN = "task_history.run", "task_history.commit"
 COMMIT_DURATION = "task_history.commit.duration"
-METRICS: dict[str, tuple[str, str]] = {
-    "task_history.requests": ("{request}", "Requests sent, by kind; every attempt counts."),
-    "task_history.answers": ("{answer}", "Answers received, by kind and status; 0 where no answer came."),
-    "task_history.waited": ("s", "Time in which a request waited, by cause: fault, retry_after, budget."),
-    "task_history.rows": ("{row}", "Rows written, by table."),
-    "task_history.backlog": (
-        "{execution}",
-        "Executions and payloads whose details are not loaded yet, by kind.",
+
+
+class Metric(NamedTuple):
+    """Unit, meaning and kind of a metric: a counter only grows while a run lasts, a gauge rises and falls."""
+
+    unit: str
+    meaning: str
+    kind: Literal["counter", "gauge", "histogram"]
+
+
+METRICS = {
+    "task_history.requests": Metric("{request}", "Requests sent, by kind; every attempt counts.", "counter"),
+    "task_history.answers": Metric(
+        "{answer}", "Answers received, by kind and status; 0 where no answer came.", "counter"
     ),
-    "task_history.open_executions": ("{execution}", "Executions that are open at the vendor."),
-    "task_history.lag": ("s", "Time since the instant up to which everything is loaded."),
-    "task_history.budget.used": ("{request}", "Requests that count against the budget now."),
-    "task_history.budget.limit": ("{request}", "Requests allowed in a period."),
-    "task_history.bytes_billed": (
-        "By",
-        "Bytes that the warehouse billed for the run, where it bills by volume.",
+    "task_history.waited": Metric(
+        "s", "Time in which a request waited, by cause: fault, retry_after, budget.", "counter"
     ),
-    COMMIT_DURATION: ("s", "Duration of a commit."),
+    "task_history.rows": Metric("{row}", "Rows written, by table.", "counter"),
+    "task_history.backlog": Metric(
+        "{execution}", "Executions and payloads whose details are not loaded yet, by kind.", "gauge"
+    ),
+    "task_history.open_executions": Metric("{execution}", "Executions that are open at the vendor.", "gauge"),
+    "task_history.lag": Metric("s", "Time since the instant up to which everything is loaded.", "gauge"),
+    "task_history.budget.used": Metric("{request}", "Requests that count against the budget now.", "gauge"),
+    "task_history.budget.limit": Metric("{request}", "Requests allowed in a period.", "gauge"),
+    "task_history.bytes_billed": Metric(
+        "By", "Bytes that the warehouse billed for the run, where it bills by volume.", "counter"
+    ),
+    COMMIT_DURATION: Metric("s", "Duration of a commit.", "histogram"),
 }
-"""Unit and meaning of each metric."""
-_COUNTERS = frozenset(
-    f"task_history.{name}" for name in ("requests", "answers", "waited", "rows", "bytes_billed")
-)
 _FLUSH_MS = 5_000
 """Maximum milliseconds that the end of a run waits until all data is sent."""
 
@@ -154,11 +162,11 @@ class _Telemetry:
     def _make_instruments(self) -> None:
         meter = self._meters.get_meter("task_history")
         for name, values in self._observed().items():
-            unit, text = METRICS[name]
-            make = meter.create_observable_counter if name in _COUNTERS else meter.create_observable_gauge
-            make(name, [self._callback(values)], unit=unit, description=text)
-        unit, text = METRICS[COMMIT_DURATION]
-        self._commits = meter.create_histogram(COMMIT_DURATION, unit=unit, description=text)
+            unit, meaning, kind = METRICS[name]
+            make = meter.create_observable_counter if kind == "counter" else meter.create_observable_gauge
+            make(name, [self._callback(values)], unit=unit, description=meaning)
+        unit, meaning, _ = METRICS[COMMIT_DURATION]
+        self._commits = meter.create_histogram(COMMIT_DURATION, unit=unit, description=meaning)
 
     def _callback(
         self, values: Callable[[], Iterable[tuple[float | None, dict[str, Any]]]]

@@ -18,15 +18,15 @@ from task_history.settings_accounts import Account
 from task_history.settings_reader import Settings, datasets
 from task_history.views.access import ViewAccess
 from task_history.views.account_registry import holdings
-from task_history.views.check import BROKEN, Finding, findings
+from task_history.views.check_runner import BROKEN, Finding, findings
 from task_history.views.create import definition, refresh
 from task_history.views.dialects import DATASET, DIALECTS
 from task_history.views.relations import ShownDataset, found
 from task_history.views.sql_file_reader import View
 from task_history.views.sql_file_reader import views as view_files
 from task_history.views.user_map import configured_map, stated_map
-from task_history.warehouse import tables
-from task_history.warehouse.duckdb_file import is_made, open_for_reading
+from task_history.warehouse import common_tables
+from task_history.warehouse.duckdb_file_reader import is_made, open_for_reading
 from task_history.warehouse.former_tables import lacking, lacking_text
 from task_history.warehouse.sql_text import BIGQUERY
 from task_history.warehouse.user_map import is_query, map_source
@@ -258,7 +258,7 @@ def _missing(access: ViewAccess, target: Target) -> str:
         return ""
     owners = access.owners or {}
     for dataset, account in owners.items():
-        if dataset in stored and (names := lacking(tables.of(account.system), stored[dataset])):
+        if dataset in stored and (names := lacking(common_tables.of(account.system), stored[dataset])):
             return (
                 f"The dataset {dataset} lacks {lacking_text(names)}: an earlier version wrote it, or they were dropped "
                 f"by hand. The next sync adds them: task-history sync {account.system.name}"

@@ -11,11 +11,18 @@ from task_history.core.errors import UsageError, WarehouseUnavailable
 from task_history.core.intervals import gaps
 from task_history.core.models import MS, Row, Scope, Selection, Window, floor_ms
 from task_history.settings_reader import Settings
+from task_history.warehouse.common_tables import (
+    COVERAGE,
+    EXECUTION_STATES,
+    REPLAYS,
+    SYNC_RUNS,
+    WINDOW_READS,
+    of,
+)
 from task_history.warehouse.coverage import AUDIT, SYNC, Coverage, midnight
 from task_history.warehouse.forgotten_people import FORGOTTEN, read_left_out
 from task_history.warehouse.keep_days import kept_since
 from task_history.warehouse.queries import Warehouse
-from task_history.warehouse.tables import COVERAGE, EXECUTION_STATES, REPLAYS, SYNC_RUNS, WINDOW_READS, of
 
 from ..runtime.reader import Reader
 from .coverage import Loaded, blind, read_filters

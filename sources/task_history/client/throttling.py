@@ -19,7 +19,10 @@ from .retry import Action, rule_of
 MAX_HOLD_S = 86_400.0
 """However long the vendor asks for silence, after a day it is asked again."""
 MAX_UNASKED_WAIT_S = 60.0
-"""How long all processes wait at most where a vendor without a rate limit asks to wait and does not say how long."""
+"""How long all processes wait at most where a vendor without a rate limit asks to wait and does not say how long.
+
+Where there is a rate limit its period is the most, see ``Client``.
+"""
 
 _SECONDS = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,9})?")
 

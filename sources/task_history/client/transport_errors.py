@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyreqwest.exceptions import ClientClosedError, PyreqwestError
 
 from ..core.errors import ConfigurationError, VendorUnavailable
+from . import trust
 
 _CONNECTING = "client error (Connect)"
 _CERTIFICATE = "invalid peer certificate"
@@ -96,6 +97,6 @@ def _untrusted(causes: str, origin: str) -> VendorUnavailable:
         return VendorUnavailable(f"The certificate of {origin} {reason}. Nothing was sent.")
     return VendorUnavailable(
         f"The certificate of {origin} is not trusted. If the vendor is behind a proxy or on your own "
-        "premises, name the file of its certificate authority in the environment variable "
-        "SSL_CERT_FILE; otherwise a third party may be reading along. Nothing was sent."
+        f"premises, name the file of its certificate authority in the environment variable {trust.FILE}; "
+        "otherwise a third party may be reading along. Nothing was sent."
     )

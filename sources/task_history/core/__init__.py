@@ -20,5 +20,6 @@ keyed_hash      keyed hashes that stand in place of values
 cron            schedules as five cron fields
 calendars       the zone and first weekday of an account's days and weeks
 child_python    command line and environment of child Python processes
+connector_version the version of this package
 log             log events with fields; escapes makes text safe to print
 """

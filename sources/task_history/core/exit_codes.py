@@ -1,14 +1,23 @@
 """The exit codes of the command, for schedulers that react to them.
 
-Which error ends with which code stands in ``errors``. ``docs/reference/exit-codes.md`` is made from this list; what
-schedulers do with a code stands in ``docs/how-to/other-engines.md`` and the files of ``docs/how-to/engines``, what
-Dagster does in ``task_history_cli/fleet/dagster_checks`` and ``dagster_definitions``, and which are told to people in
+Which error ends with which code stands in ``errors``; which of these a failure of the warehouse becomes, in
+``load/errors``. ``docs/reference/exit-codes.md`` is made from this list. Tests hold the files in ``docs/how-to/engines``
+and the table in ``docs/how-to/other-engines.md`` to each code's ``Reaction``; what Dagster does stands in
+``task_history_cli/fleet/dagster_checks`` and ``dagster_definitions``, and which codes are told to people in
 ``task_history_cli/runtime/notices``.
 """
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
+
+
+class Reaction(StrEnum):
+    """What a schedule does after a command that ended with a code."""
+
+    NOTHING = "nothing"
+    TRY_AGAIN = "try again"
+    TELL_A_PERSON = "tell a person"
 
 
 class ExitCode(IntEnum):
@@ -27,19 +36,30 @@ class ExitCode(IntEnum):
     @property
     def meaning(self) -> str:
         """The meaning of the code in a few words."""
-        return _MEANINGS[self]
+        return _CODES[self][0]
+
+    @property
+    def reaction(self) -> Reaction:
+        """What a schedule does: what may pass by itself is tried again, what needs a change is told to a person."""
+        return _CODES[self][1]
 
 
-_MEANINGS = {
-    ExitCode.DONE: "done; also when stopped by a limit or signal",
-    ExitCode.UNEXPECTED: "unexpected error",
-    ExitCode.USAGE: "invalid command or argument",
-    ExitCode.CONFIGURATION: "invalid configuration or credentials",
-    ExitCode.UNAVAILABLE: "vendor or warehouse unavailable",
-    ExitCode.ALREADY_RUNNING: "another run of the same command is active",
-    ExitCode.DIFFERENCES: "an audit found differences or an unloaded range, or a view check failed",
-    ExitCode.STALE: "a dataset is further behind than --fail-if-stale, or was never synced",
-    ExitCode.INTERRUPTED: "stopped at once by Ctrl-C",
+_CODES = {
+    ExitCode.DONE: ("done; also when stopped by a limit or signal", Reaction.NOTHING),
+    ExitCode.UNEXPECTED: ("unexpected error", Reaction.TELL_A_PERSON),
+    ExitCode.USAGE: ("invalid command or argument", Reaction.TELL_A_PERSON),
+    ExitCode.CONFIGURATION: ("invalid configuration or credentials", Reaction.TELL_A_PERSON),
+    ExitCode.UNAVAILABLE: ("vendor or warehouse unavailable", Reaction.TRY_AGAIN),
+    ExitCode.ALREADY_RUNNING: ("another run of the same command is active", Reaction.NOTHING),
+    ExitCode.DIFFERENCES: (
+        "an audit found differences or an unloaded range, or a view check failed",
+        Reaction.TELL_A_PERSON,
+    ),
+    ExitCode.STALE: (
+        "a dataset is further behind than --fail-if-stale, or was never synced",
+        Reaction.TELL_A_PERSON,
+    ),
+    ExitCode.INTERRUPTED: ("stopped at once by Ctrl-C", Reaction.NOTHING),
 }
 
 WORST_FIRST = (

@@ -21,8 +21,8 @@ from ..core.thread_pools import unordered
 from ..systems.checked_ids import check_id
 from ..systems.protocol import Detail
 from ..warehouse.backlog import OpenExecution
+from ..warehouse.common_tables import EXECUTION_STATES
 from ..warehouse.status_history import StoredStatus, earlier_state
-from ..warehouse.tables import EXECUTION_STATES
 from . import warehouse_rows
 from .details import DetailReader
 from .listing import WindowReader, rows_in

@@ -15,7 +15,7 @@ duckdb_file_server  one process has a DuckDB file open, and runs the statements 
 row_changes       statements that change and erase stored rows; rows_without_package reads and writes rows at once
 destinations      one backend each for DuckDB, BigQuery and other databases
 dlt_setting_errors  dlt's errors about settings as errors that name setting and place
-errors            failures of the warehouse as errors that say what to do
+errors            failures of the warehouse as errors; error_kinds tells what happened, error_advice what to do
 dlt_internals     all of dlt that is not its public API; google_internals the same of Google's client
 working_dir       what dlt keeps in the working folder of a pipeline
 refused_packages  packages that the warehouse refused for good

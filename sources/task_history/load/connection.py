@@ -23,7 +23,7 @@ from ..core.errors import TaskHistoryError
 from ..core.log import log
 from .duckdb_file_server import address_of
 from .duckdb_file_turns import FileTurn
-from .errors import is_conflict, is_disconnected, is_locked
+from .error_kinds import is_conflict, is_disconnected, is_locked
 
 Result = TypeVar("Result")
 _RECONNECT_S = 0.25, 0.75

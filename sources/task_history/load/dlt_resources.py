@@ -22,7 +22,7 @@ from ..redaction.arrow_columns import without_own
 from ..redaction.own_secrets import OwnSecrets
 from ..settings_reader import Settings
 from ..systems.protocol import System
-from ..warehouse import tables
+from ..warehouse import common_tables
 from ..warehouse.column_rules import ColumnRules
 from .arrow_table import deduplicated, to_arrow
 from .dlt_internals import steps
@@ -138,10 +138,10 @@ def arrow_batch(system: System, batch: Batch, writer: ArrowWriter) -> ArrowBatch
     """
     now = pa.scalar(datetime.now(UTC), ARROW[LOADED_AT.type])
     by_name: dict[str, Any] = {}
-    for table in tables.of(system):
+    for table in common_tables.of(system):
         parts = [writer.arrow(table, part) for part in batch.columnar.pop(table.name, ())]
         listed = batch.rows.pop(table.name, [])
-        if table is tables.VENDOR_FIELDS:
+        if table is common_tables.VENDOR_FIELDS:
             listed += writer.fields.unwritten()
         if listed:
             parts.append(writer.arrow(table, listed))
@@ -166,7 +166,7 @@ def resources(
         ),
         *(
             _resource(table, queues.rows_of(table.name))
-            for table in tables.of(system)
+            for table in common_tables.of(system)
             if table is not system.executions
         ),
     ]
@@ -177,7 +177,7 @@ def empty_schema(system: System) -> Schema:
     global _last_schema  # noqa: PLW0603 - accounts of one system follow each other
     naming = dlt.config.get("schema.naming", str)
     if _last_schema is None or _last_schema[0] is not system or _last_schema[1] != naming:
-        members = [_resource(table, lambda: iter(())) for table in tables.of(system)]
+        members = [_resource(table, lambda: iter(())) for table in common_tables.of(system)]
         _last_schema = system, naming, source(system, members).discover_schema()
     return _last_schema[2].clone()
 
@@ -204,7 +204,7 @@ class _BatchQueues:
     """Queues the Arrow tables of the batches by table, for the resources that dlt reads in any order."""
 
     def __init__(self, system: System, batches: Iterable[ArrowBatch], writer: ArrowWriter) -> None:
-        self._tables = {table.name: table for table in tables.of(system)}
+        self._tables = {table.name: table for table in common_tables.of(system)}
         self._own = system.executions.name
         self._batches = batches
         self._writer = writer

@@ -16,7 +16,7 @@ from ..core.errors import WarehouseUnavailable
 from ..core.log import log
 from ..core.models import Table
 from ..systems.protocol import System
-from ..warehouse import tables
+from ..warehouse import common_tables
 from ..warehouse.forgotten_people import FORGOTTEN
 from . import dlt_internals, working_dir
 from .destinations import Backend
@@ -93,7 +93,7 @@ def restore_dropped(
         altered = {table for table, _ in lost}
         if system.executions.name in altered:
             _delete_coverage(client, there, horizon)
-        for one in tables.listings(system):
+        for one in common_tables.listings(system):
             filled = altered & {table.name for table in (one.details.steps, *one.details.children)}
             if filled and (one.details.log.name, "outcome") in there:
                 can_note = all((one.details.log.name, column) in there for column in _NOTED)
@@ -138,9 +138,9 @@ def restore_staging(pipeline: dlt.Pipeline, schema: Schema) -> bool:
 
 def _delete_coverage(client: Any, there: Mapping[tuple[str, str], str], horizon: datetime | None) -> None:
     """Deletes the coverage, because the loaded executions were dropped; the next sync begins anew."""
-    if (tables.COVERAGE.name, "day") not in there:
+    if (common_tables.COVERAGE.name, "day") not in there:
         return
-    name = client.make_qualified_table_name(tables.COVERAGE.name)
+    name = client.make_qualified_table_name(common_tables.COVERAGE.name)
     rows = client.execute_sql(f"SELECT min(window_start), max(window_end) FROM {name}")
     client.execute_sql(f"DELETE FROM {name} WHERE TRUE")
     if rows and rows[0][0]:

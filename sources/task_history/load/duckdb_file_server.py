@@ -22,7 +22,7 @@ import duckdb
 
 from ..core import lock_waits
 from ..core.log import log
-from .errors import causes
+from .error_kinds import causes
 
 MEMORY_BYTES = 96_000_000
 """DuckDB's memory limit in bytes: statements of several processes run at once, and what they write stays in memory until

@@ -13,7 +13,7 @@ import dlt
 
 from ..core.models import Row, Window
 from ..systems.protocol import System
-from ..warehouse import tables
+from ..warehouse import common_tables
 from ..warehouse.column_rules import ColumnRules
 from ..warehouse.forgotten_people import FORGOTTEN, LeftOut, read_left_out
 from ..warehouse.former_tables import completed
@@ -116,7 +116,7 @@ class LoaderQueries:
         if is_ready:
             query = self.query if self._answers is None else self._answers
             return Warehouse(query, self.names, self.system).leaving_out(self.left_out)
-        own, stored = tables.of(self.system), self.stored_columns()
+        own, stored = common_tables.of(self.system), self.stored_columns()
         dialect = str(self.client.capabilities.sqlglot_dialect)
         return Warehouse(self.query_if_any, completed(self.names, own, stored, dialect=dialect), self.system)
 

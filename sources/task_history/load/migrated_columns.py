@@ -10,7 +10,7 @@ import dlt
 from ..core.log import log
 from ..core.models import Table
 from ..systems.protocol import System
-from ..warehouse import tables
+from ..warehouse import common_tables
 
 _COPIED_COLUMNS = "x-task-history-copied-columns"
 """The hint of a table that lists the former columns whose values are copied."""
@@ -24,7 +24,7 @@ def copied(pipeline: dlt.Pipeline, schema: Any, system: System, client: Any) -> 
     ``client`` is an open SQL client. The columns are marked as copied after the values: a run that is killed in between
     copies them again.
     """
-    former = _not_copied(tables.of(system), schema.tables)
+    former = _not_copied(common_tables.of(system), schema.tables)
     if former:
         for statement in _statements(former, client.make_qualified_table_name):
             client.execute_sql(statement)

@@ -12,7 +12,7 @@ from ..core.columns import LOADED_AT, OCCURRENCE
 from ..core.log import log
 from ..core.models import Table
 from ..systems.protocol import System
-from ..warehouse import tables
+from ..warehouse import common_tables
 
 _KEY = "x-task-history-key"
 """The hint of a table that names the primary key for which this has been done."""
@@ -34,7 +34,7 @@ def with_new_tables(system: System, stored: Any, wanted: Any) -> Any:
         stored = stored.clone()
         stored.update_schema(wanted)
         return stored
-    for table in tables.of(system):
+    for table in common_tables.of(system):
         if table.former_key:
             wanted.tables[table.name][_KEY] = list(table.primary_key)
     return wanted
@@ -87,7 +87,7 @@ def _not_extended(system: System, schema: Any) -> list[Table]:
     """The stored tables that rows may be missing from because an earlier version gave them a shorter key."""
     return [
         table
-        for table in tables.of(system)
+        for table in common_tables.of(system)
         if table.former_key
         and table.name in schema.tables
         and schema.tables[table.name].get(_KEY) != list(table.primary_key)
@@ -109,12 +109,12 @@ def _read_again(
     ``execute`` runs SQL with values, ``now`` is the present as an SQL expression.
     """
     names = {table.name for table in found}
-    for listing in tables.listings(system):
+    for listing in common_tables.listings(system):
         details, executions = listing.details, qualified(listing.executions.name)
         if details.steps.name not in names:
             continue
         log_table, steps = qualified(details.log.name), qualified(details.steps.name)
-        runs = qualified(tables.SYNC_RUNS.name)
+        runs = qualified(common_tables.SYNC_RUNS.name)
         stored = (
             "SELECT s.workflow_execution_id AS id, s.execution_date_started AS started, count(*) AS number "
             f"FROM {steps} AS s GROUP BY 1, 2"

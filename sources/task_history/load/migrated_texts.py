@@ -9,7 +9,7 @@ from dlt.common.destination.exceptions import DestinationException
 
 from ..core.log import log
 from ..core.models import Column
-from ..warehouse import tables
+from ..warehouse import common_tables
 
 if TYPE_CHECKING:
     from .pipeline import Loader
@@ -35,7 +35,7 @@ def rewrite(loader: Loader) -> None:
     """
     stored = loader.stored_columns()
     dialect = str(loader.client.capabilities.sqlglot_dialect)
-    if not stored or (tables.VENDOR_FIELDS.name, "field") in stored:
+    if not stored or (common_tables.VENDOR_FIELDS.name, "field") in stored:
         return
     if dialect not in _IS_JSON:
         log.warning(
@@ -46,7 +46,7 @@ def rewrite(loader: Loader) -> None:
             "without quotes in columns of JSON; rows written from now on have neither",
         )
         return
-    for table in tables.of(loader.system):
+    for table in common_tables.of(loader.system):
         for column in table.columns:
             if (column.is_json or column.is_customer_data) and (table.name, column.name) in stored:
                 try:

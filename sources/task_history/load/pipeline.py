@@ -24,7 +24,7 @@ from ..core.log import log
 from ..core.models import ColumnLimits, Row, Table
 from ..redaction.own_secrets import OwnSecrets
 from ..systems.protocol import System
-from ..warehouse import tables
+from ..warehouse import common_tables
 from ..warehouse.column_rules import ColumnRules
 from ..warehouse.former_tables import lacking
 from . import (
@@ -41,7 +41,8 @@ from .commits_per_day import CommitPace
 from .descriptions import descriptions
 from .dlt_resources import ArrowBatch, ArrowWriter, arrow_batch, empty_schema, resources, source
 from .dropped_by_hand import restore_dropped, restore_staging
-from .errors import causes, is_conflict, warehouse_errors
+from .error_kinds import causes, is_conflict
+from .errors import warehouse_errors
 from .load_package import PackageWriter, can_make_packages, fits_schema
 from .loader_queries import LoaderQueries
 from .memory import release_memory
@@ -197,7 +198,7 @@ class Loader(LoaderQueries):
         """Loads the package of a run that was killed or failed; one that is refused for good is set aside."""
         with self.opened() as client:
             ended = rows_without_package.newest_failed_run(
-                client, runs := self.qualified(tables.SYNC_RUNS.name)
+                client, runs := self.qualified(common_tables.SYNC_RUNS.name)
             )
             now = self.backend.begin_commit(client)
             try:
@@ -220,7 +221,7 @@ class Loader(LoaderQueries):
                 )
             if ended is not None:
                 # The row in the package says that its run is still active.
-                has_loaded_at = (tables.SYNC_RUNS.name, LOADED_AT.name) in self.stored_columns()
+                has_loaded_at = (common_tables.SYNC_RUNS.name, LOADED_AT.name) in self.stored_columns()
                 rows_without_package.write_end(client, runs, ended, now=now if has_loaded_at else None)
 
     def _set_aside(self, error: Exception, client: Any) -> None:
@@ -271,10 +272,10 @@ class Loader(LoaderQueries):
             return
 
         def note(client: Any) -> None:
-            own = self.backend.stored_bytes(client, tables.SYNC_RUNS.name)
+            own = self.backend.stored_bytes(client, common_tables.SYNC_RUNS.name)
             noted = cost.billed + destinations.billed(own), cost.processed + own
             client.execute_sql(
-                f"UPDATE {self.qualified(tables.SYNC_RUNS.name)} SET bytes_billed = %s, bytes_processed = %s, "
+                f"UPDATE {self.qualified(common_tables.SYNC_RUNS.name)} SET bytes_billed = %s, bytes_processed = %s, "
                 f"{LOADED_AT.name} = {self.backend.begin_commit(client)} WHERE run_id = %s",
                 *noted,
                 run_id,
@@ -359,14 +360,14 @@ class Loader(LoaderQueries):
     def describe(self) -> None:
         """Writes the descriptions of tables and columns into the warehouse, where dlt does not."""
         schema = self._schema()
-        wanted = descriptions(tables.of(self.system), schema.tables if schema else {})
+        wanted = descriptions(common_tables.of(self.system), schema.tables if schema else {})
         if self._described is not None and wanted.keys() <= self._described:
             return
         self.retried(lambda client: self.backend.describe(client, wanted))
         self._described = set(wanted)
 
     def _has_tables(self) -> bool:
-        return not lacking(tables.of(self.system), self.stored_columns())
+        return not lacking(common_tables.of(self.system), self.stored_columns())
 
     def _make_tables(self) -> None:
         """Creates missing tables and columns without a load, which would double the time of a small sync."""
@@ -376,7 +377,7 @@ class Loader(LoaderQueries):
             self.execute(migrated_keys.added_columns(self.system, known, self.qualified, dialect))
         if not self._uses_internals:
             writer = self.writer()
-            empty = {table.name: writer.arrow(table, []) for table in tables.of(self.system)}
+            empty = {table.name: writer.arrow(table, []) for table in common_tables.of(self.system)}
             self._extract(ArrowBatch(empty, None), cursor=None)
             self.pipeline.load()
             self._cached_schema = None

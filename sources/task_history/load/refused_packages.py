@@ -14,7 +14,7 @@ from typing import Any
 from ..core import files
 from ..core.models import Table
 from ..systems.protocol import System
-from ..warehouse.tables import COVERAGE, listings
+from ..warehouse.common_tables import COVERAGE, listings
 
 FOLDER = "refused"
 """The folder of refused packages in the working folder of a pipeline."""

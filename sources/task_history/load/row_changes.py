@@ -11,7 +11,7 @@ from typing import Any
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from ..core.dataset_names import VIEWS_DATASET
-from ..warehouse import tables
+from ..warehouse import common_tables
 from ..warehouse.erasure import Erasure
 from ..warehouse.sql_text import Statement
 from ..warehouse.user_map import USER_MAP
@@ -39,7 +39,7 @@ def _run(statement: Statement, client: Any) -> None:
 def empty_staging(loader: Loader) -> None:
     """Empties the staging tables, in which rows of the last load may still stand. Raises WarehouseUnavailable."""
     with warehouse_errors(), loader.opened() as client, client.with_staging_dataset():
-        for table in tables.of(loader.system):
+        for table in common_tables.of(loader.system):
             with suppress(DatabaseUndefinedRelation):
                 client.truncate_tables(table.name)
 

@@ -19,8 +19,8 @@ from ..core.log import log
 from ..core.models import OTHER_FIELDS, VARIANT, Row
 from ..redaction.redactor import Redactor
 from ..systems.protocol import System
-from ..warehouse import tables
-from ..warehouse.tables import SCHEMA_CHANGES, SYNC_RUNS
+from ..warehouse import common_tables
+from ..warehouse.common_tables import SCHEMA_CHANGES, SYNC_RUNS
 from . import rows_without_package
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class SchemaChanges:
     def _stored_statuses(self, name: str, statuses: list[str]) -> set[str]:
         """Those of the statuses that a stored row of the table has."""
         loader = self._loader
-        table = next(table for table in tables.of(loader.system) if table.name == name)
+        table = next(table for table in common_tables.of(loader.system) if table.name == name)
         recent = replace(loader.names, since=datetime.now(UTC) - _SEARCHED_SPAN).recent(table)
         marks = ", ".join(["%s"] * len(statuses))
         _, rows = loader.query(
@@ -158,7 +158,7 @@ class SchemaChanges:
 
 def _counter(system: System, table: str) -> str:
     """The column of ``sync_runs`` that counts the rows of a table, or of those that come with them."""
-    for listing in tables.listings(system):
+    for listing in common_tables.listings(system):
         if listing.payloads is not None and table == listing.payloads.table.name:
             return "payloads"
         if table in {
@@ -179,7 +179,7 @@ def _undocumented(system: System, written: Mapping[str, Any]) -> dict[str, set[s
     """Statuses that the system does not document, of executions and of steps whose status is the vendor's, by table."""
     documented = {status.upper() for status in system.views.statuses} if system.views else set()
     found: dict[str, set[str]] = {}
-    for listing in tables.listings(system):
+    for listing in common_tables.listings(system):
         for table in (listing.executions, listing.details.steps):
             is_sent = any(column.name == STATUS and column.source for column in table.columns)
             if not documented or not is_sent or table.name not in written:

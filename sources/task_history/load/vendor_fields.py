@@ -16,8 +16,8 @@ from ..core.columns import LOADED_AT
 from ..core.json_writing import exact_json
 from ..core.models import OTHER_FIELDS, VARIANT, Row, Table
 from ..core.row_keys import vendors_key
+from ..warehouse.common_tables import VENDOR_FIELDS
 from ..warehouse.dataset import utc_or_epoch
-from ..warehouse.tables import VENDOR_FIELDS
 from . import rows_without_package
 from .column_values import encodable
 

@@ -18,7 +18,7 @@ ordinary_lines  lines of logs in which a word tells of a secret and nothing may 
 secrets_beside_signs  secrets beside signs: addresses, commands, protocols, markup
 encodings    decodes texts within text, such as base64
 sentences    secrets behind or before their names in sentences
-tables       redacts tables in text, such as CSV
+tables_in_text redacts tables in text, such as CSV
 value_spans  finds the span of the value after a name
 kinds_of_names  classifies names by the values that are secrets under them; the names are in data/*.toml
 two_word_names  names that two words make in other languages

@@ -40,7 +40,13 @@ from .sentences import (
     secret_before,
     secret_behind,
 )
-from .tables import listed_codes, secrets_in_columns, secrets_in_copies, secrets_in_inserts, secrets_in_markup
+from .tables_in_text import (
+    listed_codes,
+    secrets_in_columns,
+    secrets_in_copies,
+    secrets_in_inserts,
+    secrets_in_markup,
+)
 from .value_spans import phrase_end, value_span, without_words_behind, word_span
 from .vocabulary import FEW_WORDS
 

@@ -8,7 +8,7 @@ In the order in which a run uses them::
     runner              starts a run and commits its batches
     context             settings, client, warehouse, partitions and counters of one run
     shared_by_listings  what all listings of an account share in one run
-    days_to_ask         the days that a sync asks of; at its end it notes those on which something is left to read
+    read_left_days      the days that a sync asks of; at its end it notes those on which something is left to read
     run_loop            groups the chunks of the work into batches; ends at a stop or an error
     sync, backfill, audit, replay   the work of each command, as chunks of rows
     listing_partitions  reads the partitions of a listing concurrently
@@ -24,5 +24,5 @@ In the order in which a run uses them::
     forget              the steps in which what is stored of a person is erased
     plan                what a backfill or a sync would request, before it runs: by estimate_formulas
     pace                how long the rest of a run takes
-    run_counters, sync_runs_row, run_result   counters of a run, its row in ``sync_runs``, its result for the caller
+    run_counters, sync_runs_values, run_result   counters of a run, its row in ``sync_runs``, its result for the caller
 """

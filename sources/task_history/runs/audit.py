@@ -29,10 +29,10 @@ from ..extract.counted_window import described
 from ..extract.evidence import COUNT
 from ..extract.listing import WindowReader, compared_whole
 from ..extract.window_comparison import Comparison, DifferingWindow, differing
+from ..warehouse.common_tables import EXECUTION_STATES, REJECTED_ROWS
 from ..warehouse.coverage import midnight
 from ..warehouse.queries import Warehouse
 from ..warehouse.status_history import StoredStatus, earlier_state
-from ..warehouse.tables import EXECUTION_STATES, REJECTED_ROWS
 from ..warehouse.verified_days import Completeness
 from . import common_phases
 from .audit_findings import Difference, Findings

@@ -18,10 +18,10 @@ from ..core.batch import Batch, Chunk
 from ..core.log import log
 from ..load import row_changes, working_dir
 from ..load.pipeline import Loader
+from ..warehouse.common_tables import COVERAGE, ERASURES, LEFT_OUT
 from ..warehouse.erasure import Erasure, ErasureById
 from ..warehouse.forgotten_people import FORGOTTEN, Hashes, LeftOut, new_key, read_left_out
 from ..warehouse.sql_text import sql_type
-from ..warehouse.tables import COVERAGE, ERASURES, LEFT_OUT
 from ..warehouse.user_map import USER_MAP
 
 _IDS_PER_QUERY = 500

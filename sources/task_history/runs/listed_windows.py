@@ -15,9 +15,9 @@ from ..extract import warehouse_rows
 from ..extract.counted_window import described
 from ..extract.integrations import WorkflowIntegration, workflow_row
 from ..extract.listing import ComparedWindow, ListedWindow
+from ..warehouse.common_tables import EXECUTION_STATES, REJECTED_ROWS, WINDOW_READS
 from ..warehouse.coverage import Coverage, by_midnight
 from ..warehouse.status_history import StoredStatus
-from ..warehouse.tables import EXECUTION_STATES, REJECTED_ROWS, WINDOW_READS
 from ..warehouse.verified_days import Completeness
 from .context import Context, Partition
 from .rejected_rows import RejectedRows, take_rejected_in

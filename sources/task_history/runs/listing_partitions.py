@@ -18,8 +18,8 @@ from ..core.log import log
 from ..core.models import Row, Window
 from ..core.thread_pools import unordered
 from ..extract.listing import ComparedWindow, ListedWindow, WindowReader
+from ..warehouse.common_tables import REJECTED_ROWS
 from ..warehouse.status_history import StoredStatus
-from ..warehouse.tables import REJECTED_ROWS
 from . import listed_windows
 from .context import Context, Partition
 from .rejected_rows import rejected_on_page, unassigned_rejected_rows

@@ -12,8 +12,8 @@ from ..core.log import log
 from ..core.models import Page, Row, Table, Window
 from ..extract import warehouse_rows
 from ..extract.rows_without_id import Rejection
+from ..warehouse.common_tables import REJECTED_ROWS
 from ..warehouse.coverage import midnight
-from ..warehouse.tables import REJECTED_ROWS
 from .context import Context, Partition
 
 

@@ -24,8 +24,8 @@ from ..core.log import log
 from ..core.models import Row, Selection
 from ..extract import warehouse_rows
 from ..systems.protocol import Replayed
+from ..warehouse.common_tables import EXECUTION_STATES, REPLAYS
 from ..warehouse.status_history import StoredStatus, earlier_state
-from ..warehouse.tables import EXECUTION_STATES, REPLAYS
 from .context import Context
 from .replay_candidates import Candidates, EarlierReplay
 

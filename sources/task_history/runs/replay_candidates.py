@@ -10,8 +10,8 @@ from typing import Any
 
 from ..client.responses import vendor_message
 from ..core.cutting import shortened
+from ..warehouse.common_tables import REPLAYS
 from ..warehouse.queries import Warehouse
-from ..warehouse.tables import REPLAYS
 
 MAY_HAVE_RUN = ("replayed", "unknown", "intended")
 """The outcomes after which a second request could run an execution twice."""

@@ -16,11 +16,11 @@ from ..core.batch import Batch, Chunk
 from ..core.errors import PackageRefused, Stopped
 from ..core.log import log
 from ..core.models import Row, Selection
-from ..warehouse.tables import COVERAGE, LEFT_OUT, SYNC_RUNS
+from ..warehouse.common_tables import COVERAGE, LEFT_OUT, SYNC_RUNS
 from .context import Context
 from .run_counters import Remaining
 from .run_lock import host, was_killed
-from .sync_runs_row import RunRow
+from .sync_runs_values import RunRow
 
 _ROW_INTERVAL_S = 600.0
 """Seconds between two writings of the run's row where each is billed."""

@@ -36,13 +36,13 @@ from ..settings_reader import Settings
 from ..state.locks import Locks, held_lock
 from ..systems.protocol import System
 from ..warehouse.column_rules import column_rules
-from ..warehouse.tables import SYNC_RUNS
+from ..warehouse.common_tables import SYNC_RUNS
 from .column_changes import check_column_rules
-from .days_to_ask import note_left_days, read_left_days
 from .lanes import SYNC, Lane
+from .read_left_days import note_left_days, read_left_days
 from .run_counters import Tally
 from .run_lock import check_other_machines, lock_path
-from .sync_runs_row import RunRow
+from .sync_runs_values import RunRow
 
 if TYPE_CHECKING:
     from ..core.batch import Batch

@@ -1,10 +1,11 @@
 """Parts of the tables of several systems: columns that they have alike, and the log of their details.
 
-The tables that every dataset has beside the vendor's stand in ``warehouse/tables``.
+The tables that every dataset has beside the vendor's stand in ``warehouse/common_tables``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from ..core.columns import LOADED_AT, OCCURRENCE, bigint, boolean, text, timestamp
@@ -73,6 +74,25 @@ def timestamp_columns(name: str, description: str, source: str) -> tuple[Column,
             f"{source}Exact",
             is_derived=True,
         ),
+    )
+
+
+def instant_fields(*tables: Table) -> tuple[str, ...]:
+    """The vendor's keys for instants in these tables, each once: what ``parsing.timed`` parses."""
+    return tuple(
+        dict.fromkeys(
+            column.source
+            for table in tables
+            for column in table.columns
+            if column.type == "timestamp" and column.source
+        )
+    )
+
+
+def status_column(statuses: Iterable[str], *, is_derived: bool = False) -> Column:
+    """The status as the vendor spells it."""
+    return text(
+        "status", f"The vendor's status: {', '.join(statuses)} or another.", "status", is_derived=is_derived
     )
 
 

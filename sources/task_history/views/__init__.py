@@ -14,7 +14,7 @@ access.py       access to a warehouse, and its catalogue
 account_registry.py  which dataset of a warehouse holds which account
 user_map.py     the table of customers and regions beside the views
 create.py       creates and refreshes the views
-check.py        runs checks/*.sql, each a query for rows that violate it
+check_runner.py runs checks/*.sql, each a query for rows that violate it
 semantic.py     semantic models and metrics of dbt
 dictionary.py   the data dictionary, as Markdown and as dbt sources
 """

@@ -19,7 +19,7 @@ from ..core.errors import WarehouseUnavailable
 from ..core.models import Table
 from ..settings_accounts import Account
 from ..systems.protocol import System
-from ..warehouse import tables
+from ..warehouse import common_tables
 from ..warehouse.sql_text import BIGQUERY, DUCKDB, POSTGRES, quoted_name, quoted_text
 from ..warehouse.user_map import USER_MAP, UserMap
 from .access import ViewAccess, schema_statement, stored_columns
@@ -52,7 +52,7 @@ _PIPELINE = re.compile(
     rf"task_history_({'|'.join(systems.names())})(?:_(.+?))?(?:_(?:{'|'.join(LANES)})(?:_\d+)?)?"
 )
 _LOADS, _STATE = "_dlt_loads", "_dlt_pipeline_state"
-_OWN_TABLES = {_LOADS, tables.SYNC_RUNS.name, tables.COVERAGE.name}
+_OWN_TABLES = {_LOADS, common_tables.SYNC_RUNS.name, common_tables.COVERAGE.name}
 """Tables by which a dataset is known as one of this connector."""
 
 

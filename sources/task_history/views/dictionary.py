@@ -11,7 +11,7 @@ from .. import systems
 from ..core.models import Table
 from ..systems.protocol import System
 from ..systems.statuses import STATUSES
-from ..warehouse import tables
+from ..warehouse import common_tables
 from ..warehouse.forgotten_people import FORGOTTEN
 from ..warehouse.user_map import USER_MAP
 from .account_registry import REGISTRY
@@ -41,7 +41,7 @@ def of_views() -> list[Entry]:
 
 def of_tables(system: System) -> list[Entry]:
     """The entries of the tables of a system's dataset."""
-    return [_entry(table) for table in tables.of(system)]
+    return [_entry(table) for table in common_tables.of(system)]
 
 
 def _entry(table: Table) -> Entry:
@@ -102,7 +102,7 @@ def _tables_lines(name: str) -> Iterator[str]:
     yield f"## {system.title}, dataset `{name}`"
     yield ""
     yield f"As the vendor says it: {system.docs_url}. A second account's dataset is `{name}_<instance>`."
-    forgotten = [_entry(FORGOTTEN)] if tables.has_person(system) else []
+    forgotten = [_entry(FORGOTTEN)] if common_tables.has_person(system) else []
     for entry in (*of_tables(system), *forgotten):
         yield from _section(name, entry, 3)
 
@@ -207,7 +207,7 @@ def _table_tests(system: System, entry: Entry) -> Tests:
 
 
 def _freshness(entry: Entry) -> dict[str, Any]:
-    if entry.name != tables.SYNC_RUNS.name:
+    if entry.name != common_tables.SYNC_RUNS.name:
         return {}
     # Syncs run hourly or so; their rows come also when nothing ran at the vendor.
     return {

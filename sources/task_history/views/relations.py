@@ -18,7 +18,7 @@ from ..core.models import Table
 from ..settings_accounts import Account
 from ..systems.protocol import System
 from ..systems.view_mapping import ViewMapping, Views
-from ..warehouse import tables
+from ..warehouse import common_tables
 from ..warehouse.sql_text import quoted_name, quoted_text, sql_type
 from ..warehouse.user_map import USER_MAP
 from .branches import Branch, Relation, union
@@ -164,7 +164,7 @@ def found(
             continue
         lacking = {
             (table.name, column.name)
-            for table in tables.of(owner.system)
+            for table in common_tables.of(owner.system)
             for column in table.columns
             if column.name not in existing[name].get(table.name, ())
         }
@@ -185,7 +185,7 @@ def shown_columns(system: System) -> set[tuple[str, str]]:
     named = set(re.findall(r"{(\w+)}", text))
     return {
         (table.name, column.name)
-        for table in tables.of(system)
+        for table in common_tables.of(system)
         for column in table.columns
         if table.name in named and column.name in used and column not in LATER_COLUMNS
     }
@@ -234,16 +234,18 @@ def relations(
         "details": _shown(datasets, DETAILS_LOG, lambda shown: shown.details),
         "listed": _union(datasets, LISTED_EXECUTIONS, _listed),
         "step_counts": _step_counts(datasets),
-        tables.COVERAGE.name: _copied(
+        common_tables.COVERAGE.name: _copied(
             datasets,
-            tables.COVERAGE,
+            common_tables.COVERAGE,
             ADDED_COVERAGE,
             lambda dataset: _parted(dataset.system),
         ),
-        tables.SYNC_RUNS.name: _copied(datasets, tables.SYNC_RUNS),
-        tables.EXECUTION_STATES.name: _copied(datasets, tables.EXECUTION_STATES, {"state": "text"}, _state),
-        tables.REPLAYS.name: _copied(
-            [dataset for dataset in datasets if dataset.system.replay is not None], tables.REPLAYS
+        common_tables.SYNC_RUNS.name: _copied(datasets, common_tables.SYNC_RUNS),
+        common_tables.EXECUTION_STATES.name: _copied(
+            datasets, common_tables.EXECUTION_STATES, {"state": "text"}, _state
+        ),
+        common_tables.REPLAYS.name: _copied(
+            [dataset for dataset in datasets if dataset.system.replay is not None], common_tables.REPLAYS
         ),
     }
 
@@ -292,16 +294,16 @@ def _step_counts(datasets: Sequence[ShownDataset]) -> Relation:
     every = [
         replace(dataset, system=listing)
         for dataset in datasets
-        for listing in tables.listings(dataset.system)
+        for listing in common_tables.listings(dataset.system)
     ]
     return _union(every, STEP_COUNTS, _counted_steps)
 
 
 def _counted_steps(dataset: ShownDataset) -> Branch:
     details, kept = dataset.system.details, "TRUE"
-    if (tables.SYNC_RUNS.name, "steps_kept_since") not in dataset.lacking:
+    if (common_tables.SYNC_RUNS.name, "steps_kept_since") not in dataset.lacking:
         # What keep_days_steps deleted is not missing.
-        since = f"(SELECT max(r.steps_kept_since) FROM {_name(dataset, tables.SYNC_RUNS)} AS r)"
+        since = f"(SELECT max(r.steps_kept_since) FROM {_name(dataset, common_tables.SYNC_RUNS)} AS r)"
         kept = f"(l.date_started IS NULL OR l.date_started >= coalesce({since}, l.date_started))"
     stored = (
         "(SELECT s.workflow_execution_id AS id, s.execution_date_started AS started, count(*) AS stored "
@@ -344,7 +346,7 @@ def _shown(
             columns["is_waiting"] = f"coalesce({rule}, FALSE)"
         if "day" in types:
             columns["day"] = day_of(columns["started_at"], dataset.calendar)
-        names = {table.name: _name(dataset, table) for table in tables.of(dataset.system)}
+        names = {table.name: _name(dataset, table) for table in common_tables.of(dataset.system)}
         return shown.rows.format(**names), columns
 
     all_types = {**types, **({"status": "text"} if has_status else {})}

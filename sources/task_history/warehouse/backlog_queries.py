@@ -6,11 +6,11 @@ from datetime import datetime
 
 from ..core.models import Scope, Table
 from .backlog import Backlog, MissingDetail, UnreadableCounts
+from .common_tables import SYNC_RUNS
 from .dataset import Dataset, missing_detail, utc
 from .keep_days import KeptRows, KeptSince
 from .sql_text import SqlCondition
 from .table_names import EVER
-from .tables import SYNC_RUNS
 
 _ORDER = {"newest": "DESC", "oldest": "ASC"}
 

@@ -27,7 +27,7 @@ from ..core.row_keys import stored_column
 from ..settings_reader import Settings
 from ..systems.protocol import System
 from ..systems.table_parts import BOOKKEEPING
-from . import tables
+from . import common_tables
 
 Action = Literal["exclude", "hash"]
 ANY_TABLE = "*"
@@ -229,17 +229,22 @@ def column_rules(settings: Settings) -> ColumnRules:
 
 def _of_vendor(system: System) -> list[Table]:
     """The tables that hold what the vendor sends."""
-    own = {table.name: table for listing in tables.listings(system) for table in tables.of_one(listing)}
-    return [*own.values(), tables.REJECTED_ROWS]
+    own = {
+        table.name: table
+        for listing in common_tables.listings(system)
+        for table in common_tables.of_one(listing)
+    }
+    return [*own.values(), common_tables.REJECTED_ROWS]
 
 
 def needed_columns(system: System) -> dict[str, frozenset[str]]:
     """The columns of each table that the connector works with, so that they are written as they are."""
     needed = {
-        tables.REJECTED_ROWS.name: frozenset(one.name for one in tables.REJECTED_ROWS.columns) - {"value"}
+        common_tables.REJECTED_ROWS.name: frozenset(one.name for one in common_tables.REJECTED_ROWS.columns)
+        - {"value"}
     }
-    for listing in tables.listings(system):
-        for table in tables.of_one(listing):
+    for listing in common_tables.listings(system):
+        for table in common_tables.of_one(listing):
             own = {*table.primary_key, table.newest, *table.cluster, "status", *BOOKKEEPING}
             own |= {
                 one.name for one in table.columns if one.type == "timestamp" or one.name.endswith("_exact")
@@ -273,7 +278,7 @@ def _rules(system: System, action: Action, entry: str) -> Iterator[ColumnRule]:
     if not folded(column):
         raise ConfigurationError(f"{setting}: {entry!r} names no column. Name each one, as in *.user_id.")
     if name != ANY_TABLE and name not in stored:
-        if name in {table.name for table in tables.of(system)}:
+        if name in {table.name for table in common_tables.of(system)}:
             raise ConfigurationError(
                 f"{setting}: {name} is a table of task-history's own, which it works with: it holds nothing of the "
                 f"vendor's that could be excluded. Tables that do: {', '.join(stored)}."
@@ -322,7 +327,7 @@ def _check(setting: str, action: Action, table: Table, column: Column, needed: f
 
 def _is_any(table: Table) -> bool:
     """Whether ``*`` stands for the table, too: not for the one whose columns are this connector's own."""
-    return table is not tables.REJECTED_ROWS
+    return table is not common_tables.REJECTED_ROWS
 
 
 def _documented(table: Table, name: str) -> Column | None:

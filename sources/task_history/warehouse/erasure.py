@@ -17,11 +17,11 @@ from ..core.json_reading import parse
 from ..core.json_writing import exact_json
 from ..core.models import Row, Table
 from ..systems.protocol import System
+from .common_tables import COVERAGE, REJECTED_ROWS, SYNC_RUNS, WINDOW_READS, listings, of
 from .dataset import utc
 from .forgotten_people import execution_columns, person_in, person_text
 from .sql_text import Query, SqlCondition, Statement
 from .table_names import Names
-from .tables import COVERAGE, REJECTED_ROWS, SYNC_RUNS, WINDOW_READS, listings, of
 
 _ERASED_REASON = "erased, as it named an execution of a person who was forgotten"
 _ERASED_FILTER = "forgotten"

@@ -21,10 +21,10 @@ from ..core.json_writing import exact_json
 from ..core.keyed_hash import KeyedHash
 from ..core.models import Column, Json, Row, Table, Window
 from ..systems.protocol import System
+from .common_tables import LEFT_OUT, REJECTED_ROWS, listings, of
 from .coverage import LIST, list_of
 from .dataset import utc
 from .sql_text import Query
-from .tables import LEFT_OUT, REJECTED_ROWS, listings, of
 
 FORGOTTEN = Table(
     "forgotten_people",

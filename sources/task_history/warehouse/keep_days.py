@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from ..core.models import Row, Table
 from ..settings_reader import Settings
 from ..systems.protocol import System
-from . import tables
+from . import common_tables
 from .coverage import midnight
 from .sql_text import SqlCondition
 
@@ -94,7 +94,7 @@ class OldRows:
         name: Callable[[str], str],
         literal: Callable[[datetime], str] | None,
     ) -> None:
-        self._listings = tables.listings(system)
+        self._listings = common_tables.listings(system)
         self._since = since
         self._name = name
         self._literal = literal
@@ -112,7 +112,7 @@ class OldRows:
 
     def _with_executions(self, since: datetime) -> Iterator[tuple[str, SqlCondition]]:
         """The executions that began before and all that belongs to them, except where an execution is still open."""
-        states = tables.EXECUTION_STATES.name, self._older("seen_at", since, otherwise="last_seen_at")
+        states = common_tables.EXECUTION_STATES.name, self._older("seen_at", since, otherwise="last_seen_at")
         for one in self._listings:
             log = one.details.log
             for table, condition in self._by_partition((log,), since):
@@ -122,8 +122,8 @@ class OldRows:
                 if any(column.name == one.started_column for column in statistics.columns):
                     yield statistics.name, self._older(one.started_column, since)
         yield states
-        yield tables.REJECTED_ROWS.name, self._older("near_at", since)
-        yield tables.COVERAGE.name, self._older("day", since, otherwise="day")
+        yield common_tables.REJECTED_ROWS.name, self._older("near_at", since)
+        yield common_tables.COVERAGE.name, self._older("day", since, otherwise="day")
         for one in self._listings:
             yield one.executions.name, self._older(one.started_column, since) & SqlCondition("NOT is_open")
 

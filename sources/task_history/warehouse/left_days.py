@@ -46,8 +46,8 @@ from ..core.intervals import DAY, merged
 from ..core.models import FIRST_INSTANT, LAST_INSTANT, Row, Table, Window
 from ..settings_reader import Settings
 from ..systems.protocol import System
+from .common_tables import listings
 from .coverage import midnight
-from .tables import listings
 
 PACKAGE_DAYS = Table(
     "package_days",

@@ -18,9 +18,9 @@ from ..core.keyed_hash import PREFIX
 from ..core.models import OTHER_FIELDS
 from ..systems.protocol import System
 from .column_rules import Action, ColumnRule, ColumnRules, TableRules
+from .common_tables import COVERAGE, REJECTED_ROWS, SYNC_RUNS, VENDOR_FIELDS, WINDOW_READS
 from .coverage import filters_text
 from .sql_text import Query, SqlCondition, Statement
-from .tables import COVERAGE, REJECTED_ROWS, SYNC_RUNS, VENDOR_FIELDS, WINDOW_READS
 
 Types = Callable[[str], Mapping[str, str]]
 """Returns the dlt types of a table's stored columns, by column name."""

@@ -11,6 +11,7 @@ from ..core.models import Row, Selection, Window
 from ..systems.protocol import System
 from .averages import Averages
 from .backlog import MissingDetail, OpenExecution, StepCount, payload_key
+from .common_tables import COVERAGE, REJECTED_ROWS, SYNC_RUNS, listings
 from .coverage import Day, read_day
 from .dataset import missing_detail, utc, utc_or_epoch
 from .forgotten_people import LeftOut
@@ -21,7 +22,6 @@ from .sql_text import Query
 from .statistics_buckets import Buckets
 from .status_history import StoredStatus
 from .table_names import EVER, RETENTION_GRACE, Names
-from .tables import COVERAGE, REJECTED_ROWS, SYNC_RUNS, listings
 
 _FIRST_COLUMNS = ("command", "outcome", "started_at", "deleted_rows", *KeptSince().columns)
 """What a run that begins wants to know of former runs, of which none is without an end."""

@@ -19,7 +19,7 @@ from ..core.columns import text
 from ..core.escapes import visible
 from ..core.models import Table
 from ..settings_reader import Settings
-from . import tables, user_map_query
+from . import common_tables, user_map_query
 from .column_rules import ColumnRules, column_rules
 from .user_map_query import Users
 
@@ -130,7 +130,7 @@ def _actions(settings: Settings, rules: ColumnRules) -> set[str | None]:
     """What is done with the columns by which executions name their person."""
     return {
         rules.of(one.executions.name).action(one.person.column)
-        for one in tables.listings(settings.system)
+        for one in common_tables.listings(settings.system)
         if one.person is not None
     }
 

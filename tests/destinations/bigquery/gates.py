@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from task_history.views import create as creating
 from task_history.views.relations import by_default
-from task_history.warehouse import tables
+from task_history.warehouse import common_tables
 
 if TYPE_CHECKING:
     from tests.destinations.bigquery.gate import Gate, Rejected
@@ -46,7 +46,7 @@ def gate_with_views() -> tuple[Gate, list[Rejected]]:
     """A gate for the project ``lab`` with all systems' tables and the views over them, and what it refuses of these."""
     gate, refused = gate_of("lab"), []
     for dataset in by_default():
-        for table in tables.of(dataset.system):
+        for table in common_tables.of(dataset.system):
             columns = [(column.name, TYPES[column.type]) for column in table.columns]
             gate.declare(dataset.name, table.name, columns)
     for name, sql in creating.texts(by_default(), "bigquery", project="lab").items():

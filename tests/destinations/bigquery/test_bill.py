@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from task_history.warehouse.bigquery_cost import IDLE_TABLES, NEWS_TABLES
+from task_history.warehouse.bigquery_billed_bytes import IDLE_TABLES, NEWS_TABLES
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.bigquery.bill import LEAST_MIB, MIB, Meter
 from tests.destinations.bigquery.emulator import Emulator

@@ -9,7 +9,7 @@ import pytest
 
 from task_history.core.keyed_hash import is_hash
 from task_history.systems import find
-from task_history.warehouse import tables
+from task_history.warehouse import common_tables
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.bigquery.emulator import Emulator
 from tests.destinations.bigquery.gates import gate_of_tables
@@ -17,7 +17,7 @@ from tests.destinations.bigquery.place import BigQueryPlaceWithoutViews
 from tests.destinations.bigquery.pruning import unpruned
 from tests.destinations.bigquery.recorder import Recorder
 
-PARTITIONS = {table.name: table.partition for table in tables.of(find("paragon")) if table.partition}
+PARTITIONS = {table.name: table.partition for table in common_tables.of(find("paragon")) if table.partition}
 KEY = "5f0c1a2b3c4d5e6f708192a3b4c5d6e7"
 
 

@@ -15,7 +15,7 @@ from sqlglot.optimizer.pushdown_predicates import pushdown_predicates
 from sqlglot.optimizer.qualify import qualify
 
 from task_history.systems import find
-from task_history.warehouse import tables
+from task_history.warehouse import common_tables
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.bigquery.emulator import Emulator
 from tests.destinations.bigquery.gates import gate_of
@@ -26,7 +26,7 @@ from tests.destinations.bigquery.templates import template
 from tests.support.place import truth
 
 NOW = "2026-10-20T12:00:00+00:00"
-PARTITIONS = {table.name: table.partition for table in tables.of(find("paragon")) if table.partition}
+PARTITIONS = {table.name: table.partition for table in common_tables.of(find("paragon")) if table.partition}
 NONE: dict[str, Any] = {"missing": set(), "other": []}
 OF_SYSTEM = ("--destination", "bigquery", "--json")
 

@@ -17,9 +17,9 @@ from task_history import systems
 from task_history.settings_accounts import Account
 from task_history.views import create as creating
 from task_history.views.access import ViewAccess
-from task_history.views.check import findings
+from task_history.views.check_runner import findings
 from task_history.views.sql_file_reader import views
-from task_history.warehouse import tables
+from task_history.warehouse import common_tables
 from task_history_cli.runtime.target import find_target
 from task_history_cli.runtime.views import opened
 from tests.destinations.bigquery.emulator import PROJECT, Emulator
@@ -82,7 +82,7 @@ def _copy(local: Any, client: Client, dataset: str) -> None:
     """The dataset's tables, partitioned as the loader has them, with their rows."""
     client.create_dataset(dataset)
     client.create_table(Table(f"{PROJECT}.{dataset}._dlt_loads", [SchemaField("load_id", "STRING")]))
-    for table in tables.of(systems.find("paragon")):
+    for table in common_tables.of(systems.find("paragon")):
         schema = [SchemaField(column.name, TYPES[column.type]) for column in table.columns]
         made = Table(f"{PROJECT}.{dataset}.{table.name}", schema)
         if table.name in PARTITIONED:

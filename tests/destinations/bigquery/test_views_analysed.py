@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from task_history.views.check import findings
+from task_history.views.check_runner import findings
 from task_history.views.relations import by_default
 from task_history.views.sql_file_reader import checks
 from tests.destinations.bigquery.gates import gate_with_views

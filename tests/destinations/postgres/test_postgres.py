@@ -14,7 +14,7 @@ import psycopg2
 import pytest
 
 from task_history import systems
-from task_history.warehouse import tables
+from task_history.warehouse import common_tables
 from task_history_cli.runtime import views
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import PASSWORD, Server
@@ -214,7 +214,7 @@ def test_nul_in_any_text_is_stored_as_a_replacement_character(
         for table, column in texts
         if place.query(f"SELECT 1 FROM nul_{system}.{table} WHERE {column} LIKE '%\ufffd!' LIMIT 1")
     ]
-    assert {table for table, _ in replaced} & {one.name for one in tables.of_one(systems.find(system))}
+    assert {table for table, _ in replaced} & {one.name for one in common_tables.of_one(systems.find(system))}
 
 
 @pytest.mark.torture
@@ -375,6 +375,6 @@ def test_rows_say_when_they_were_written_and_not_when_they_were_read(
     assert place.query(f"SELECT count(*) > 0 FROM {executions}") == [(True,)]
     assert place.query(f"SELECT count(*) FROM {executions} AND loaded_at <= '{failed_at}'") == [(0,)]
     assert place.query(f"SELECT count(*) FROM {executions} AND fetched_at < '{failed_at}'") != [(0,)]
-    for table in tables.of(systems.find("paragon")):
+    for table in common_tables.of(systems.find("paragon")):
         sql = f"SELECT count(*) FROM {dataset}.{table.name} WHERE loaded_at IS NULL"
         assert place.query(sql) == [(0,)], table.name

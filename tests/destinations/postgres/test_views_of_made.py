@@ -18,13 +18,14 @@ from psycopg2.extras import execute_values
 from task_history import systems
 from task_history.views import create as creating
 from task_history.views.access import ViewAccess
-from task_history.views.check import findings
+from task_history.views.check_runner import findings
 from task_history.views.sql_file_reader import views
-from task_history.warehouse import tables
+from task_history.warehouse import common_tables
 from task_history.warehouse.sql_text import sql_type
 from task_history_cli.cli import main
 from task_history_cli.explore import questions
 from task_history_cli.explore.dataset import dataset as dataset_of_views
+from task_history_cli.report.sections import sections
 from task_history_cli.runtime.target import find_target
 from task_history_cli.runtime.views import opened
 from tests.destinations.postgres.server import Server
@@ -80,7 +81,7 @@ def test_views_of_every_system_can_be_read(
 def _copy(local: Any, cursor: Any, dataset: str, system: str = "paragon") -> None:
     cursor.execute(f'CREATE SCHEMA "{dataset}"')
     cursor.execute(f'CREATE TABLE "{dataset}"._dlt_loads (load_id VARCHAR)')
-    for table in tables.of(systems.find(system)):
+    for table in common_tables.of(systems.find(system)):
         declared = ", ".join(f'"{column.name}" {sql_type(column.type)}' for column in table.columns)
         cursor.execute(f'CREATE TABLE "{dataset}"."{table.name}" ({declared})')
         names = ", ".join(f'"{column.name}"' for column in table.columns)
@@ -159,7 +160,7 @@ def test_every_question_of_explore_has_its_rows(both: tuple[Any, ViewAccess]) ->
     local, _ = both
     found = questions.figures("postgres", date(2026, 10, 20), date(2026, 11, 20))
     assert questions.totals(found)
-    assert questions.table(found, "days")
+    assert questions.table(sections(found)[0])
     everything = questions.scope(found, questions.EVERYTHING, questions.EVERYTHING)
     (reason, *_) = questions.reasons("postgres", found, everything)
     (execution, *_) = questions.failed("postgres", found, everything, reason)

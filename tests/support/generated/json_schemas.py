@@ -22,7 +22,7 @@ import jsonschema
 from task_history.core.models import Window
 from task_history.runs.run_counters import Remaining
 from task_history.runs.run_result import BudgetLeft, BytesUsed, RunResult
-from task_history.warehouse.tables import SYNC_RUNS
+from task_history.warehouse.common_tables import SYNC_RUNS
 from task_history_cli import commands
 
 from .settings import as_part

@@ -7,12 +7,14 @@ from task_history_cli.runtime.telemetry import METRICS
 
 
 def exit_codes() -> str:
-    """Each exit code with its meaning."""
-    rows = [f"| {code:d} | {code.meaning} |" for code in ExitCode]
-    return "\n".join(["| Exit code | Means |", "|---|---|", *rows, ""])
+    """Each exit code with its meaning, and what a schedule does then."""
+    rows = [f"| {code:d} | {code.meaning} | {code.reaction} |" for code in ExitCode]
+    return "\n".join(["| Exit code | Means | A schedule does |", "|---|---|---|", *rows, ""])
 
 
 def metrics() -> str:
-    """Each metric with its unit and meaning."""
-    rows = [f"| `{name}` | `{unit}` | {meaning} |" for name, (unit, meaning) in METRICS.items()]
-    return "\n".join(["| Metric | Unit | Meaning |", "|---|---|---|", *rows, ""])
+    """Each metric with its unit, kind and meaning."""
+    rows = [
+        f"| `{name}` | `{unit}` | {kind} | {meaning} |" for name, (unit, meaning, kind) in METRICS.items()
+    ]
+    return "\n".join(["| Metric | Unit | Kind | Meaning |", "|---|---|---|---|", *rows, ""])

@@ -13,7 +13,7 @@ from task_history.core.models import Table
 from task_history.extract import warehouse_rows
 from task_history.extract.status_redaction import StatusRedaction
 from task_history.redaction.redactor import MARK, Redactor
-from task_history.warehouse import tables
+from task_history.warehouse import common_tables
 from task_history.warehouse.status_history import StoredStatus
 from tests.support.data_lines import for_each
 from tests.support.stamps import stamp
@@ -48,7 +48,7 @@ def _with_status() -> list[tuple[str, Table, str]]:
     return [
         (f"{name}.{table.name}", table, column.key)
         for name in systems.names()
-        for table in tables.of_one(systems.find(name))
+        for table in common_tables.of_one(systems.find(name))
         for column in table.columns
         if column.name == "status"
     ]

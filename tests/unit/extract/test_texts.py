@@ -15,14 +15,14 @@ from task_history.core.models import Column, Row, Table
 from task_history.core.row_keys import read_back
 from task_history.extract.window_comparison import differing_columns
 from task_history.load.arrow_table import to_arrow
-from task_history.warehouse import tables
+from task_history.warehouse import common_tables
 from tests.support.stamps import undocumented
 
 FOUND = [
     (f"{system.name}-{table.name}-{column.name}", table, column)
     for system in map(systems.find, systems.names())
     for one in (system, *system.companions)
-    for table in tables.of_one(one)
+    for table in common_tables.of_one(one)
     for column in table.columns
     if column.is_customer_data or (column.is_json and column.source)
 ]

@@ -12,7 +12,7 @@ from task_history.core.models import Table
 from task_history.core.redaction_mark import MARK
 from task_history.load.dlt_resources import ArrowWriter
 from task_history.redaction.own_secrets import OwnSecrets
-from task_history.warehouse import tables
+from task_history.warehouse import common_tables
 
 KEY = "9fQ2xLw71kPp0aZb3Rt5Yh6J"
 EACH_RUN = ("paragon", "b3os")
@@ -20,7 +20,7 @@ EACH_RUN = ("paragon", "b3os")
 TABLES = [
     pytest.param(table, id=f"{name}.{table.name}", marks=[] if name in EACH_RUN else [pytest.mark.torture])
     for name in systems.names()
-    for table in tables.of(systems.find(name))
+    for table in common_tables.of(systems.find(name))
 ]
 
 

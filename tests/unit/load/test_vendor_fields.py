@@ -16,7 +16,7 @@ from task_history.core.models import Column, Row, Table
 from task_history.core.row_keys import fields_beside_own, read_back
 from task_history.load.arrow_table import Columns, to_arrow
 from task_history.load.vendor_fields import VendorFields
-from task_history.warehouse import tables
+from task_history.warehouse import common_tables
 
 NAMING = NamingConvention()
 TABLE = Table(
@@ -207,7 +207,7 @@ VENDORS_TABLES = [
     (system.name, table)
     for system in map(systems.find, systems.names())
     for one in (system, *system.companions)
-    for table in tables.of_one(one)
+    for table in common_tables.of_one(one)
 ]
 
 

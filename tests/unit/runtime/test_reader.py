@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from task_history.core import lock_waits
-from task_history.warehouse.duckdb_file import open_for_reading
+from task_history.warehouse.duckdb_file_reader import open_for_reading
 from task_history_cli.runtime import reader
 from tests.support.place import Place
 

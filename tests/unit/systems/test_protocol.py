@@ -14,7 +14,7 @@ from task_history.core.errors import UnexpectedResponse, UsageError
 from task_history.core.models import Json, Window
 from task_history.settings_reader import build, settings_of
 from task_history.systems.paragon.settings import ParagonSettings
-from task_history.warehouse import tables
+from task_history.warehouse import common_tables
 from tests.unit.systems.test_any_answer import GIVEN
 
 WINDOW = Window(datetime(2026, 9, 1, tzinfo=UTC), datetime(2026, 9, 2, tzinfo=UTC))
@@ -23,7 +23,7 @@ WINDOW = Window(datetime(2026, 9, 1, tzinfo=UTC), datetime(2026, 9, 2, tzinfo=UT
 @pytest.mark.parametrize("name", systems.names())
 def test_every_column_has_a_sentence(name: str) -> None:
     """Names are snake case, types are known, and each table and column is described by a sentence."""
-    for table in tables.of(systems.find(name)):
+    for table in common_tables.of(systems.find(name)):
         names = [column.name for column in table.columns]
         assert len(names) == len(set(names)), table.name
         assert table.newest in names
@@ -182,7 +182,9 @@ def test_tables_have_the_columns_that_all_share(name: str) -> None:
     """Whatever the vendor calls them: what settling, details and coverage go by has the same names everywhere."""
     main = systems.find(name)
     for system in (main, *main.companions):
-        columns = {table.name: {column.name for column in table.columns} for table in tables.of_one(system)}
+        columns = {
+            table.name: {column.name for column in table.columns} for table in common_tables.of_one(system)
+        }
         shared = {"id", "status", "is_open", "resolution", "purged_at_source", "fetched_at", "run_id"}
         assert shared | {system.started_column, system.workflow_column} <= columns[system.executions.name]
         steps = {"id", "workflow_execution_id", "status", "execution_date_started", "run_id"}

@@ -21,7 +21,7 @@ from task_history.settings_accounts import Account
 from task_history.settings_reader import datasets
 from task_history.views import create as creating
 from task_history.views.access import ViewAccess
-from task_history.views.check import findings
+from task_history.views.check_runner import findings
 from tests.support import made_warehouse
 from tests.support.torture import rest_as_torture
 from tests.unit.views.test_views import access

@@ -16,7 +16,7 @@ from task_history import systems
 from task_history.views import create as creating
 from task_history.views import dictionary, semantic
 from task_history.views.relations import ShownDataset
-from task_history.warehouse import tables
+from task_history.warehouse import common_tables
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support import made_warehouse
 from tests.support.dbt_projects import approximate_percentiles, copy_package, imported_dbt, make_project
@@ -64,7 +64,7 @@ def test_dbt_takes_the_sources(tmp_path: Path, names: str) -> None:
 def test_tables_that_are_not_there_are_no_sources() -> None:
     """A second account has its dataset's name; a table that an earlier version did not create is left out."""
     lacking = frozenset(
-        {("replays", column.name) for column in tables.REPLAYS.columns}
+        {("replays", column.name) for column in common_tables.REPLAYS.columns}
         | {("workflow_executions", "loaded_at")}
     )
     dataset = ShownDataset("paragon_eu", systems.find("paragon"), "eu", lacking)

@@ -12,7 +12,7 @@ from task_history.core.models import Table
 from task_history.views import dictionary
 from task_history.views.account_registry import REGISTRY
 from task_history.views.sql_file_reader import views
-from task_history.warehouse import tables
+from task_history.warehouse import common_tables
 from task_history.warehouse.user_map import USER_MAP
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -40,7 +40,7 @@ def test_every_column_has_its_sentence() -> None:
     }
     wanted = {"task_history": dict.fromkeys(views())}
     for name in systems.names():
-        wanted[name] = dict.fromkeys(table.name for table in tables.of(systems.find(name)))
+        wanted[name] = dict.fromkeys(table.name for table in common_tables.of(systems.find(name)))
     assert {name: set(found) for name, found in wanted.items()} == {
         name: {table["name"] for table in found} for name, found in sources.items()
     }
@@ -57,7 +57,7 @@ def test_the_page_has_the_table_that_is_made_with_the_first_forgotten_person() -
     """Systems that name a person have it, the others not."""
     text = dictionary.page()
     for name in systems.names():
-        assert (f"### {name}.forgotten_people" in text) == tables.has_person(systems.find(name))
+        assert (f"### {name}.forgotten_people" in text) == common_tables.has_person(systems.find(name))
 
 
 @pytest.mark.parametrize("table", [REGISTRY, USER_MAP], ids=lambda table: table.name)

@@ -14,7 +14,7 @@ from task_history import systems
 from task_history.systems.statuses import STATUSES
 from task_history.views import create as creating
 from task_history.views.access import ViewAccess
-from task_history.views.check import findings
+from task_history.views.check_runner import findings
 from task_history.views.dialects import DIALECTS
 from task_history.views.relations import EXECUTIONS, PAYLOADS, STEPS, by_default, relations
 from task_history.views.sql_file_reader import checks, header, views

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...core.commit_limits import CommitLimits
 from ...core.errors import WarehouseUnavailable
-from ...warehouse.bigquery_cost import MIN_BILLED_BYTES
+from ...warehouse.bigquery_billed_bytes import MIN_BILLED_BYTES
 
 PARTITION_MAY_CHANGE = "x-task-history-may-move"
 """The hint of a table in which a row may change its partition."""

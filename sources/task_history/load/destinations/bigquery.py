@@ -1,7 +1,7 @@
 """BigQuery: dlt's destination, with merges that read only the days that they change, and with counted cost.
 
 Tables are partitioned and clustered by ``Table.partition`` and ``Table.cluster`` of their definitions, in
-``systems/table_parts`` and ``warehouse/tables``.
+``systems/table_parts`` and ``warehouse/common_tables``.
 
 https://cloud.google.com/bigquery/docs/best-practices-costs
 """
@@ -33,7 +33,7 @@ from ...core import files
 from ...core.columns import LOADED_AT
 from ...core.commit_limits import CommitLimits
 from ...core.errors import ConfigurationError, WarehouseUnavailable
-from ...warehouse.bigquery_cost import MIN_BILLED_BYTES
+from ...warehouse.bigquery_billed_bytes import MIN_BILLED_BYTES
 from ...warehouse.day_conditions import literal
 from ...warehouse.sql_text import BIGQUERY, quoted_name
 from .. import dlt_internals

@@ -11,12 +11,14 @@ from typing import Any
 from pyarrow import compute, concat_tables
 from pyarrow.parquet import read_metadata, read_table
 
-from ...warehouse import tables
+from ...warehouse import common_tables
 from ...warehouse.sql_text import BIGQUERY, quoted_text, sql_type
 from ..dlt_internals import LoadJobInfo
 from ..load_package import value_bytes
 
-_IN_STATEMENTS = frozenset({tables.SYNC_RUNS.name, tables.COVERAGE.name, tables.WINDOW_READS.name})
+_IN_STATEMENTS = frozenset(
+    {common_tables.SYNC_RUNS.name, common_tables.COVERAGE.name, common_tables.WINDOW_READS.name}
+)
 """Tables of which few rows may stand in a statement: they hold nothing of the vendor's, whose rows do not belong into
 BigQuery's history of jobs."""
 _MAX_ROWS, _MAX_BYTES = 200, 60_000

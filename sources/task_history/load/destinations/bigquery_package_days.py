@@ -23,6 +23,7 @@ from ... import systems
 from ...core.errors import UsageError
 from ...core.intervals import DAY
 from ...core.models import Row, Table, Window
+from ...warehouse.common_tables import SYNC_RUNS
 from ...warehouse.left_days import (
     EXPIRATION,
     NOTED_AGAIN_AFTER,
@@ -31,7 +32,6 @@ from ...warehouse.left_days import (
     is_of_other_version,
 )
 from ...warehouse.sql_text import BIGQUERY, sql_type
-from ...warehouse.tables import SYNC_RUNS
 from ..dlt_internals import ParsedLoadJobFileName
 from . import bigquery_files, bigquery_unbilled
 from .base import Cost

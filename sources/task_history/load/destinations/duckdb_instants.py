@@ -10,8 +10,8 @@ import duckdb
 from dlt.destinations.exceptions import DatabaseException
 
 from ...core.columns import LOADED_AT
+from ...warehouse.common_tables import SYNC_RUNS
 from ...warehouse.sql_text import quoted_name
-from ...warehouse.tables import SYNC_RUNS
 from ..duckdb_file_server import SharedFileConnection
 
 _COLUMNS = f"""

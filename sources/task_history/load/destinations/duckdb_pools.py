@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from ...warehouse.duckdb_file import open_for_reading
+from ...warehouse.duckdb_file_reader import open_for_reading
 from .. import dlt_internals, duckdb_file_server
 from ..dlt_internals import DuckDbConnectionPool, DuckDbCredentials
 

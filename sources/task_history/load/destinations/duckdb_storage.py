@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 
 from ...core.errors import ConfigurationError
-from ...warehouse.duckdb_file import is_made
+from ...warehouse.duckdb_file_reader import is_made
 
 DEFAULT = "v1.0.0"
 """All DuckDB 1.x and 2.x open it, and files are no larger for it. Only the newest open what is DuckDB's own default."""

@@ -23,6 +23,7 @@ from ..checked_ids import path_of
 from ..parsing import instant, instant_or_millis, not_stored, rows_under, rows_with_id, timed
 from ..person import Person
 from ..protocol import GONE_STATUSES, Access, Detail, Details, Filters, Listing, Statistics, System
+from ..table_parts import instant_fields
 from .settings import BUCKETS, RATE_LIMIT, B3osSettings
 from .statuses import ENDED_COUNTERS, FAILED, FAILED_RUNS, OPEN_RULE, RUN_OPEN_RULE
 from .tables import (
@@ -42,7 +43,7 @@ from .tables import (
 
 _DOCS_URL = "https://docs.b3os.org/api/introduction"
 PAGE = 100
-_TIMES = ("createdAt", "startedAt", "finishedAt", "updatedAt")
+_TIMES = instant_fields(EXECUTIONS, EVENTS, RUNS, NODES, FAILURES)
 _STATISTICS = {
     "timeSeries": STATS,
     "statuses": BY_STATUS,

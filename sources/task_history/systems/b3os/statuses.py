@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..statuses import OpenRule
 
 # https://docs.b3os.org/api/reference/get-v1-executions
-_OF_EXECUTIONS = {
+OF_EXECUTIONS = {
     "awaiting_payment": "queued",
     "payment_confirmed": "queued",
     "workflow_queued": "queued",
@@ -17,19 +17,22 @@ _OF_EXECUTIONS = {
     "workflow_cancelled": "cancelled",
 }
 # https://docs.b3os.org/api/reference/get-v1-workflows-id-runs
-_OF_RUNS = {
-    "pending": "queued",
-    "scheduled": "queued",
+OF_RUNS = {
     "running": "running",
-    "auto_swapping": "running",
     "waiting": "waiting",
     "success": "succeeded",
     "partial": "partial",
     "failure": "failed",
     "cancelled": "cancelled",
 }
-_OF_STEPS_ONLY = {"skipped": "skipped"}
-MEANINGS = {**_OF_EXECUTIONS, **_OF_RUNS, **_OF_STEPS_ONLY}
+OF_NODES = {
+    "pending": "queued",
+    "scheduled": "queued",
+    **OF_RUNS,
+    "auto_swapping": "running",
+    "skipped": "skipped",
+}
+MEANINGS = {**OF_EXECUTIONS, **OF_NODES}
 
 ENDED_COUNTERS = ("succeeded", "partial", "failed", "cancelled")
 """The counters of executions that have ended in the statistics: a bucket is closed once all of its executions have.
@@ -40,5 +43,5 @@ https://docs.b3os.org/api/reference/get-v1-executions-stats
 FAILED = ("workflow_failed",)
 FAILED_RUNS = ("failure",)
 
-OPEN_RULE = OpenRule.of(_OF_EXECUTIONS, end="finishedAt")
-RUN_OPEN_RULE = OpenRule.of(_OF_RUNS, end="finishedAt")
+OPEN_RULE = OpenRule.of(OF_EXECUTIONS, end="finishedAt")
+RUN_OPEN_RULE = OpenRule.of(OF_RUNS, end="finishedAt")

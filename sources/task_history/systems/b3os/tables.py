@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from ...core.columns import bigint, boolean, customer_data, customer_json, double, json_text, text, timestamp
 from ...core.models import Table
-from ..table_parts import (
-    PROVENANCE,
-    details_log,
-    executions_table,
-    steps_table,
-)
+from ..table_parts import PROVENANCE, details_log, executions_table, status_column, steps_table
 from ..view_mapping import ViewMapping, Views, error_in, shown_executions, shown_payloads, shown_steps
-from .statuses import MEANINGS
+from .statuses import MEANINGS, OF_EXECUTIONS, OF_NODES, OF_RUNS
 
 _COUNTS = (
     bigint("total", "Executions in it.", "total"),
@@ -57,12 +52,7 @@ EXECUTIONS = executions_table(
         text("checkout_session_id", "Its checkout, where it was paid.", "checkoutSessionId"),
         text("order_id", "Its order, where there is one.", "orderId"),
         text("payment_status", "The state of its payment, as the vendor spells it.", "paymentStatus"),
-        text(
-            "status",
-            "The vendor's status: awaiting_payment, payment_confirmed, workflow_queued, workflow_running, "
-            "workflow_waiting, workflow_succeeded, workflow_partial, workflow_failed, workflow_cancelled or another.",
-            "status",
-        ),
+        status_column(OF_EXECUTIONS),
         customer_data("status_reason", "Why it has that status, secrets redacted.", "statusReason"),
         customer_json("request_payload", "The request as JSON text, secrets redacted.", "requestPayload"),
         customer_json("response_payload", "The response as JSON text, secrets redacted.", "responsePayload"),
@@ -127,11 +117,7 @@ RUNS = executions_table(
         text("workflow_id", "The workflow; empty for one that was made for once.", "workflowId"),
         text("workflow_name", "What the workflow was called.", "workflowName"),
         bigint("workflow_version", "Which version of the workflow ran.", "workflowVersion"),
-        text(
-            "status",
-            "The vendor's status: running, waiting, success, partial, failure, cancelled or another.",
-            "status",
-        ),
+        status_column(OF_RUNS),
         text("trigger_source", "What triggered it, such as webhook.", "triggerSource"),
         text("triggered_by", "Who triggered it.", "triggeredBy"),
         text("trigger_node_id", "The node at which it began.", "triggerNodeId"),
@@ -159,12 +145,7 @@ NODES = steps_table(
         bigint("iteration", "Which iteration of the loop it is of, from 0; empty for others."),
         text("node_id", "The node's id in the workflow's definition."),
         text("type", "The kind of node.", "type"),
-        text(
-            "status",
-            "The vendor's status: pending, running, success, partial, failure, skipped, waiting, scheduled, cancelled, "
-            "auto_swapping or another.",
-            "status",
-        ),
+        status_column(OF_NODES),
         timestamp("started_at", "When the node began.", "startedAt"),
         timestamp("finished_at", "When the node ended.", "finishedAt"),
         customer_json("input", "Its input as JSON text, secrets redacted.", "input"),

@@ -9,12 +9,7 @@ from ...core.columns import LOADED_AT, bigint, boolean, json_text, text, timesta
 from ...core.models import Table
 from ..protocol import Filter
 from ..statuses import one_of
-from ..table_parts import (
-    UNREADABLE,
-    details_log,
-    executions_table,
-    steps_table,
-)
+from ..table_parts import UNREADABLE, details_log, executions_table, status_column, steps_table
 from ..view_mapping import Views, details_log_mapping, error_in, shown_executions, shown_payloads, shown_steps
 from .statuses import FILTER_VALUES, MEANINGS
 
@@ -25,7 +20,7 @@ EXECUTIONS = executions_table(
         text("id", "The execution's id.", "id"),
         text("user_id", "The Connected User for whom the workflow ran, as the app named it.", "userId"),
         text("workflow_id", "The workflow that ran; its integration is in workflows.", "workflowId"),
-        text("status", "The vendor's status: EXECUTING, DELAYED, SUCCEEDED, FAILED or another.", "status"),
+        status_column(MEANINGS),
         timestamp("date_started", "When the execution began.", "dateStarted"),
         timestamp("date_ended", "When the execution ended; empty while it is open.", "dateEnded"),
         bigint(

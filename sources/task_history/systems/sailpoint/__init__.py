@@ -30,6 +30,7 @@ from ..protocol import (
     Workflows,
 )
 from ..statuses import one_of
+from ..table_parts import instant_fields
 from ..token_answer import read_token
 from .settings import RATE_LIMIT, SailPointSettings
 from .statuses import FAILED, FILTER_VALUES, OPEN_RULE, STEP_EVENTS
@@ -44,7 +45,7 @@ _WITH_HISTORY_V2 = ("v2025", "v2026", "v1")
 _COUNTED_FORMS = 2
 """How many forms of the filter are tried with the parameter that asks for a count."""
 _TENANT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-_TIMES = ("startTime", "closeTime")
+_TIMES = instant_fields(EXECUTIONS)
 _LAST_WORD = re.compile(f"({'|'.join(sorted(STEP_EVENTS))})$")
 
 FILTERS = (

@@ -8,11 +8,12 @@ from ..table_parts import (
     PROVENANCE,
     details_log,
     executions_table,
+    status_column,
     steps_table,
     timestamp_columns,
 )
 from ..view_mapping import Views, details_log_mapping, error_in, shown_executions, shown_steps
-from .statuses import MEANINGS, OPEN_STEP_EVENTS
+from .statuses import MEANINGS, OF_EXECUTIONS, OPEN_STEP_EVENTS
 
 EXECUTIONS = executions_table(
     "workflow_executions",
@@ -29,11 +30,7 @@ EXECUTIONS = executions_table(
             "closeTimeExact",
             is_derived=True,
         ),
-        text(
-            "status",
-            "The vendor's status: Queued, Running or Executing (the same), Completed, Failed, Canceled or another.",
-            "status",
-        ),
+        status_column(OF_EXECUTIONS),
     ),
     what="the execution",
     started="start_time",

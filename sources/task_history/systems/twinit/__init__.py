@@ -32,6 +32,7 @@ from ..protocol import (
     System,
     Workflows,
 )
+from ..table_parts import instant_fields
 from ..token_answer import read_token
 from .nested_tasks import LOOPS_READ_ONCE, merge_tasks, tasks_in
 from .settings import RATE_LIMIT, TwinitSettings
@@ -41,7 +42,7 @@ from .tables import DEFS, DETAILS, LOGS, RUNS, TASKS, VIEWS
 PAGE = 100
 _ROOT = "/workflowsvc/api/v1"
 _LOOP, _USER_INPUT = "DO_WHILE", "USER_INPUT"
-_TIMES = ("_createdAt", "_updatedAt")
+_TIMES = instant_fields(RUNS, DEFS)
 _LINE = re.compile(
     r"(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)\s+(?:\[?([A-Z]{4,8})\]?:?\s+)?(.*)"
 )

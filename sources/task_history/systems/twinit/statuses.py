@@ -29,7 +29,8 @@ FAILED = tuple(status for status, meaning in MEANINGS.items() if meaning in ("fa
 UNLOGGED = frozenset({"QUEUED", "SCHEDULED", "SKIPPED"})
 """Statuses of tasks that have not written a log."""
 
-_OPEN_RUN = OpenRule.of({status: MEANINGS[status] for status in MEANINGS if status not in _OF_TASKS_ONLY})
+OF_RUNS = {status: meaning for status, meaning in MEANINGS.items() if status not in _OF_TASKS_ONLY}
+_OPEN_RUN = OpenRule.of(OF_RUNS)
 _OPEN_TASK = OpenRule.of(MEANINGS)
 
 

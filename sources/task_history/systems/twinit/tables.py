@@ -8,11 +8,12 @@ from ..table_parts import (
     PROVENANCE,
     details_log,
     executions_table,
+    status_column,
     steps_table,
     timestamp_columns,
 )
 from ..view_mapping import Views, details_log_mapping, error_in, shown_executions, shown_payloads, shown_steps
-from .statuses import MEANINGS
+from .statuses import MEANINGS, OF_RUNS
 
 RUNS = executions_table(
     "workflow_runs",
@@ -24,12 +25,7 @@ RUNS = executions_table(
         text("namespace", "The first of its namespaces."),
         json_text("namespaces", "JSON list of all its namespaces.", "_namespaces"),
         text("user_type", "Its type as its author named it.", "_userType"),
-        text(
-            "status",
-            "The vendor's status: RUNNING, COMPLETED, FAILED, TIMED_OUT, TERMINATED, PAUSED or another.",
-            "status",
-            is_derived=True,
-        ),
+        status_column(OF_RUNS, is_derived=True),
         customer_json("result", "Its result as JSON text, secrets redacted.", "_result"),
         bigint("timeout_seconds", "After how many seconds it is ended; empty for never.", "_timeoutSeconds"),
         text("timeout_policy", "What happens then.", "_timeoutPolicy"),

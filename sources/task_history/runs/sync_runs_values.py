@@ -1,4 +1,4 @@
-"""Builds the row of a run in ``sync_runs``, whose columns are declared in ``warehouse/tables``.
+"""The values of a run's row in ``sync_runs``, whose columns are declared in ``warehouse/common_tables``.
 
 Its range, filters and bytes come from the context of the run.
 """
@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ..client.logged_waits import Stats
+from ..core.connector_version import connector_version
 from ..core.models import Row
 from .run_counters import Remaining, Tally
 from .run_lock import host
@@ -74,12 +73,3 @@ class RunRow:
             "details_left": left.details if left else None,
             "payloads_left": left.payloads if left else None,
         }
-
-
-@cache
-def connector_version() -> str:
-    """The version of this package; ``unknown`` where it is not installed."""
-    try:
-        return version("task-history")
-    except PackageNotFoundError:
-        return "unknown"

@@ -13,7 +13,7 @@ import pytest
 from task_history.core import lock_waits
 from task_history.core.awaited_file import is_awaited
 from task_history.core.errors import WarehouseUnavailable
-from task_history.warehouse import duckdb_file
+from task_history.warehouse import duckdb_file_reader
 
 _HOLD = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
 
@@ -32,7 +32,7 @@ def test_a_wait_for_a_locked_file_is_said_once(
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"open\n"
         with pytest.raises(WarehouseUnavailable, match="open for writing in another process"):
-            duckdb_file.open_for_reading(file)
+            duckdb_file_reader.open_for_reading(file)
         holder.stdin.close()
     (line,) = (record.getMessage() for record in caplog.records)
     assert line.startswith("waiting_for_file ")
@@ -45,7 +45,7 @@ def test_a_reader_that_waits_says_so_to_the_process_that_has_the_file(tmp_path: 
     file = tmp_path / "held.duckdb"
     command = [sys.executable, "-c", _HOLD, str(file)]
     connections = []
-    reader = threading.Thread(target=lambda: connections.append(duckdb_file.open_for_reading(file)))
+    reader = threading.Thread(target=lambda: connections.append(duckdb_file_reader.open_for_reading(file)))
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdin is not None
         assert holder.stdout is not None

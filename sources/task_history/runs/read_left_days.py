@@ -1,13 +1,13 @@
-"""Limits the questions of a sync to the days that may have something left to read, see ``warehouse.left_days``."""
+"""Reads which days may have something left to read, so that a sync asks of no others; see ``warehouse.left_days``."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..core.connector_version import connector_version
 from ..core.log import log
 from ..warehouse.left_days import is_worth_noting, settings_hash
 from .lanes import SYNC
-from .sync_runs_row import connector_version
 
 if TYPE_CHECKING:
     from ..load.pipeline import Loader

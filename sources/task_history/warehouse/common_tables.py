@@ -1,6 +1,7 @@
 """The tables that every dataset has beside the vendor's.
 
-The rows of ``sync_runs`` are built in ``runs/sync_runs_row`` and ``runs/context``, those of ``coverage`` in ``coverage``.
+The rows of ``sync_runs`` are built in ``runs/sync_runs_values`` and ``runs/context``, those of ``coverage`` in
+``coverage``.
 """
 
 from __future__ import annotations

@@ -20,6 +20,8 @@ _SETTINGS = (
 )
 """Settings in order: the time zone must be set before external access is off, everything before the lock."""
 _SETTING = Lock()
+LOCKED = ("conflicting lock", "could not set lock")
+"""What DuckDB says, in small letters, of a file that another process has open."""
 OTHER_VERSION = (
     "to read a database file with storage version number",
     "to read a database file with version number",
@@ -65,7 +67,7 @@ def _opened(file: Path) -> Any:
                 return duckdb.connect(str(file), read_only=True, config={"threads": 2})
             except duckdb.IOException as error:
                 waited_s = time.monotonic() - began
-                if "lock" not in str(error).lower() or waited_s > lock_waits.FILE_WAIT_OF_READER_S:
+                if not _is_locked(error) or waited_s > lock_waits.FILE_WAIT_OF_READER_S:
                     raise WarehouseUnavailable(_explained(file, error)) from error
                 wait.announce()
                 if waited_s > lock_waits.FILE_WAIT_LOGGED_S and not is_logged:
@@ -80,11 +82,15 @@ def _opened(file: Path) -> Any:
                 raise WarehouseUnavailable(_explained(file, error)) from error
 
 
+def _is_locked(error: Exception) -> bool:
+    return any(sign in str(error).lower() for sign in LOCKED)
+
+
 def _explained(file: Path, error: Exception) -> str:
     import duckdb
 
     message = str(error).splitlines()[0]
-    if "lock" in message.lower():
+    if _is_locked(error):
         return (
             f"{file} is open for writing in another process: close it there, or wait for its end. ({message})"
         )
