@@ -14,7 +14,7 @@ from typing import Any
 
 from task_history.core.errors import TaskHistoryError, UsageError
 from task_history.core.exit_codes import ExitCode
-from task_history.core.lock_waits import FILE_WAIT_OF_RUN_WITH_ROWS_S
+from task_history.core.lock_timeouts import FILE_WAIT_OF_RUN_WITH_ROWS_S
 from task_history.settings_reader import load
 
 from ..console import arguments, output, times

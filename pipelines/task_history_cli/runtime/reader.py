@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from task_history.core import lock_waits
+from task_history.core import lock_timeouts
 from task_history.core.errors import WarehouseUnavailable
 from task_history.settings_reader import Settings
 from task_history.warehouse import common_tables
@@ -98,11 +98,11 @@ def _opened(file: Path) -> Iterator[Any]:
             yield connection
         return
     connection, since = _open_files.get(file, (None, 0.0))
-    if connection is not None and time.monotonic() - since >= lock_waits.FILE_OPEN_OF_RUN_S:
+    if connection is not None and time.monotonic() - since >= lock_timeouts.FILE_OPEN_OF_RUN_S:
         del _open_files[file]
         connection.close()
         # A waiting process tries that often.
-        time.sleep(lock_waits.FILE_POLL_S[1])
+        time.sleep(lock_timeouts.FILE_POLL_S[1])
         connection = None
     if connection is None:
         connection = open_for_reading(file)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from task_history.core import files, lock_waits
+from task_history.core import files, lock_timeouts
 from task_history.core.errors import TaskHistoryError, UsageError, WarehouseUnavailable
 from task_history.core.log import log
 from task_history.settings_accounts import Account
@@ -335,7 +335,7 @@ def opened(target: Target) -> Iterator[ViewAccess]:
         loader.close()
 
 
-def loader_of_views(target: Target, *, lock_wait_s: float = lock_waits.FILE_WAIT_OF_RUN_S) -> Loader:
+def loader_of_views(target: Target, *, lock_wait_s: float = lock_timeouts.FILE_WAIT_OF_RUN_S) -> Loader:
     """A loader that opens the warehouse and loads nothing; ``lock_wait_s`` is how long it waits for a DuckDB file."""
     from task_history import systems
     from task_history.load.pipeline import Loader

@@ -50,7 +50,7 @@ from .responses import (
     describe,
 )
 from .retry import pause_s
-from .throttling import MAX_UNASKED_WAIT_S, Holds, RetryAfter
+from .retry_after import MAX_UNASKED_WAIT_S, Holds, RetryAfter
 from .urls import base_address
 from .vendor_clock import VendorClock
 

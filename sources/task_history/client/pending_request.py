@@ -20,7 +20,7 @@ from ..core.errors import (
 from ..core.models import Request
 from .responses import Fault, Outcome, Redirect, Unauthorized, describe
 from .retry import MAX_REDIRECTS
-from .throttling import RetryAfter, Unavailability
+from .retry_after import RetryAfter, Unavailability
 from .urls import Address, joined, quoted
 
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..core import files, lock_waits
+from ..core import files, lock_timeouts
 from ..core.errors import ConfigurationError
 from ..core.log import log
 from . import rate_limit_store
@@ -266,7 +266,7 @@ def look(path: Path, rule: RateLimitRule, now: Instant) -> BudgetReading:
         return BudgetReading(0, 0.0, 0.0)
     try:
         connection = sqlite3.connect(
-            f"{path.as_uri()}?mode=rw", uri=True, timeout=lock_waits.BUDGET_FILE_WAIT_S
+            f"{path.as_uri()}?mode=rw", uri=True, timeout=lock_timeouts.BUDGET_FILE_WAIT_S
         )
         try:
             if not _has_tables(connection):
@@ -322,7 +322,7 @@ def _open(path: Path) -> sqlite3.Connection:
     _check(files.make_own, path)
     connection = sqlite3.connect(
         path,
-        timeout=lock_waits.BUDGET_FILE_WAIT_S,
+        timeout=lock_timeouts.BUDGET_FILE_WAIT_S,
         isolation_level=None,
         check_same_thread=False,
         cached_statements=32,

@@ -19,7 +19,7 @@ from ..core.json_reading import parse, shallow
 from ..core.models import Answer, Json, Request
 from ..redaction.redactor import Redactor
 from .retry import Action, action_of
-from .throttling import RetryAfter, retry_after_s
+from .retry_after import RetryAfter, retry_after_s
 
 _MESSAGE_CHARS = 200
 _MESSAGE_KEYS = ("message", "_message", "error_description", "detail", "messages", "text", "error")

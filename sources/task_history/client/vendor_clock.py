@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from ..core.models import floor_ms
-from .throttling import http_date
+from .retry_after import http_date
 
 _SECOND = timedelta(seconds=1)
 

@@ -12,7 +12,7 @@ batch           the rows, coverage and cursor of one commit; commit_limits how m
 thread_pools    daemon threads, and maps over threads
 stop            the stop signal of a run
 folders         the user's folders: home, dlt's data, shared and temporary files
-file_lock       locks in files; lock_waits how long each lock is waited for
+file_lock       locks in files; lock_timeouts how long each lock is waited for
 awaited_file    whether another process waits for a file that this one has open
 files           safe reading and writing of files, private permissions
 naming          names as dlt writes them; dataset_names rules for names of datasets

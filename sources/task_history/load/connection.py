@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..core import lock_waits
+from ..core import lock_timeouts
 from ..core.awaited_file import WaitForFile
 from ..core.errors import TaskHistoryError
 from ..core.log import log
@@ -76,7 +76,7 @@ class SharedConnection:
         *,
         is_exclusive: bool,
         stays_open: bool = True,
-        lock_wait_s: float = lock_waits.FILE_WAIT_OF_RUN_S,
+        lock_wait_s: float = lock_timeouts.FILE_WAIT_OF_RUN_S,
         turns_in: Path | None = None,
         fault_deadline_s: float = 0.0,
         on_unused: Callable[[Any], None] = lambda _: None,
@@ -262,7 +262,7 @@ class SharedConnection:
         is_logged = False
         while True:
             waited_s = time.monotonic() - began
-            is_long, is_over = waited_s > lock_waits.FILE_WAIT_LOGGED_S, waited_s > self.lock_wait_s
+            is_long, is_over = waited_s > lock_timeouts.FILE_WAIT_LOGGED_S, waited_s > self.lock_wait_s
             # Without its turn it tries where DuckDB shall say who has the file.
             if self._may_open() or is_over or (is_long and not is_logged):
                 try:
@@ -279,7 +279,7 @@ class SharedConnection:
                 else:
                     return
             announce()
-            time.sleep(random.uniform(*lock_waits.FILE_POLL_S))
+            time.sleep(random.uniform(*lock_timeouts.FILE_POLL_S))
 
     def _may_open(self) -> bool:
         """Whether it is this process's turn at the file."""
@@ -304,9 +304,9 @@ class SharedConnection:
         if not (self._is_exclusive and waits and self._is_open.is_set()) or self._users:
             return
         now = time.monotonic()
-        is_long = now - self._opened_at >= lock_waits.FILE_OPEN_OF_RUN_S
+        is_long = now - self._opened_at >= lock_timeouts.FILE_OPEN_OF_RUN_S
         if is_long:
             # A waiting process tries that often.
-            self.reopens_at = now + lock_waits.FILE_POLL_S[1]
+            self.reopens_at = now + lock_timeouts.FILE_POLL_S[1]
         if is_long or now - self._used_at >= _IDLE_S:
             self.close()

@@ -20,7 +20,7 @@ from typing import Any
 
 import duckdb
 
-from ..core import lock_waits
+from ..core import lock_timeouts
 from ..core.log import log
 from .error_kinds import causes
 
@@ -186,7 +186,7 @@ class FileServer:
         """Closes the file once no process uses it."""
         with self._changed:
             self._is_closing = True
-            self._changed.wait_for(lambda: not self._sessions, timeout=lock_waits.FILE_SESSIONS_END_S)
+            self._changed.wait_for(lambda: not self._sessions, timeout=lock_timeouts.FILE_SESSIONS_END_S)
             self._close_file()
         self._listener.close()
 
@@ -239,7 +239,7 @@ class FileServer:
 
     def _close_in_turn(self) -> None:
         while True:
-            time.sleep(lock_waits.FILE_POLL_S[0])
+            time.sleep(lock_timeouts.FILE_POLL_S[0])
             with self._changed:
                 if not self._is_due():
                     continue
@@ -247,7 +247,7 @@ class FileServer:
                 self._changed.wait_for(lambda: not self._sessions)
                 self._close_file()
                 # A waiting process tries that often.
-                self._changed.wait(lock_waits.FILE_POLL_S[1])
+                self._changed.wait(lock_timeouts.FILE_POLL_S[1])
                 self._is_closing = False
                 self._changed.notify_all()
 
@@ -256,8 +256,8 @@ class FileServer:
         if self._opened_at is None:
             return False
         open_s = time.monotonic() - self._opened_at
-        return open_s >= lock_waits.FILE_OPEN_OF_UNAWAITED_ACCOUNTS_S or (
-            open_s >= lock_waits.FILE_OPEN_OF_ACCOUNTS_S and self._is_awaited()
+        return open_s >= lock_timeouts.FILE_OPEN_OF_UNAWAITED_ACCOUNTS_S or (
+            open_s >= lock_timeouts.FILE_OPEN_OF_ACCOUNTS_S and self._is_awaited()
         )
 
     def _close_file(self) -> None:

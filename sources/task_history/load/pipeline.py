@@ -16,7 +16,7 @@ from dlt.common.configuration import resolve_configuration
 from dlt.common.pipeline import LoadInfo
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from ..core import lock_waits
+from ..core import lock_timeouts
 from ..core.batch import Batch
 from ..core.columns import LOADED_AT
 from ..core.errors import PackageRefused, WarehouseUnavailable
@@ -70,7 +70,7 @@ class Loader(LoaderQueries):
         secrets: OwnSecrets | None = None,
         limits: ColumnLimits = ColumnLimits(),  # noqa: B008 - frozen
         rules: ColumnRules | None = None,
-        lock_wait_s: float = lock_waits.FILE_WAIT_OF_RUN_S,
+        lock_wait_s: float = lock_timeouts.FILE_WAIT_OF_RUN_S,
         fault_deadline_s: float = 0.0,
         horizon: datetime | None = None,
     ) -> None:
@@ -122,7 +122,7 @@ class Loader(LoaderQueries):
             self.backend.create(self.client)
         self.retried(self._prepare, is_repeatable=False)
         # From now on a refused commit would lose rows.
-        self._connection.lock_wait_s = lock_waits.FILE_WAIT_OF_RUN_WITH_ROWS_S
+        self._connection.lock_wait_s = lock_timeouts.FILE_WAIT_OF_RUN_WITH_ROWS_S
 
     def _prepare(self, client: Any) -> None:
         """Prepares the tables; called again, it goes on."""

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core import files, lock_waits
+from ..core import files, lock_timeouts
 from ..core.commit_limits import CommitLimits
 from ..core.errors import AlreadyRunning, ConfigurationError, WarehouseUnavailable
 from ..core.file_lock import file_lock
@@ -58,7 +58,7 @@ def check_other_machines(
     warehouse.
     """
     # Rows wait for their commit, and then perhaps for the warehouse's file.
-    longest_commit_s = max(commits.seconds, lock_waits.FILE_WAIT_OF_RUN_WITH_ROWS_S)
+    longest_commit_s = max(commits.seconds, lock_timeouts.FILE_WAIT_OF_RUN_WITH_ROWS_S)
     active_for = timedelta(seconds=commits.seconds + longest_commit_s)
     for run in running:
         machine, written_at = run.get("host"), run.get("written_at")
@@ -129,7 +129,7 @@ def run_lock(
             "of your own."
         ) from error
     try:
-        lock = file_lock(path, wait_s=lock_waits.RUN_LOCK_WAIT_S)
+        lock = file_lock(path, wait_s=lock_timeouts.RUN_LOCK_WAIT_S)
         _acquire(lock, path, pipeline, task, wait)
         _write_holder(path, task)
     except OSError as error:
@@ -167,7 +167,7 @@ def _acquire(
                     hint="this run begins when that one has ended",
                 )
                 announced = process
-            wait(lock_waits.RUN_LOCK_POLL_S)
+            wait(lock_timeouts.RUN_LOCK_POLL_S)
         else:
             return
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC
 
-from ..core import lock_waits
+from ..core import lock_timeouts
 from ..core.errors import AlreadyRunning
 from ..core.intervals import days
 from ..core.log import log
@@ -82,7 +82,7 @@ class DayLeases:
                         "waiting", cause="lease", reason="other backfills load these days", days=days_left
                     )
                 is_announced = True
-                self._locks.wait(lock_waits.DAYS_POLL_S)
+                self._locks.wait(lock_timeouts.DAYS_POLL_S)
             self._held = self._next()
 
     def _next(self) -> list[str]:

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from ..core import files, lock_waits
+from ..core import files, lock_timeouts
 from ..core.errors import AlreadyRunning, WarehouseUnavailable
 from ..core.file_lock import file_lock
 from ..core.log import log
@@ -90,7 +90,7 @@ class Locks(Protocol):
 def held_lock(locks: Locks, name: str) -> Iterator[None]:
     """Context manager: waits for one lock and holds it. Raises as ``Locks.take`` and ``Locks.wait`` do."""
     while not locks.take([name]):
-        locks.wait(lock_waits.NAMED_LOCK_POLL_S)
+        locks.wait(lock_timeouts.NAMED_LOCK_POLL_S)
     try:
         yield
     finally:

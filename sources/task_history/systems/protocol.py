@@ -181,6 +181,7 @@ class Listing(Generic[S]):
     """``sorted``: filtered by time, oldest first, counted where the vendor counts. ``unsorted``: filtered by time, in any
     order. ``full_scan``: not filtered by time; read from its beginning, no further than can be shown safe."""
     page_size: int
+    """The most rows of a page, by which requests are estimated; ``request`` asks for them where the API takes a size."""
     request: PageRequest[S]
     read: Callable[[Json], Page]
     """Reads a page. Raises UnexpectedResponse when the answer does not have the documented form."""

@@ -276,7 +276,7 @@ class Coverage:
             earlier = self._days.get(day)
             if earlier is not None and number > earlier.completeness.rejected:
                 completeness = replace(earlier.completeness, rejected=number)
-                self._put(replace(earlier, is_verified=False, completeness=completeness))
+                self._put(replace(earlier, is_verified=completeness.is_verified, completeness=completeness))
 
     def changed_rows(self, run_id: str) -> list[Row]:
         """The rows of ``coverage`` to write; each is returned once."""

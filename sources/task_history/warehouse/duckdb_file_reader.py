@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from ..core import lock_waits
+from ..core import lock_timeouts
 from ..core.awaited_file import WaitForFile
 from ..core.errors import WarehouseUnavailable
 from ..core.log import log
@@ -67,15 +67,15 @@ def _opened(file: Path) -> Any:
                 return duckdb.connect(str(file), read_only=True, config={"threads": 2})
             except duckdb.IOException as error:
                 waited_s = time.monotonic() - began
-                if not _is_locked(error) or waited_s > lock_waits.FILE_WAIT_OF_READER_S:
+                if not _is_locked(error) or waited_s > lock_timeouts.FILE_WAIT_OF_READER_S:
                     raise WarehouseUnavailable(_explained(file, error)) from error
                 wait.announce()
-                if waited_s > lock_waits.FILE_WAIT_LOGGED_S and not is_logged:
+                if waited_s > lock_timeouts.FILE_WAIT_LOGGED_S and not is_logged:
                     is_logged = True
                     log.info(
                         "waiting_for_file",
                         reason=str(error).splitlines()[0],
-                        seconds=lock_waits.FILE_WAIT_OF_READER_S,
+                        seconds=lock_timeouts.FILE_WAIT_OF_READER_S,
                     )
                 time.sleep(0.1)
             except duckdb.Error as error:

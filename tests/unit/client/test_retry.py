@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from task_history.client.retry import Action, action_of, pause_s
-from task_history.client.throttling import MAX_HOLD_S, Holds, RetryAfter, Unavailability
+from task_history.client.retry_after import MAX_HOLD_S, Holds, RetryAfter, Unavailability
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import dlt
 import pytest
 
 from task_history import systems
-from task_history.core import lock_waits
+from task_history.core import lock_timeouts
 from task_history.load import connection
 from task_history.load.duckdb_file_turns import FileTurn
 from task_history.load.pipeline import Loader
@@ -23,7 +23,7 @@ from task_history_cli.runtime.target import Target
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
 
-MOST_WAITED_S = 3 * lock_waits.FILE_OPEN_OF_RUN_S
+MOST_WAITED_S = 3 * lock_timeouts.FILE_OPEN_OF_RUN_S
 """On a busy machine another process may miss the moment in which the file is free, twice; a reader waits longer."""
 _OPEN = """
 import duckdb, sys, time
@@ -124,7 +124,7 @@ def test_the_next_run_of_the_process_takes_the_open_file_over(
     """Between two runs of a fleet's process the file is not opened anew, and not kept beyond what one run may."""
     monkeypatch.setattr(connection, "_leaves_open", True)
     monkeypatch.setattr(connection, "_IDLE_S", 600.0)
-    monkeypatch.setattr(lock_waits, "FILE_OPEN_OF_RUN_S", 600.0)
+    monkeypatch.setattr(lock_timeouts, "FILE_OPEN_OF_RUN_S", 600.0)
     first = _loader(tmp_path, "paragon")
     # As long as the file is open, DuckDB keeps such a setting.
     first.execute(["SET GLOBAL default_null_order = 'nulls_first'"])
@@ -132,7 +132,7 @@ def test_the_next_run_of_the_process_takes_the_open_file_over(
     assert _waited(tmp_path / "held.duckdb", 0.0) is None
     second = _loader(tmp_path, "paragon_second")
     assert "nulls_first" in str(second.query("SELECT current_setting('default_null_order')")[1]).lower()
-    monkeypatch.setattr(lock_waits, "FILE_OPEN_OF_RUN_S", 0.0)
+    monkeypatch.setattr(lock_timeouts, "FILE_OPEN_OF_RUN_S", 0.0)
     second.close()
     assert _waited(tmp_path / "held.duckdb", 10.0) is not None
 
@@ -174,7 +174,7 @@ def test_a_file_is_not_opened_while_the_same_process_closes_it(
         second.query("SELECT 1")
         closing.result()
     assert done == ["closed", "opened"]
-    monkeypatch.setattr(lock_waits, "FILE_OPEN_OF_RUN_S", 0.0)
+    monkeypatch.setattr(lock_timeouts, "FILE_OPEN_OF_RUN_S", 0.0)
     second.close()
 
 
@@ -197,7 +197,7 @@ def test_the_open_file_is_opened_by_nothing_else_in_the_process(
         place.quick_sync()
         place.run("sync", "paragon")
         is_watched = False
-    monkeypatch.setattr(lock_waits, "FILE_OPEN_OF_RUN_S", 0.0)
+    monkeypatch.setattr(lock_timeouts, "FILE_OPEN_OF_RUN_S", 0.0)
     assert opened == []
 
 
@@ -244,7 +244,7 @@ def test_who_waits_for_a_turn_does_not_try_to_open_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An attempt takes milliseconds of a processor; a process that is killed ends its turn."""
-    monkeypatch.setattr(lock_waits, "FILE_WAIT_LOGGED_S", 600.0)
+    monkeypatch.setattr(lock_timeouts, "FILE_WAIT_LOGGED_S", 600.0)
     loader = _loader(tmp_path, "paragon")
     loader.close()
     attempts: list[float] = []

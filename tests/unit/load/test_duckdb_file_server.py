@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from task_history.core import lock_waits
+from task_history.core import lock_timeouts
 from task_history.core.awaited_file import WaitForFile, is_awaited
 from task_history.load import duckdb_file_server
 from task_history.load.destinations import duckdb as duckdb_destination
@@ -133,7 +133,7 @@ def test_the_file_is_closed_for_others_from_time_to_time(
     """Where none waits it takes longer; no session may be left, and the next one opens the file again."""
     first = SharedFileConnection(server.address)
     first.execute("CREATE TABLE t AS SELECT 1 AS a")
-    monkeypatch.setattr(lock_waits, "FILE_OPEN_OF_UNAWAITED_ACCOUNTS_S", 0.0)
+    monkeypatch.setattr(lock_timeouts, "FILE_OPEN_OF_UNAWAITED_ACCOUNTS_S", 0.0)
     second = first.duplicate()
     assert second.execute("SELECT a FROM t").fetchall() == [
         (1,)
@@ -176,7 +176,7 @@ def test_the_file_is_closed_when_another_process_waits_for_it(
     server: FileServer, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Closing a file of many accounts costs seconds: while none waits, it stays open much longer."""
-    monkeypatch.setattr(lock_waits, "FILE_OPEN_OF_ACCOUNTS_S", 0.0)
+    monkeypatch.setattr(lock_timeouts, "FILE_OPEN_OF_ACCOUNTS_S", 0.0)
     connection = SharedFileConnection(server.address)
     connection.execute("CREATE TABLE t AS SELECT 1 AS a")
     connection.close()

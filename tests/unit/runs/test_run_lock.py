@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from task_history.core import lock_waits
+from task_history.core import lock_timeouts
 from task_history.core.commit_limits import CommitLimits
 from task_history.core.errors import AlreadyRunning
 from task_history.load.destinations.base import Backend
@@ -30,7 +30,7 @@ def test_a_run_that_still_commits_counts_as_active(warehouse: type[Backend]) -> 
         check_other_machines([_run(between)], "sync", NOW, commits)
     with pytest.raises(AlreadyRunning, match="elsewhere"):
         check_any_machine([_run(between)], [], NOW, commits)
-    longest = commits.seconds + max(commits.seconds, lock_waits.FILE_WAIT_OF_RUN_WITH_ROWS_S)
+    longest = commits.seconds + max(commits.seconds, lock_timeouts.FILE_WAIT_OF_RUN_WITH_ROWS_S)
     check_any_machine([_run(timedelta(seconds=longest))], [], NOW, commits)
 
 

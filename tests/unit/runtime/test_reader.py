@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from task_history.core import lock_waits
+from task_history.core import lock_timeouts
 from task_history.warehouse.duckdb_file_reader import open_for_reading
 from task_history_cli.runtime import reader
 from tests.support.place import Place
@@ -33,7 +33,7 @@ def test_status_of_many_datasets_waits_for_the_file_once_in_a_few_seconds(
         return open_for_reading(file)
 
     monkeypatch.setattr(reader, "open_for_reading", opening)
-    monkeypatch.setattr(lock_waits, "FILE_OPEN_OF_RUN_S", open_s)
+    monkeypatch.setattr(lock_timeouts, "FILE_OPEN_OF_RUN_S", open_s)
     place.run(*words)
     assert opened == times * [place.file]
     duckdb.connect(str(place.file)).close()

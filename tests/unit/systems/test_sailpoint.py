@@ -13,8 +13,8 @@ from task_history.client.credentials import Credentials
 from task_history.core.errors import AuthenticationError, ConfigurationError, UnexpectedResponse
 from task_history.core.models import Answer, Request, Window
 from task_history.settings_reader import build
-from task_history.systems import sailpoint
 from task_history.systems.protocol import Login
+from task_history.systems.sailpoint import api as sailpoint
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.promises.test_every_system import held, truth
 from tests.support.place import Place
@@ -219,7 +219,7 @@ def test_refused_logins_say_what_to_set() -> None:
 
 def test_long_waits_are_obeyed() -> None:
     """Twenty minutes of Retry-After are within what is believed."""
-    from task_history.client.throttling import retry_after_s
+    from task_history.client.retry_after import retry_after_s
 
     assert retry_after_s({"retry-after": "1200"}) == timedelta(minutes=20).total_seconds()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from task_history.core import lock_waits
+from task_history.core import lock_timeouts
 from task_history.core.awaited_file import is_awaited
 from task_history.core.errors import WarehouseUnavailable
 from task_history.warehouse import duckdb_file_reader
@@ -23,8 +23,8 @@ def test_a_wait_for_a_locked_file_is_said_once(
 ) -> None:
     """The line names the file, the process and how long it waits at most; after that the error does."""
     file = tmp_path / "held.duckdb"
-    monkeypatch.setattr(lock_waits, "FILE_WAIT_LOGGED_S", 0.0)
-    monkeypatch.setattr(lock_waits, "FILE_WAIT_OF_READER_S", 0.5)
+    monkeypatch.setattr(lock_timeouts, "FILE_WAIT_LOGGED_S", 0.0)
+    monkeypatch.setattr(lock_timeouts, "FILE_WAIT_OF_READER_S", 0.5)
     caplog.set_level(logging.INFO, "task_history")
     command = [sys.executable, "-c", _HOLD, str(file)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -223,3 +225,20 @@ def test_instants_are_shown_in_utc() -> None:
     """To the millisecond, without it where it is none."""
     assert exact(at(1.5)) == "2026-09-01 12:00:00 UTC"
     assert exact(at(1) + 7 * MS) == "2026-09-01 00:00:00.007 UTC"
+
+
+def test_the_page_names_each_code() -> None:
+    """Scripts read the codes: each stands in ``docs/how-to/why.md``, those of remarks by how they begin."""
+    root = Path(__file__).parents[3]
+    calls = [
+        node
+        for path in (root / "pipelines" / "task_history_cli" / "why").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Reason"
+    ]
+    codes = {str(ast.literal_eval(call.args[0])) for call in calls if isinstance(call.args[0], ast.Constant)}
+    assert len(codes) > 30
+    page = (root / "docs" / "how-to" / "why.md").read_text("utf-8")
+    assert {
+        code for code in codes if f"`{code}`" not in page and f"`{code.partition('_')[0]}_…`" not in page
+    } == set()
