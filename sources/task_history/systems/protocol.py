@@ -389,7 +389,8 @@ class System(Generic[S]):
     started_at: Callable[[Row], datetime | None]
     """When the execution began, UTC; None when the vendor does not say (yet)."""
     is_open: Callable[[Row], bool]
-    """Whether the execution may still change."""
+    """Whether the execution may still change: of a row as the vendor sends it, of one as it is stored, and, by its stored
+    status alone, of ``{"status": …}``."""
     started_column: str
     """The column of ``executions`` by which windows are cut."""
     workflow_column: str

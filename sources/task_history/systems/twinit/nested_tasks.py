@@ -17,6 +17,9 @@ from .tables import TASKS
 _FIELD = "\0field"
 """The key of the list in which a task stands, until ``merge_tasks`` takes it: no vendor's key."""
 
+_OWN_FIELDS = frozenset(column.source for column in TASKS.columns if column.source)
+"""Fields of a task itself: what looks like tasks in them is its input or its result."""
+
 _ITERATIONS = (
     "(SELECT c.workflow_execution_id AS id, count(*) AS number FROM {{steps}} AS c JOIN {{steps}} AS d "
     "ON d.id = c.parent_task_id AND d.workflow_execution_id = c.workflow_execution_id "
@@ -40,9 +43,7 @@ def tasks_in(container: Json, run_id: str, *, parent: str | None, field: str = "
         if not isinstance(task, dict) or task.get("_id") in (None, ""):
             continue
         nested = {
-            name: value
-            for name, value in task.items()
-            if name not in ("_inputParams", "_result") and _has_tasks(value)
+            name: value for name, value in task.items() if name not in _OWN_FIELDS and _has_tasks(value)
         }
         identity = str(task["_id"])
         yield {
