@@ -80,7 +80,7 @@ SELECT
 FROM counted
 WHERE TRUE
 QUALIFY row_number() OVER (PARTITION BY system, instance, integration ORDER BY failures DESC, workflow_id) <= {TOP}
-ORDER BY failures DESC, workflow_id
+ORDER BY failures DESC, workflow_id, workflow_name, integration, system, instance
 """
 
 # The commonest three of each workflow; counted in the executions that began in the period.
@@ -98,7 +98,7 @@ SELECT system, instance, workflow_id, reason, failures, executions, users, last_
 FROM counted
 WHERE TRUE
 QUALIFY row_number() OVER (PARTITION BY system, instance, workflow_id ORDER BY failures DESC, reason) <= 3
-ORDER BY failures DESC, reason
+ORDER BY failures DESC, reason, workflow_id, system, instance
 """
 
 _CUSTOMERS = f"""
@@ -125,7 +125,7 @@ SELECT
 FROM counted
 WHERE TRUE
 QUALIFY row_number() OVER (PARTITION BY system, instance, integration ORDER BY failures DESC, user_id) <= {TOP}
-ORDER BY failures DESC, user_id, integration
+ORDER BY failures DESC, user_id, integration, system, instance
 """
 
 
@@ -154,9 +154,10 @@ SELECT
 FROM incidents
 WHERE last_failed_at >= {{since}} AND started_at < {{until}}
 QUALIFY row_number() OVER (
-    PARTITION BY system, instance, integration ORDER BY CASE WHEN is_over THEN 1 ELSE 0 END, failures DESC, started_at
+    PARTITION BY system, instance, integration ORDER BY CASE WHEN is_over THEN 1 ELSE 0 END, failures DESC, started_at,
+    workflow_id
 ) <= {TOP}
-ORDER BY CASE WHEN is_over THEN 1 ELSE 0 END, failures DESC, started_at, workflow_id
+ORDER BY CASE WHEN is_over THEN 1 ELSE 0 END, failures DESC, started_at, workflow_id, integration, system, instance
 """
 
 STEPS = f"""
@@ -167,9 +168,10 @@ FROM measured_steps
 WHERE ended_runs > 0 AND NOT coalesce({{waits}}, FALSE)
 QUALIFY row_number() OVER (
     PARTITION BY system, instance, integration
-    ORDER BY CASE WHEN ended_runs >= {STEP_RUNS} THEN 0 ELSE 1 END, p95_duration_ms DESC, step_id
+    ORDER BY CASE WHEN ended_runs >= {STEP_RUNS} THEN 0 ELSE 1 END, p95_duration_ms DESC, step_id, step_name, step_type
 ) <= {{top}}
-ORDER BY CASE WHEN ended_runs >= {STEP_RUNS} THEN 0 ELSE 1 END, p95_duration_ms DESC, step_id
+ORDER BY CASE WHEN ended_runs >= {STEP_RUNS} THEN 0 ELSE 1 END, p95_duration_ms DESC, step_id, step_name, step_type,
+    workflow_id, integration, system, instance
 """
 
 QUIET_USERS = f"""
@@ -185,7 +187,7 @@ SELECT system, instance, user_id, last_execution_at, executions, failures
 FROM counted
 WHERE last_execution_at < {{quiet}}
 QUALIFY row_number() OVER (PARTITION BY system, instance ORDER BY executions DESC, user_id) <= {TOP}
-ORDER BY executions DESC, user_id
+ORDER BY executions DESC, user_id, system, instance
 """
 
 STUCK_EXECUTIONS = f"""
@@ -195,7 +197,7 @@ SELECT
 FROM stuck_executions
 WHERE TRUE
 QUALIFY row_number() OVER (PARTITION BY system, instance, integration ORDER BY open_ms DESC, execution_id) <= {TOP}
-ORDER BY open_ms DESC, execution_id
+ORDER BY open_ms DESC, execution_id, system, instance
 """
 
 COVERAGE = """
