@@ -455,6 +455,7 @@ def test_figures_are_those_of_the_views(app: App, dark_browser: Browser, chosen:
         f"{FIGURES} WHERE started_at IS NOT NULL AND integration = '{chosen.integration}'"
     )
     assert figures(dark_browser.run(TEXT)) == seen(expected)
+    # marimo logs that the app's header sets the theme.
     complaints = [text for text in dark_browser.complaints if not re.search(r'"type": "(debug|log)"', text)]
     assert complaints == []
     own = f"127.0.0.1:{app.port}/"

@@ -820,3 +820,19 @@ def test_each_section_is_exported(found: Report) -> None:
     assert {f"{FOLDER}/{name}.csv" for name in names} <= set(files)
     page = Path("docs/how-to/report.md").read_text("utf-8")
     assert [file for file in files if f"`{Path(file).name}`" not in page] == []
+
+
+def test_stuck_executions_are_counted_in_each_scope(found: Report) -> None:
+    """The sentence counts those of the account and integration that were chosen, also those that no row shows."""
+    (row, *_) = found.stuck_executions
+    one = replace(
+        found,
+        stuck_executions=[{**row, "stuck_executions": 20}, {**row, "system": "b3os", "stuck_executions": 3}],
+    )
+
+    def sentence(report: Report) -> str:
+        (section,) = (each for each in sections(report) if each.id == "stuck_executions")
+        return section.texts[0]
+
+    assert "percentile: 23." in sentence(one)
+    assert "percentile: 3." in sentence(one.only(("b3os", row["instance"], row["integration"])))

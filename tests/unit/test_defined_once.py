@@ -151,7 +151,10 @@ _ERASED_BY_ROW = {"rejected_rows", "execution_states", "replays", "left_out_exec
 
 
 def test_forget_knows_each_text_of_the_common_tables() -> None:
-    """A new text column either names nobody, or ``warehouse/erasure`` erases it: whoever adds one decides it here."""
+    """A new text column either names nobody, or ``warehouse/erasure`` has to erase it: whoever adds one decides it here.
+
+    That it is erased, ``tests/promises/test_forget.py`` tests.
+    """
     tables = {
         table.name: {column.name for column in table.columns if column.type == "text"}
         for table in vars(common_tables).values()

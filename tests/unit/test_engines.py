@@ -157,6 +157,7 @@ def command(folder: Path, code: int) -> Path:
         (ExitCode.ALREADY_RUNNING, "Skipped: the reason"),
         *((code, "Unavailable: the reason") for code in ExitCode if code.reaction is Reaction.TRY_AGAIN),
         *((code, "RuntimeError: the reason") for code in ExitCode if code.reaction is Reaction.TELL_A_PERSON),
+        (ExitCode.INTERRUPTED, "RuntimeError: the reason"),
     ],
 )
 def test_prefect_does_with_each_exit_code_what_it_should(
@@ -194,6 +195,7 @@ def test_prefect_does_with_each_exit_code_what_it_should(
         (ExitCode.ALREADY_RUNNING, "Skip"),
         *((code, "Retry") for code in ExitCode if code.reaction is Reaction.TRY_AGAIN),
         *((code, "Fail") for code in ExitCode if code.reaction is Reaction.TELL_A_PERSON),
+        (ExitCode.INTERRUPTED, "Fail"),
     ],
 )
 def test_airflow_does_with_each_exit_code_what_it_should(

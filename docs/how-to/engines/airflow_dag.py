@@ -19,7 +19,6 @@ FOLDER = "/srv/task-history"
 COMMAND = ".venv/bin/task-history"
 ACCOUNTS = {"paragon": ["paragon"], "paragon_eu": ["paragon", "--instance", "eu"]}
 UNAVAILABLE, ALREADY_RUNNING = 4, 5
-SIGNALS = 128
 
 
 class SyncOperator(BashOperator):
@@ -32,7 +31,7 @@ class SyncOperator(BashOperator):
         except AirflowException as error:
             process = self.subprocess_hook.sub_process
             code = None if process is None else process.returncode
-            if code is not None and 0 < code < SIGNALS and code not in (UNAVAILABLE, ALREADY_RUNNING):
+            if code is not None and code > 0 and code not in (UNAVAILABLE, ALREADY_RUNNING):
                 raise AirflowFailException(f"{error} See the log.") from error
             raise
 

@@ -214,7 +214,7 @@ def _sync_account(addresses: Mapping[str, str], task: _SyncTask) -> dict[str, An
     """
     output.start_logging_in_worker(task.log_level, task.log_format, account=task.account)
     from task_history.load import duckdb_file_server
-    from task_history.load.connection import leave_open_between_runs
+    from task_history.load.shared_connection import leave_open_between_runs
 
     leave_open_between_runs()
     for file, address in addresses.items():

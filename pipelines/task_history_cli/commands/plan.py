@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from task_history.client.budget_usage import usage
+from task_history.client.rate_limit_usage import usage
 from task_history.core.errors import UsageError
 from task_history.core.models import Scope, Selection
 from task_history.extract.counted_window import Pages

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from task_history.client.budget_usage import known_usage
+from task_history.client.rate_limit_usage import known_usage
 from task_history.core.errors import (
     TaskHistoryError,
     WarehouseUnavailable,

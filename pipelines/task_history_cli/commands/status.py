@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from task_history import systems
-from task_history.client.budget_usage import known_usage
+from task_history.client.rate_limit_usage import known_usage
 from task_history.core.exit_codes import ExitCode
 from task_history.core.intervals import merged
 from task_history.core.models import Scope, Selection, Window

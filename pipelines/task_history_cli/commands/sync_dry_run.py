@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from task_history.client.budget_usage import usage
+from task_history.client.rate_limit_usage import usage
 from task_history.core.models import Scope, Selection, Window, floor_ms
 from task_history.extract.counted_window import Pages
 from task_history.extract.listing import AHEAD

@@ -3,12 +3,12 @@
 
 # mypy: ignore-errors
 
-import marimo
-
 # /// script
 # [tool.marimo.display]
 # theme = "system"
 # ///
+
+import marimo
 
 app = marimo.App(width="medium", app_title="task-history")
 

@@ -107,8 +107,8 @@ def totals(found: Report) -> list[tuple[str, str, str]]:
 
 
 def table(section: Section) -> Rows:
-    """The rows of a section's table, with all columns of its query in ``report.queries``."""
-    rows = section.data
+    """The first rows of a section's data, as many as the page shows at once."""
+    rows = section.data[: section.top or None]
     last = (*_WORKFLOW, *_ACCOUNT) if rows and "step_id" in rows[0] else _ACCOUNT
     columns = sorted(rows[0], key=last.__contains__) if rows else []
     return [{column: _short(row[column]) for column in columns} for row in rows]

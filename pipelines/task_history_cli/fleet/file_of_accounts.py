@@ -49,7 +49,7 @@ def prepare(shared: SharedFile) -> frozenset[str]:
     Never raises: an account that is left out makes its tables and the views in its own sync, or says what is wrong.
     """
     output.start_logging_in_worker(shared.log_level, shared.log_format)
-    from task_history.load.connection import leave_open_between_runs
+    from task_history.load.shared_connection import leave_open_between_runs
 
     leave_open_between_runs()
     try:

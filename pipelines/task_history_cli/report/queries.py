@@ -193,7 +193,8 @@ ORDER BY executions DESC, user_id, system, instance
 STUCK_EXECUTIONS = f"""
 SELECT
     system, instance, execution_id, integration, workflow_id, workflow_name, user_id, vendor_status, started_at,
-    open_ms, p99_duration_ms, ended_executions, count(*) OVER () AS stuck_executions
+    open_ms, p99_duration_ms, ended_executions,
+    count(*) OVER (PARTITION BY system, instance, integration) AS stuck_executions
 FROM stuck_executions
 WHERE TRUE
 QUALIFY row_number() OVER (PARTITION BY system, instance, integration ORDER BY open_ms DESC, execution_id) <= {TOP}

@@ -41,6 +41,8 @@ class Section:
     id: str
     title: str
     texts: list[str] = field(default_factory=list)
+    texts_of_page: list[str] = field(default_factory=list, kw_only=True)
+    """Texts about what the page's table alone shows."""
     heads: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     numbers: frozenset[int] = frozenset()
@@ -56,7 +58,7 @@ class Section:
     top: int = 0
     """The rows that are shown at once; 0 for all."""
     data: Sequence[Mapping[str, Any]] = field(kw_only=True)
-    """What the rows show, as it was queried: ``explore`` shows all of its columns."""
+    """The table as data, with columns that the page leaves out: ``explore`` shows it."""
     csv: Mapping[str, Sequence[Mapping[str, Any]]] = field(kw_only=True)
     """The CSV files of the section, by name without suffix."""
 

@@ -123,7 +123,7 @@ def _integrations(report: Report) -> Section:
     return Section(
         "integrations",
         "By integration",
-        ["The most used first. Where there is a bar, its red part is the share of executions that failed."],
+        ["The most used first."],
         ["integration", *(["system"] if several else []), "executions", "failed", "failure rate", "tasks"],
         [
             _row(
@@ -144,6 +144,7 @@ def _integrations(report: Report) -> Section:
         ],
         frozenset(range(1 + several, 5 + several)),
         nothing="Nothing began in this time.",
+        texts_of_page=["The red part of a bar is the share of executions that failed."],
         data=rows,
         csv={"integrations": rows},
     )
@@ -154,10 +155,7 @@ def _workflows(report: Report) -> Section:
     return Section(
         "workflows",
         "Workflows that fail most",
-        [
-            f"The first {TOP} by failed executions, each with the commonest reasons of its failed steps. In a reason "
-            "ids, numbers, addresses and quoted texts are masked."
-        ],
+        [f"The first {TOP} by failed executions."],
         [
             "workflow",
             "integration",
@@ -188,6 +186,10 @@ def _workflows(report: Report) -> Section:
         frozenset({2, 3, 4, 5}),
         nothing="Nothing failed.",
         top=TOP,
+        texts_of_page=[
+            "Each with the commonest reasons of its failed steps, in which ids, numbers, addresses and quoted texts are "
+            "masked."
+        ],
         data=data,
         csv={"workflows": data, "reasons": report.reasons},
     )
@@ -198,10 +200,7 @@ def _users_affected(report: Report) -> Section:
     return Section(
         "users_affected",
         "Users affected",
-        [
-            f"The first {TOP} by failed executions, by integration. Failing since then: no execution of the user in that "
-            "integration succeeded after the last one that failed."
-        ],
+        [f"The first {TOP} by failed executions, by integration."],
         ["user", "integration", "failed", "executions", "workflows", "last failure (UTC)", "state"],
         [
             _row(
@@ -220,6 +219,9 @@ def _users_affected(report: Report) -> Section:
         frozenset({5}),
         nothing="No user had executions that failed.",
         top=TOP,
+        texts_of_page=[
+            "Failing since then: no execution of the user in that integration succeeded after the last one that failed."
+        ],
         data=data,
         csv={"users_affected": data},
     )
@@ -303,14 +305,17 @@ def _quiet_users(report: Report) -> Section:
 
 
 def _stuck_executions(report: Report) -> Section:
-    found = report.stuck_executions[0]["stuck_executions"] if report.stuck_executions else 0
+    counts = {
+        (row["system"], row["instance"], row["integration"]): row["stuck_executions"]
+        for row in report.stuck_executions
+    }
     data = [_without(row, "stuck_executions") for row in report.stuck_executions]
     return Section(
         "stuck_executions",
         "Stuck executions",
         [
             "Open for longer, when this was made, than 99 of 100 ended executions of their workflow took, which is "
-            f"the 99th percentile: {number(found)}. The {TOP} oldest."
+            f"the 99th percentile: {number(sum(counts.values()))}. The {TOP} oldest."
         ],
         ["execution", "workflow", "user", "status", "began (UTC)", "open for", "99th percentile"],
         [

@@ -1,6 +1,6 @@
 """Metrics and spans of a run by OpenTelemetry; on where OTEL_EXPORTER_OTLP_ENDPOINT is set.
 
-Names, units and attributes stand in ``METRICS``. Everything else is OpenTelemetry's own: endpoint, headers, interval,
+Names, units, kinds and meanings stand in ``METRICS``. All else is OpenTelemetry's own: endpoint, headers, interval,
 service name and the switch OTEL_SDK_DISABLED. https://opentelemetry.io/docs/languages/sdk-configuration/
 """
 

@@ -14,7 +14,7 @@ responses        what an answer means, by the table in retry
 retry            what each status means, and the pauses between attempts
 retry_after      how long no process sends, with or without Retry-After, where the vendor throttles
 logged_waits     how long requests wait and why: logged when a wait begins, counted for the run
-budget_usage     how much of the budget is used, without a client
+rate_limit_usage     how much of the budget is used, without a client
 urls             addresses: where a key may be sent
 """
 

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 from ..core.stop import StopSignal
 from ..settings_reader import Settings
-from .budget_usage import origin
 from .client import Client
 from .credentials import Credentials
 from .rate_limit import Budget
 from .rate_limit_rule import BudgetShare
+from .rate_limit_usage import origin
 
 _NO_HEADERS = {"Accept": "application/json"}
 

@@ -1,7 +1,7 @@
 """The retry rules: what each status means for a request, as a table, and how long it pauses between attempts.
 
 ``responses`` carries out what the table says of an answer; ``client`` makes the pauses, and ends them at the deadline of
-``pending_request``. Who catches ``Rejected`` takes it for a 4xx: that this request can never be answered.
+``pending_request``. Callers that catch ``Rejected`` treat it as a 4xx: this request can never be answered.
 
 Three waits are kept apart: after a fault a request pauses for seconds (here); when the vendor asks to wait, all
 processes do, for as long as ``Retry-After`` says (``retry_after``); without budget a request waits for a slot

@@ -97,6 +97,6 @@ def _untrusted(causes: str, origin: str) -> VendorUnavailable:
         return VendorUnavailable(f"The certificate of {origin} {reason}. Nothing was sent.")
     return VendorUnavailable(
         f"The certificate of {origin} is not trusted. If the vendor is behind a proxy or on your own "
-        f"premises, name the file of its certificate authority in the environment variable {trust.FILE}; "
+        f"premises, name the file of its certificate authority in the environment variable {trust.CA_FILE_VARIABLE}; "
         "otherwise a third party may be reading along. Nothing was sent."
     )

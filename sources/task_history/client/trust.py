@@ -12,8 +12,8 @@ from pyreqwest.exceptions import BuilderError
 from ..core import files
 from ..core.errors import ConfigurationError
 
-FILE, _FOLDER, _BUNDLE = "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"
-VARIABLES = (FILE, _FOLDER, _BUNDLE)
+CA_FILE_VARIABLE, _FOLDER, _BUNDLE = "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"
+VARIABLES = (CA_FILE_VARIABLE, _FOLDER, _BUNDLE)
 """All of these; child processes are given them by ``core/child_python``."""
 _MAX_BYTES = 16_000_000
 _BEGIN = b"-----BEGIN "
@@ -27,14 +27,16 @@ def build_client(builder: Callable[[], SyncClientBuilder], *, is_encrypted: bool
         ConfigurationError: what the environment names cannot be read, or holds no certificate.
     """
     named = (
-        {name: os.environ[name] for name in (FILE, _FOLDER) if os.environ.get(name)} if is_encrypted else {}
+        {name: os.environ[name] for name in (CA_FILE_VARIABLE, _FOLDER) if os.environ.get(name)}
+        if is_encrypted
+        else {}
     )
     if _FOLDER in named and not Path(named[_FOLDER]).is_dir():
         raise ConfigurationError(
             f"There is no folder {named[_FOLDER]!r} of certificates: correct {_FOLDER} in the environment, or unset it."
         )
-    if FILE in named:
-        _read(Path(named[FILE]), FILE)
+    if CA_FILE_VARIABLE in named:
+        _read(Path(named[CA_FILE_VARIABLE]), CA_FILE_VARIABLE)
     bundle = os.environ.get(_BUNDLE) if is_encrypted and not named else None
     extra = _bundle(Path(bundle)) if bundle else []
     try:

@@ -13,7 +13,7 @@ from enum import IntEnum, StrEnum
 
 
 class Reaction(StrEnum):
-    """What a schedule does after a command that ended with a code."""
+    """What a scheduler should do after a command that ended with the code."""
 
     NOTHING = "nothing"
     TRY_AGAIN = "try again"

@@ -1,4 +1,4 @@
-"""How long each lock is waited for, and how often it is tried meanwhile, in seconds."""
+"""Locks, in seconds: how long each is waited for, how often it is tried, and how long a DuckDB file is held open."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ FILE_WAIT_OF_READER_S = 15.0
 """How long a command waits that only reads: a sync has the file open while it commits or queries."""
 FILE_OPEN_OF_RUN_S = 4.0
 """How long a run has the file open at most while others may wait: less than any of these waits."""
+FILE_IDLE_S = 0.25
+"""How long a run has the file open unused, as while it waits for the vendor."""
 FILE_OPEN_OF_ACCOUNTS_S = 8.0
 """The same for the process that has it open for the syncs of many accounts, while another one waits."""
 FILE_OPEN_OF_UNAWAITED_ACCOUNTS_S = 60.0

@@ -9,8 +9,8 @@ pipeline          the dlt pipeline of a run: prepares tables, commits batches
 loader_queries    its queries, and the answers that are kept where each is billed
 stored_state      whether the warehouse's state is still that of the working folder
 commits_per_day   spreads commits over the day where a warehouse takes only so many
-connection        one connection to the warehouse for all threads
-duckdb_file_turns  the lock by which processes that wait for a DuckDB file take turns
+shared_connection  one connection to the warehouse for all threads
+duckdb_turn_lock  the lock by which processes that wait for a DuckDB file take turns
 duckdb_file_server  one process has a DuckDB file open, and runs the statements of others
 row_changes       statements that change and erase stored rows; rows_without_package reads and writes rows at once
 destinations      one backend each for DuckDB, BigQuery and other databases

@@ -1,4 +1,4 @@
-"""What a user reads where the warehouse fails, and what to do: a text for each kind of failure, the first that fits."""
+"""The messages for failures of the warehouse, each with what to do; the first whose signs fit is used."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ _ADVICE = (
         "application-default login.",
     ),
     (
-        ("no space left", "disk full", "out of disk", "file too large", "quota exceeded"),
+        ("no space left", "disk full", "out of disk", "file too large", "disk quota exceeded"),
         "The disk is full: make room, then run the same command again; it goes on after the last commit.",
     ),
     (

@@ -1,4 +1,4 @@
-"""What kind of error a warehouse's is, by its driver's words: a lock, a lost connection, a conflict, a refused login."""
+"""The kinds of a warehouse's errors, by its driver's words: locked, disconnected, in conflict, login refused."""
 
 from __future__ import annotations
 
@@ -70,6 +70,8 @@ _CONFLICTS = (
 def is_conflict(error: BaseException, *, handled: BaseException | None = None) -> bool:
     """Whether another process changed the same thing at the same time, so that trying again may succeed.
 
+    What ``refused_packages`` takes for a refusal of the rows is never tried again, whatever stands here.
+
     What failed left nothing behind: each of these errors rolls its statement or transaction back. ``handled`` is the
     error that was being handled when the statement was sent, which Python chains to its own.
     """
@@ -91,6 +93,7 @@ def _is_conflict_in_postgres(error: BaseException) -> bool:
 
 
 NOT_LET_IN = ("password authentication failed", "no pg_hba.conf entry", 'fatal: role "', 'fatal: database "')
+"""What Postgres says of a user, password or database that it does not take."""
 GOOGLE_REFUSES = (
     "invalid_grant",
     "refresherror",
@@ -98,9 +101,11 @@ GOOGLE_REFUSES = (
     "invalid jwt",
     "reauthentication is needed",
 )
+"""What Google says of credentials that it does not take."""
 MOTHERDUCK_REFUSES = ("check your motherduck token", "motherduck token is invalid")
 """What MotherDuck's extension says of a token that is wrong, expired or revoked."""
 NO_GOOGLE_CREDENTIALS = ("default credentials were not found", "defaultcredentialserror")
+"""What google-auth says where no credentials are found."""
 
 
 def is_login_refused(error: BaseException) -> bool:

@@ -30,8 +30,8 @@ from ..warehouse.query_cache import AnswerCache, BilledAnswerCache
 from ..warehouse.table_names import Names
 from ..warehouse.user_map import UserMap
 from . import destinations, dlt_internals, rows_without_package
-from .connection import SharedConnection
 from .errors import warehouse_errors
+from .shared_connection import SharedConnection
 
 Result = TypeVar("Result")
 

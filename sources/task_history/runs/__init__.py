@@ -8,7 +8,7 @@ In the order in which a run uses them::
     runner              starts a run and commits its batches
     context             settings, client, warehouse, partitions and counters of one run
     shared_by_listings  what all listings of an account share in one run
-    read_left_days      the days that a sync asks of; at its end it notes those on which something is left to read
+    left_days_notes     the days that a sync asks of; at its end it notes those on which something is left to read
     run_loop            groups the chunks of the work into batches; ends at a stop or an error
     sync, backfill, audit, replay   the work of each command, as chunks of rows
     listing_partitions  reads the partitions of a listing concurrently

@@ -39,7 +39,7 @@ from ..warehouse.column_rules import column_rules
 from ..warehouse.common_tables import SYNC_RUNS
 from .column_changes import check_column_rules
 from .lanes import SYNC, Lane
-from .read_left_days import note_left_days, read_left_days
+from .left_days_notes import note_left_days, read_left_days
 from .run_counters import Tally
 from .run_lock import check_other_machines, lock_path
 from .sync_runs_values import RunRow

@@ -181,7 +181,7 @@ class Listing(Generic[S]):
     """``sorted``: filtered by time, oldest first, counted where the vendor counts. ``unsorted``: filtered by time, in any
     order. ``full_scan``: not filtered by time; read from its beginning, no further than can be shown safe."""
     page_size: int
-    """The most rows of a page, by which requests are estimated; ``request`` asks for them where the API takes a size."""
+    """Maximum rows of a page, by which requests are estimated; ``request`` asks for them where the API takes a size."""
     request: PageRequest[S]
     read: Callable[[Json], Page]
     """Reads a page. Raises UnexpectedResponse when the answer does not have the documented form."""
@@ -389,8 +389,8 @@ class System(Generic[S]):
     started_at: Callable[[Row], datetime | None]
     """When the execution began, UTC; None when the vendor does not say (yet)."""
     is_open: Callable[[Row], bool]
-    """Whether the execution may still change: of a row as the vendor sends it, of one as it is stored, and, by its stored
-    status alone, of ``{"status": …}``."""
+    """Whether the execution may still change. It gets a row under the vendor's keys, as sent or read back from the
+    warehouse, or only ``{"status": …}``, the stored status."""
     started_column: str
     """The column of ``executions`` by which windows are cut."""
     workflow_column: str

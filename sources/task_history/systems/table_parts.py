@@ -89,10 +89,10 @@ def instant_fields(*tables: Table) -> tuple[str, ...]:
     )
 
 
-def status_column(statuses: Iterable[str], *, is_derived: bool = False) -> Column:
-    """The status as the vendor spells it."""
+def status_column(statuses: Iterable[str], source: str = "status", *, is_derived: bool = False) -> Column:
+    """The status as the vendor spells it, of which these have a meaning in the views."""
     return text(
-        "status", f"The vendor's status: {', '.join(statuses)} or another.", "status", is_derived=is_derived
+        "status", f"The vendor's status: {', '.join(statuses)} or another.", source, is_derived=is_derived
     )
 
 

@@ -9,7 +9,7 @@ left_days       on which days something may be left to read, from the notes of r
 recent_queries  executions that began lately; recent_executions answers many questions by one of them
 query_cache     answers that are kept until a commit changes their tables
 day_conditions  conditions on days by which BigQuery reads few of them
-bigquery_billed_bytes the least bytes that BigQuery bills for a run
+bigquery_billed_bytes the minimum bytes that BigQuery bills for a run
 backlog_queries details and payloads that are not loaded, and those that could not be read
 coverage        the loaded windows, with their number of rows
 loaded_days     which days are loaded, over all lanes and parts: what status says of them

@@ -7,9 +7,9 @@ from task_history_cli.runtime.telemetry import METRICS
 
 
 def exit_codes() -> str:
-    """Each exit code with its meaning, and what a schedule does then."""
+    """Each exit code with its meaning, and what a scheduler should do then."""
     rows = [f"| {code:d} | {code.meaning} | {code.reaction} |" for code in ExitCode]
-    return "\n".join(["| Exit code | Means | A schedule does |", "|---|---|---|", *rows, ""])
+    return "\n".join(["| Exit code | Means | What a scheduler should do |", "|---|---|---|", *rows, ""])
 
 
 def metrics() -> str:

@@ -24,7 +24,7 @@ from ..parsing import instant, instant_or_millis, not_stored, rows_under, rows_w
 from ..person import Person
 from ..protocol import GONE_STATUSES, Access, Detail, Details, Filters, Listing, Statistics, System
 from ..table_parts import instant_fields
-from .settings import BUCKETS, RATE_LIMIT, B3osSettings
+from .settings import BASE_URL, BUCKETS, RATE_LIMIT, B3osSettings
 from .statuses import ENDED_COUNTERS, FAILED, FAILED_RUNS, OPEN_RULE, RUN_OPEN_RULE
 from .tables import (
     BY_SOURCE,
@@ -62,7 +62,7 @@ def headers(values: B3osSettings, token: str) -> dict[str, str]:
 
 HINTS = {
     401: "Set api_key to an API key of the organization; it begins with b3sk_ and was shown only once.",
-    404: "Check base_url: the API is at https://api.b3os.org.",
+    404: f"Check base_url: the API is at {BASE_URL}.",
     400: "Where the vendor wants the organization named (X-Org-ID), set organization_id.",
     403: (
         "The key is known but may not read this: it needs the scope read, and organization_id, where it is set, has "
@@ -337,7 +337,7 @@ def _rated(row: Row) -> Row:
 
 
 _ACCESS = Access(
-    default_base_url="https://api.b3os.org",
+    default_base_url=BASE_URL,
     credential=lambda values: str(values.organization_id or values.api_key),
     headers=headers,
     hints=HINTS,

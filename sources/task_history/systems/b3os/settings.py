@@ -7,6 +7,8 @@ from datetime import timedelta
 
 from ..common_settings import SystemSettings, setting, user_map_setting
 
+BASE_URL = "https://api.b3os.org"
+"""Default address of the API."""
 RATE_LIMIT = (300, 60.0)
 """Default rate limit: number of requests, and seconds of the period. The vendor
 documents a limit per organization and no number: https://docs.b3os.org/api/introduction"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..statuses import OpenRule
 
 # https://docs.b3os.org/api/reference/get-v1-executions
-OF_EXECUTIONS = {
+EXECUTION_STATUSES = {
     "awaiting_payment": "queued",
     "payment_confirmed": "queued",
     "workflow_queued": "queued",
@@ -17,7 +17,7 @@ OF_EXECUTIONS = {
     "workflow_cancelled": "cancelled",
 }
 # https://docs.b3os.org/api/reference/get-v1-workflows-id-runs
-OF_RUNS = {
+RUN_STATUSES = {
     "running": "running",
     "waiting": "waiting",
     "success": "succeeded",
@@ -25,14 +25,14 @@ OF_RUNS = {
     "failure": "failed",
     "cancelled": "cancelled",
 }
-OF_NODES = {
+NODE_STATUSES = {
     "pending": "queued",
     "scheduled": "queued",
-    **OF_RUNS,
+    **RUN_STATUSES,
     "auto_swapping": "running",
     "skipped": "skipped",
 }
-MEANINGS = {**OF_EXECUTIONS, **OF_NODES}
+MEANINGS = {**EXECUTION_STATUSES, **NODE_STATUSES}
 
 ENDED_COUNTERS = ("succeeded", "partial", "failed", "cancelled")
 """The counters of executions that have ended in the statistics: a bucket is closed once all of its executions have.
@@ -43,5 +43,5 @@ https://docs.b3os.org/api/reference/get-v1-executions-stats
 FAILED = ("workflow_failed",)
 FAILED_RUNS = ("failure",)
 
-OPEN_RULE = OpenRule.of(OF_EXECUTIONS, end="finishedAt")
-RUN_OPEN_RULE = OpenRule.of(OF_RUNS, end="finishedAt")
+OPEN_RULE = OpenRule.of(EXECUTION_STATUSES, end="finishedAt")
+RUN_OPEN_RULE = OpenRule.of(RUN_STATUSES, end="finishedAt")

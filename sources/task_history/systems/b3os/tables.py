@@ -6,7 +6,7 @@ from ...core.columns import bigint, boolean, customer_data, customer_json, doubl
 from ...core.models import Table
 from ..table_parts import PROVENANCE, details_log, executions_table, status_column, steps_table
 from ..view_mapping import ViewMapping, Views, error_in, shown_executions, shown_payloads, shown_steps
-from .statuses import MEANINGS, OF_EXECUTIONS, OF_NODES, OF_RUNS
+from .statuses import EXECUTION_STATUSES, FAILED_RUNS, MEANINGS, NODE_STATUSES, RUN_STATUSES
 
 _COUNTS = (
     bigint("total", "Executions in it.", "total"),
@@ -52,7 +52,7 @@ EXECUTIONS = executions_table(
         text("checkout_session_id", "Its checkout, where it was paid.", "checkoutSessionId"),
         text("order_id", "Its order, where there is one.", "orderId"),
         text("payment_status", "The state of its payment, as the vendor spells it.", "paymentStatus"),
-        status_column(OF_EXECUTIONS),
+        status_column(EXECUTION_STATUSES),
         customer_data("status_reason", "Why it has that status, secrets redacted.", "statusReason"),
         customer_json("request_payload", "The request as JSON text, secrets redacted.", "requestPayload"),
         customer_json("response_payload", "The response as JSON text, secrets redacted.", "responsePayload"),
@@ -117,7 +117,7 @@ RUNS = executions_table(
         text("workflow_id", "The workflow; empty for one that was made for once.", "workflowId"),
         text("workflow_name", "What the workflow was called.", "workflowName"),
         bigint("workflow_version", "Which version of the workflow ran.", "workflowVersion"),
-        status_column(OF_RUNS),
+        status_column(RUN_STATUSES),
         text("trigger_source", "What triggered it, such as webhook.", "triggerSource"),
         text("triggered_by", "Who triggered it.", "triggeredBy"),
         text("trigger_node_id", "The node at which it began.", "triggerNodeId"),
@@ -145,7 +145,7 @@ NODES = steps_table(
         bigint("iteration", "Which iteration of the loop it is of, from 0; empty for others."),
         text("node_id", "The node's id in the workflow's definition."),
         text("type", "The kind of node.", "type"),
-        status_column(OF_NODES),
+        status_column(NODE_STATUSES),
         timestamp("started_at", "When the node began.", "startedAt"),
         timestamp("finished_at", "When the node ended.", "finishedAt"),
         customer_json("input", "Its input as JSON text, secrets redacted.", "input"),
@@ -253,6 +253,7 @@ _SHOWN = (
     "CAST(NULL AS VARCHAR), r.resolution, r.purged_at_source, r.fetched_at, r.loaded_at, r.run_id FROM {runs} AS r "
     "LEFT JOIN {executions} AS x ON x.workflow_run_id = r.id WHERE x.id IS NULL) AS e"
 )
+_FAILED_NODES = ", ".join(f"'{status}'" for status in FAILED_RUNS)
 _OF_RUN = (
     " LEFT JOIN (SELECT o.workflow_run_id, min(o.id) AS id FROM {executions} AS o GROUP BY o.workflow_run_id) AS x "
     "ON x.workflow_run_id = "
@@ -287,7 +288,7 @@ VIEWS = Views(
             "step_name": "s.node_id",
             "started_at": "s.started_at",
             "ended_at": "s.finished_at",
-            "error": f"CASE WHEN s.status = 'failure' THEN {error_in('s.result')} END",
+            "error": f"CASE WHEN s.status IN ({_FAILED_NODES}) THEN {error_in('s.result')} END",
         },
     ),
     payloads=shown_payloads(
@@ -295,7 +296,7 @@ VIEWS = Views(
         {
             "execution_id": "coalesce(x.id, p.workflow_execution_id)",
             "output": "p.result",
-            "error": f"CASE WHEN p.status = 'failure' THEN {error_in('p.result')} END",
+            "error": f"CASE WHEN p.status IN ({_FAILED_NODES}) THEN {error_in('p.result')} END",
         },
     ),
     details=ViewMapping(

@@ -28,7 +28,7 @@ from ..protocol import (
     System,
 )
 from .integration_names import COMMON_NAMES
-from .settings import RATE_LIMIT, ParagonSettings
+from .settings import BASE_URL, RATE_LIMIT, ParagonSettings
 from .statuses import FAILED, OPEN_FILTER_VALUES, OPEN_RULE
 from .tables import DETAILS, EXECUTIONS, FILTERS, PAYLOADS, STEPS, VIEWS, WORKFLOWS
 
@@ -170,7 +170,7 @@ SYSTEM = System(
     docs_url="https://docs.useparagon.com/apis/task-history",
     settings=ParagonSettings,
     access=Access(
-        default_base_url="https://api.useparagon.com",
+        default_base_url=BASE_URL,
         credential=lambda values: values.api_key,
         headers=headers,
         hints=HINTS,

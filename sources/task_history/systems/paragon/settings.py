@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from ..common_settings import SystemSettings, setting, user_map_setting
 
+BASE_URL = "https://api.useparagon.com"
+"""Default address of the API."""
 RATE_LIMIT = (1_000, 600.0)
 """Default rate limit: number of requests, and seconds of the period."""
 

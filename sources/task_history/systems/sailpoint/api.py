@@ -46,6 +46,8 @@ _COUNTED_FORMS = 2
 """How many forms of the filter are tried with the parameter that asks for a count."""
 _TENANT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _TIMES = instant_fields(EXECUTIONS)
+_TIMES_OF_EVENTS = instant_fields(EVENTS)
+_TIMES_OF_WORKFLOWS = instant_fields(WORKFLOWS)
 _LAST_WORD = re.compile(f"({'|'.join(sorted(STEP_EVENTS))})$")
 
 FILTERS = (
@@ -130,7 +132,7 @@ def read_workflows(data: Json) -> Page:
         trigger, owner = row.get("trigger"), row.get("owner")
         workflows.append(
             {
-                **timed(row, ("created", "modified")),
+                **timed(row, _TIMES_OF_WORKFLOWS),
                 "trigger_type": trigger.get("type") if isinstance(trigger, dict) else None,
                 "owner_name": owner.get("name") if isinstance(owner, dict) else None,
             }
@@ -263,7 +265,7 @@ def _event(execution_id: str, position: int, event: Row) -> Row:
     kind = str(event.get("type") or "")
     outcome = _LAST_WORD.search(kind)
     return {
-        **timed(event, ("timestamp",)),
+        **timed(event, _TIMES_OF_EVENTS),
         "id": f"{execution_id}:{position}",
         "workflow_execution_id": execution_id,
         "position": position,

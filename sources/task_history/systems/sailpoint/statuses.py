@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..statuses import OpenRule, ended
 
 # https://developer.sailpoint.com/docs/api/v2025/workflows, and what servers are known to send beside
-OF_EXECUTIONS = {
+EXECUTION_STATUSES = {
     "Queued": "queued",
     "Running": "running",
     "Executing": "running",
@@ -17,7 +17,7 @@ OF_EXECUTIONS = {
     "Terminated": "cancelled",
 }
 _OF_BEGUN_STEPS = {"Scheduled": "queued", "Initiated": "queued", "Started": "running"}
-MEANINGS = {**OF_EXECUTIONS, **_OF_BEGUN_STEPS}
+MEANINGS = {**EXECUTION_STATUSES, **_OF_BEGUN_STEPS}
 
 OPEN_STEP_EVENTS = tuple(_OF_BEGUN_STEPS)
 """Last words of an event's type that mean the step is still open."""
@@ -28,4 +28,4 @@ FAILED = ("Failed",)
 FILTER_VALUES = ("Completed", *FAILED, "Canceled", "Running", "Executing", "Queued")
 """The values of the list's filter."""
 
-OPEN_RULE = OpenRule.of(OF_EXECUTIONS, end="closeTime")
+OPEN_RULE = OpenRule.of(EXECUTION_STATUSES, end="closeTime")

@@ -13,7 +13,7 @@ from ..table_parts import (
     timestamp_columns,
 )
 from ..view_mapping import Views, details_log_mapping, error_in, shown_executions, shown_steps
-from .statuses import MEANINGS, OF_EXECUTIONS, OPEN_STEP_EVENTS
+from .statuses import EXECUTION_STATUSES, MEANINGS, OPEN_STEP_EVENTS
 
 EXECUTIONS = executions_table(
     "workflow_executions",
@@ -30,7 +30,7 @@ EXECUTIONS = executions_table(
             "closeTimeExact",
             is_derived=True,
         ),
-        status_column(OF_EXECUTIONS),
+        status_column(EXECUTION_STATUSES),
     ),
     what="the execution",
     started="start_time",

@@ -43,6 +43,7 @@ PAGE = 100
 _ROOT = "/workflowsvc/api/v1"
 _LOOP, _USER_INPUT = "DO_WHILE", "USER_INPUT"
 _TIMES = instant_fields(RUNS, DEFS)
+_TIMES_OF_LOGS = instant_fields(LOGS)
 _LINE = re.compile(
     r"(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)\s+(?:\[?([A-Z]{4,8})\]?:?\s+)?(.*)"
 )
@@ -180,7 +181,7 @@ def read_steps(values: TwinitSettings, request: Request, data: Json) -> Detail:
         return Detail({}, {}, tasks, more=(*next_page, *further), unreadable=(*unreadable, *lost))
     lines = [
         {
-            **timed(row, ("timestamp",)),
+            **timed(row, _TIMES_OF_LOGS),
             "id": f"{task_id}:{offset + position}",
             "task_id": task_id,
             "workflow_execution_id": run_id,

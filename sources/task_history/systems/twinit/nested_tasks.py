@@ -18,7 +18,8 @@ _FIELD = "\0field"
 """The key of the list in which a task stands, until ``merge_tasks`` takes it: no vendor's key."""
 
 _OWN_FIELDS = frozenset(column.source for column in TASKS.columns if column.source)
-"""Fields of a task itself: what looks like tasks in them is its input or its result."""
+"""The fields that are columns of a task: inner tasks are looked for in all others, and what looks like one in an input or
+a result is data."""
 
 _ITERATIONS = (
     "(SELECT c.workflow_execution_id AS id, count(*) AS number FROM {{steps}} AS c JOIN {{steps}} AS d "

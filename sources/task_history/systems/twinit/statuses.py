@@ -29,8 +29,8 @@ FAILED = tuple(status for status, meaning in MEANINGS.items() if meaning in ("fa
 UNLOGGED = frozenset({"QUEUED", "SCHEDULED", "SKIPPED"})
 """Statuses of tasks that have not written a log."""
 
-OF_RUNS = {status: meaning for status, meaning in MEANINGS.items() if status not in _OF_TASKS_ONLY}
-_OPEN_RUN = OpenRule.of(OF_RUNS)
+RUN_STATUSES = {status: meaning for status, meaning in MEANINGS.items() if status not in _OF_TASKS_ONLY}
+_OPEN_RUN = OpenRule.of(RUN_STATUSES)
 _OPEN_TASK = OpenRule.of(MEANINGS)
 
 

@@ -13,7 +13,7 @@ from ..table_parts import (
     timestamp_columns,
 )
 from ..view_mapping import Views, details_log_mapping, error_in, shown_executions, shown_payloads, shown_steps
-from .statuses import MEANINGS, OF_RUNS
+from .statuses import MEANINGS, RUN_STATUSES
 
 RUNS = executions_table(
     "workflow_runs",
@@ -25,7 +25,7 @@ RUNS = executions_table(
         text("namespace", "The first of its namespaces."),
         json_text("namespaces", "JSON list of all its namespaces.", "_namespaces"),
         text("user_type", "Its type as its author named it.", "_userType"),
-        status_column(OF_RUNS, is_derived=True),
+        status_column(RUN_STATUSES, is_derived=True),
         customer_json("result", "Its result as JSON text, secrets redacted.", "_result"),
         bigint("timeout_seconds", "After how many seconds it is ended; empty for never.", "_timeoutSeconds"),
         text("timeout_policy", "What happens then.", "_timeoutPolicy"),
@@ -51,7 +51,7 @@ TASKS = steps_table(
         text("name", "What the task is called; its type and position where it has no name.", "_name"),
         text("type", "The kind of task, such as REST_CONNECTOR or DO_WHILE.", "_type"),
         bigint("sequence_no", "Its position among the tasks; may repeat.", "_sequenceno"),
-        text("status", "The vendor's status, such as COMPLETED, FAILED or QUEUED.", "_status"),
+        status_column(MEANINGS, "_status"),
         customer_json("input_params", "Its input as JSON text, secrets redacted.", "_inputParams"),
         customer_json("result", "Its result as JSON text, secrets redacted.", "_result"),
     ),

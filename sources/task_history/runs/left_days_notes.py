@@ -1,4 +1,4 @@
-"""Reads which days may have something left to read, so that a sync asks of no others; see ``warehouse.left_days``."""
+"""Which days may have something left to read: read before a sync, noted after it; see ``warehouse.left_days``."""
 
 from __future__ import annotations
 

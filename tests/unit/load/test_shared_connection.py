@@ -16,8 +16,8 @@ import pytest
 
 from task_history import systems
 from task_history.core import lock_timeouts
-from task_history.load import connection
-from task_history.load.duckdb_file_turns import FileTurn
+from task_history.load import shared_connection
+from task_history.load.duckdb_turn_lock import FileTurn
 from task_history.load.pipeline import Loader
 from task_history_cli.runtime.target import Target
 from task_history_cli.sandbox.process import SandboxProcess
@@ -122,8 +122,8 @@ def test_the_next_run_of_the_process_takes_the_open_file_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between two runs of a fleet's process the file is not opened anew, and not kept beyond what one run may."""
-    monkeypatch.setattr(connection, "_leaves_open", True)
-    monkeypatch.setattr(connection, "_IDLE_S", 600.0)
+    monkeypatch.setattr(shared_connection, "_leaves_open", True)
+    monkeypatch.setattr(lock_timeouts, "FILE_IDLE_S", 600.0)
     monkeypatch.setattr(lock_timeouts, "FILE_OPEN_OF_RUN_S", 600.0)
     first = _loader(tmp_path, "paragon")
     # As long as the file is open, DuckDB keeps such a setting.
@@ -141,8 +141,8 @@ def test_a_file_is_not_opened_while_the_same_process_closes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lock is the process's: closing would give it up for the one who has just opened the file, too."""
-    monkeypatch.setattr(connection, "_leaves_open", True)
-    monkeypatch.setattr(connection, "_IDLE_S", 600.0)
+    monkeypatch.setattr(shared_connection, "_leaves_open", True)
+    monkeypatch.setattr(lock_timeouts, "FILE_IDLE_S", 600.0)
     second = _loader(tmp_path, "paragon_second")
     second.close()
     first = _loader(tmp_path, "paragon")
@@ -182,7 +182,7 @@ def test_the_open_file_is_opened_by_nothing_else_in_the_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To close it anywhere in the process gives up DuckDB's lock: two processes would write at once."""
-    monkeypatch.setattr(connection, "_leaves_open", True)
+    monkeypatch.setattr(shared_connection, "_leaves_open", True)
     opened: list[str] = []
     is_watched = True
 
@@ -204,7 +204,7 @@ def test_the_open_file_is_opened_by_nothing_else_in_the_process(
 _TAKE = """
 import sys
 from pathlib import Path
-from task_history.load.duckdb_file_turns import FileTurn
+from task_history.load.duckdb_turn_lock import FileTurn
 turn = FileTurn(Path(sys.argv[1]), sys.argv[2])
 print(turn.take(), flush=True)
 sys.stdin.read()

@@ -11,7 +11,7 @@ import pytest
 from task_history import systems
 from task_history.core.errors import WarehouseUnavailable
 from task_history.load.loader_queries import LoaderQueries
-from task_history.runs import read_left_days as days_reader
+from task_history.runs import left_days_notes
 from task_history.warehouse.left_days import KnownDays, LeftDays
 
 SYSTEM = systems.find("paragon")
@@ -38,13 +38,13 @@ def read(lane: str, answer: KnownDays | Exception) -> tuple[bool, Any]:
         left_days=None,
     )
     loader: Any = SimpleNamespace(read_left_days=read_left_days)
-    days_reader.read_left_days(context, loader)
+    left_days_notes.read_left_days(context, loader)
     return bool(asked), context
 
 
 @pytest.fixture(autouse=True)
 def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(days_reader, "settings_hash", lambda *_, **__: "all")
+    monkeypatch.setattr(left_days_notes, "settings_hash", lambda *_, **__: "all")
 
 
 def test_a_sync_reads_the_notes() -> None:

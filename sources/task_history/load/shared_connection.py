@@ -22,7 +22,7 @@ from ..core.awaited_file import WaitForFile
 from ..core.errors import TaskHistoryError
 from ..core.log import log
 from .duckdb_file_server import address_of
-from .duckdb_file_turns import FileTurn
+from .duckdb_turn_lock import FileTurn
 from .error_kinds import is_conflict, is_disconnected, is_locked
 
 Result = TypeVar("Result")
@@ -32,8 +32,6 @@ _CONFLICTS = 8
 """How often a statement is sent that meets changes of other processes."""
 _CONFLICT_WAIT_S = 0.1, 2.0
 """Minimum and maximum seconds between two attempts, at random: processes that met once would else meet again."""
-_IDLE_S = 0.25
-"""Seconds that the connection stays open unused while the run waits for the vendor."""
 
 
 _left_open: SharedConnection | None = None
@@ -291,7 +289,7 @@ class SharedConnection:
 
     def _close_when_idle(self, is_closed: threading.Event) -> None:
         """Runs in a thread until the connection is closed: closes it once it is idle or was open for too long."""
-        while not is_closed.wait(max(0.1, self._used_at + _IDLE_S - time.monotonic())):
+        while not is_closed.wait(max(0.1, self._used_at + lock_timeouts.FILE_IDLE_S - time.monotonic())):
             if self.lock.acquire(blocking=False):
                 try:
                     if not is_closed.is_set():
@@ -308,5 +306,5 @@ class SharedConnection:
         if is_long:
             # A waiting process tries that often.
             self.reopens_at = now + lock_timeouts.FILE_POLL_S[1]
-        if is_long or now - self._used_at >= _IDLE_S:
+        if is_long or now - self._used_at >= lock_timeouts.FILE_IDLE_S:
             self.close()
