@@ -141,19 +141,20 @@ _WITHOUT_PEOPLE = {
     "vendor_fields": {"table_name", "field", "column_name", "holds", "run_id"},
     "schema_changes": {"change_id", "kind", "table_name", "column_name", "type", "status", "run_id"},
 }
-"""Texts that name nobody, and no execution. Tables of which ``forget`` deletes whole rows are not here."""
+"""Text columns that never hold the name of a person or the id of an execution."""
 _ERASED = {
     "sync_runs": {"filters", "reason"},
     "coverage": {"filters"},
     "window_reads": {"filters"},
 }
 _ERASED_BY_ROW = {"rejected_rows", "execution_states", "replays", "left_out_executions"}
+"""Tables of which ``forget`` deletes whole rows."""
 
 
 def test_forget_knows_each_text_of_the_common_tables() -> None:
-    """A new text column either names nobody, or ``warehouse/erasure`` has to erase it: whoever adds one decides it here.
+    """Each text column is listed here as erased by ``forget`` or as one that never names a person.
 
-    That it is erased, ``tests/promises/test_forget.py`` tests.
+    Whoever adds a column has to choose. That a column is erased, ``tests/promises/test_forget.py`` tests.
     """
     tables = {
         table.name: {column.name for column in table.columns if column.type == "text"}
@@ -169,7 +170,7 @@ def test_forget_knows_each_text_of_the_common_tables() -> None:
 
 
 def test_the_view_of_runs_has_each_column_or_leaves_it_out() -> None:
-    """``connector_runs`` is for people: whoever adds a column to ``sync_runs`` decides whether it shows it."""
+    """Each column of ``sync_runs`` is shown in ``connector_runs``, or listed here as left out."""
     shown = {column.name for column in views()["connector_runs"].columns}
     assert {column.name for column in SYNC_RUNS.columns} - shown == {
         "window_start",

@@ -110,9 +110,9 @@ def _(everything, integration, mo, questions, since, system, until):
 
 @app.cell
 def _(alt, found, html, mo, questions, sections):
-    def shown(section):
+    def section_view(section):
         charts = [questions.chart(found, name) for name in section.charts]
-        rows = questions.table(section)
+        rows = questions.table_rows(section)
         table = mo.ui.table(rows, selection=None) if rows else mo.md(section.nothing)
         return mo.vstack(
             [
@@ -125,8 +125,8 @@ def _(alt, found, html, mo, questions, sections):
         )
 
     by_day, *other_sections = sections(found)
-    shown(by_day)
-    return other_sections, shown
+    section_view(by_day)
+    return other_sections, section_view
 
 
 @app.cell
@@ -179,8 +179,8 @@ def _(destination, executions, mo, questions):
 
 
 @app.cell
-def _(mo, other_sections, shown):
-    mo.vstack([shown(section) for section in other_sections])
+def _(mo, other_sections, section_view):
+    mo.vstack([section_view(section) for section in other_sections])
 
 
 @app.cell

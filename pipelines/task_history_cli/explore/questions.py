@@ -106,7 +106,7 @@ def totals(found: Report) -> list[tuple[str, str, str]]:
     ]
 
 
-def table(section: Section) -> Rows:
+def table_rows(section: Section) -> Rows:
     """The first rows of a section's data, as many as the page shows at once."""
     rows = section.data[: section.top or None]
     last = (*_WORKFLOW, *_ACCOUNT) if rows and "step_id" in rows[0] else _ACCOUNT

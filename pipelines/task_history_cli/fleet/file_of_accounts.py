@@ -158,7 +158,7 @@ def _serve(shared: SharedFile, control: Connection[Any, Any], environment: Mappi
         system, instance = shared.accounts[0]
         settings = load(system, instance=instance)
         target = find_target(shared.destination, settings.pipeline_name, dataset=settings.dataset_name)
-        loader = views.loader_of_views(target, lock_wait_s=lock_timeouts.FILE_WAIT_OF_RUN_WITH_ROWS_S)
+        loader = views.views_loader(target, lock_wait_s=lock_timeouts.FILE_WAIT_OF_RUN_WITH_ROWS_S)
         server = FileServer(
             loader.opened, loader.close_connection, is_awaited=partial(is_awaited, Path(str(target.file)))
         )

@@ -322,7 +322,7 @@ def opened(target: Target) -> Iterator[ViewAccess]:
         UsageError: it is one for which there are no views.
         WarehouseUnavailable: it cannot be opened for writing.
     """
-    loader = loader_of_views(target)
+    loader = views_loader(target)
     try:
         loader.backend.create(loader.client)
         access = _access(loader)
@@ -335,7 +335,7 @@ def opened(target: Target) -> Iterator[ViewAccess]:
         loader.close()
 
 
-def loader_of_views(target: Target, *, lock_wait_s: float = lock_timeouts.FILE_WAIT_OF_RUN_S) -> Loader:
+def views_loader(target: Target, *, lock_wait_s: float = lock_timeouts.FILE_WAIT_OF_RUN_S) -> Loader:
     """A loader that opens the warehouse and loads nothing; ``lock_wait_s`` is how long it waits for a DuckDB file."""
     from task_history import systems
     from task_history.load.pipeline import Loader

@@ -318,7 +318,7 @@ class _Scan:
 
 def _evidence_of_newest(chain: Chain) -> Completeness:
     """The evidence of the newest rows of a list that comes newest first and is not read to its end."""
-    return unverified(UNFOUND_ROWS) if chain.has_unfound_rows else CHAIN
+    return unverified(UNFOUND_ROWS) if chain.has_unread_rows else CHAIN
 
 
 def _before(window: Window, other: Window) -> Window:

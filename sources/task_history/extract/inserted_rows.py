@@ -15,7 +15,7 @@ class InsertedRows:
         """The position at which the last page's first row was first seen, minus the offset that was asked for: below 0
         where rows were inserted before it."""
         self._inserted = 0
-        self._found = 0
+        self._read = 0
 
     def note_page(self, position: int | None, offset: int) -> None:
         """Takes a page asked for at ``offset``; ``position`` is where this reading first saw its first row.
@@ -29,15 +29,15 @@ class InsertedRows:
         self._inserted += max(0, self.shift - shift)
         self.shift = shift
 
-    def note_found(self, rows: int) -> None:
-        """So many rows that were not known were found before those that were read."""
-        self._found += rows
+    def note_read(self, rows: int) -> None:
+        """So many of the inserted rows were read."""
+        self._read += rows
 
-    def note_all_found(self) -> None:
-        """What was inserted so far is known."""
-        self._found = max(self._found, self._inserted)
+    def note_all_read(self) -> None:
+        """All rows that were inserted so far are read or known."""
+        self._read = max(self._read, self._inserted)
 
     @property
-    def has_unfound(self) -> bool:
-        """Whether more were inserted than were found."""
-        return self._inserted > self._found
+    def has_unread(self) -> bool:
+        """Whether more rows were inserted than were read."""
+        return self._inserted > self._read

@@ -146,7 +146,7 @@ class Chain:
                 return COUNT
         if self._reason:
             return unverified(self._reason)
-        if self.has_unfound_rows:
+        if self.has_unread_rows:
             return unverified(UNFOUND_ROWS)
         if self._is_ended_by_length and self._earlier and len(self._earlier.positions) > len(self.positions):
             return unverified(_FEWER_ROWS)
@@ -247,21 +247,21 @@ class Chain:
         1. The first pages are requested up to one that shows a known row.
         2. If the list is not sorted, the last page that joined is requested again: its position tells how many rows were
            inserted by now.
-        3. Both are repeated a few times, until as many rows were found.
+        3. Both are repeated a few times, until as many rows were read.
 
         Raises what the client raises.
         """
         is_other_count = self._is_recounted and self._count != self._total
-        if not (self.has_unfound_rows or (is_other_count and not self._offset)):
+        if not (self.has_unread_rows or (is_other_count and not self._offset)):
             return
         for _ in range(_MAX_BEGINNING_READS):
             for fresh in self._read_beginning():
-                self._inserted.note_found(len(fresh))
+                self._inserted.note_read(len(fresh))
                 if fresh:
                     yield fresh
             if self._order.is_sorted and self._offset:
                 # In a sorted list what is inserted before ``offset`` are new executions; ``first_ids`` may hold some.
-                self._inserted.note_all_found()
+                self._inserted.note_all_read()
             if self._last_joined_offset is None or self._order.is_sorted:
                 return
             again = self._ask(self._last_joined_offset)
@@ -269,7 +269,7 @@ class Chain:
                 yield again.fresh
             position = self._seen.position_of_known_page(again)
             self._inserted.note_page(position, again.offset)
-            if position is None or not self.has_unfound_rows:
+            if position is None or not self.has_unread_rows:
                 return
 
     def _read_beginning(self) -> Iterator[list[Row]]:
@@ -286,9 +286,9 @@ class Chain:
                 return
 
     @property
-    def has_unfound_rows(self) -> bool:
-        """Whether more rows were inserted before those that were read than ``reread_beginning`` found."""
-        return self._inserted.has_unfound
+    def has_unread_rows(self) -> bool:
+        """Whether more rows were inserted before those that were read than ``reread_beginning`` read."""
+        return self._inserted.has_unread
 
     def _following(self, last: ShownPage, shared: int) -> Iterator[ShownPage]:
         """The page after the last one; before it the pages that did not join, because rows had moved."""

@@ -124,7 +124,7 @@ _ADVICE = (
 )
 
 
-def explanation(error: BaseException) -> str:
+def message_with_advice(error: BaseException) -> str:
     """The innermost cause of the error, with advice what to do."""
     words = [" ".join((_answer(cause) or str(cause)).split()) for cause in causes(error)]
     everything = " ".join(words).lower()

@@ -70,7 +70,7 @@ _CONFLICTS = (
 def is_conflict(error: BaseException, *, handled: BaseException | None = None) -> bool:
     """Whether another process changed the same thing at the same time, so that trying again may succeed.
 
-    What ``refused_packages`` takes for a refusal of the rows is never tried again, whatever stands here.
+    An error that ``refused_packages`` counts as a refusal of the rows is never tried again, even if it is a conflict.
 
     What failed left nothing behind: each of these errors rolls its statement or transaction back. ``handled`` is the
     error that was being handled when the statement was sent, which Python chains to its own.

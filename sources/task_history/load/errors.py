@@ -12,7 +12,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from ..core.errors import Stopped, TaskHistoryError, WarehouseLoginRefused, WarehouseUnavailable
 from .dlt_internals import SqlClientBase
 from .dlt_setting_errors import configuration_error
-from .error_advice import explanation
+from .error_advice import message_with_advice
 from .error_kinds import causes, is_login_refused
 
 
@@ -37,5 +37,5 @@ def warehouse_errors() -> Iterator[None]:
         ):
             raise
         if is_login_refused(error):
-            raise WarehouseLoginRefused(explanation(error)) from error
-        raise WarehouseUnavailable(explanation(error)) from error
+            raise WarehouseLoginRefused(message_with_advice(error)) from error
+        raise WarehouseUnavailable(message_with_advice(error)) from error

@@ -160,7 +160,7 @@ def test_every_question_of_explore_has_its_rows(both: tuple[Any, ViewAccess]) ->
     local, _ = both
     found = questions.figures("postgres", date(2026, 10, 20), date(2026, 11, 20))
     assert questions.totals(found)
-    assert questions.table(sections(found)[0])
+    assert questions.table_rows(sections(found)[0])
     everything = questions.scope(found, questions.EVERYTHING, questions.EVERYTHING)
     (reason, *_) = questions.reasons("postgres", found, everything)
     (execution, *_) = questions.failed("postgres", found, everything, reason)

@@ -20,7 +20,7 @@ from tests.unit.views.test_views import access
 
 EXECUTIONS, STEPS_EACH = 1_030_000, 5
 MAX_QUERY, MAX_QUESTION, MAX_REPORT = 1.5, 0.75, 11.0
-"""Multiples of ``yardstick``: about two seconds of a quiet core for a query, one for a question, fifteen for a report."""
+"""Multiples of ``reference_seconds``: on a quiet core about 2 s for a query, 1 s for a question, 15 s for a report."""
 
 
 @pytest.fixture(scope="module")
@@ -49,15 +49,15 @@ def test_a_view_answers_quickly(large: Any, name: str) -> None:
     }
     where = f" WHERE {start[name]} >= TIMESTAMPTZ '2026-11-19'" if name in start else ""
     best = min(took(large, f"SELECT * FROM task_history.{name}{where}") for _ in range(3))
-    assert best < MAX_QUERY * yardstick(large)
+    assert best < MAX_QUERY * reference_seconds(large)
 
 
 @pytest.mark.torture
 def test_twenty_questions_are_answered_quickly(large: Any) -> None:
     """Each question of the page for analysts: half a second of two cores."""
-    before = yardstick(large)
+    before = reference_seconds(large)
     times = {number: min(took(large, sql) for _ in range(3)) for number, sql in questions()}
-    most = MAX_QUESTION * max(before, yardstick(large))
+    most = MAX_QUESTION * max(before, reference_seconds(large))
     assert {number: seconds for number, seconds in times.items() if seconds > most} == {}
 
 
@@ -66,7 +66,7 @@ def test_single_rows_are_added_up_quickly(large: Any) -> None:
     """The whole of the views of single rows, grouped by what comes from another table."""
     for name in ("executions", "steps"):
         sql = f"SELECT integration, status, count(*), sum(duration_ms) FROM task_history.{name} GROUP BY ALL"
-        assert min(took(large, sql) for _ in range(3)) < MAX_QUERY * yardstick(large), name
+        assert min(took(large, sql) for _ in range(3)) < MAX_QUERY * reference_seconds(large), name
 
 
 @pytest.mark.torture
@@ -74,10 +74,10 @@ def test_a_report_is_made_quickly(large: Any) -> None:
     """All questions of a month's report: seconds."""
     began = time.process_time()
     report_figures.report(access(large), NOVEMBER, now=NOW)
-    assert time.process_time() - began < MAX_REPORT * yardstick(large)
+    assert time.process_time() - began < MAX_REPORT * reference_seconds(large)
 
 
-def yardstick(connection: Any) -> float:
+def reference_seconds(connection: Any) -> float:
     """A processor's seconds for a hash of five million ids, without any view: more where other work slows the cores."""
     return took(
         connection, "SELECT count(DISTINCT hash(id)), max(md5(id::VARCHAR)) FROM paragon.step_executions"
