@@ -101,13 +101,15 @@ def test_a_poll_finds_every_row_while_syncs_and_a_backfill_commit(tmp_path: Path
         sync = place.start("sync", "paragon")
         while None in (backfill.poll(), sync.poll()):
             is_synced = sync.poll() is not None
+            began = time.monotonic()
             with _reading(place.file) as execute:
                 for poll in polls.values():
                     poll.run(execute)
             if is_synced:
                 # What it has read is written only now.
                 backfill.send_signal(signal.SIGCONT)
-            time.sleep(0.2)
+            # On a busy machine a poll takes seconds: the runs have the file for as long.
+            time.sleep(max(0.2, time.monotonic() - began))
         assert [process.communicate()[1] for process in (backfill, sync) if process.returncode] == []
         place.sync()
         with _reading(place.file) as execute:
